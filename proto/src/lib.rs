@@ -1,0 +1,1 @@
+//! The CRIU messages that the scanner reads.

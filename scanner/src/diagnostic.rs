@@ -1,0 +1,116 @@
+//! What could not be read or decoded: data beside the findings, never instead of them.
+
+use serde::Serialize;
+
+/// How bad it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[cfg_attr(feature = "dev", derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub enum Level {
+    /// Something was not scanned: the scan is incomplete.
+    Error,
+    /// Something is not as it should be, yet all of it was scanned.
+    Warning,
+    /// Worth knowing.
+    Note,
+}
+
+macro_rules! codes {
+    ($($variant:ident $name:literal $meaning:literal,)*) => {
+        /// What kind of problem: stable, kebab-case, each explained in `docs/diagnostics.md`.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+        #[cfg_attr(feature = "dev", derive(schemars::JsonSchema))]
+        pub enum Code {
+            $(#[doc = $meaning] #[serde(rename = $name)] $variant,)*
+        }
+
+        impl Code {
+            /// Every code.
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)*];
+
+            /// The name in reports.
+            pub fn name(self) -> &'static str {
+                match self { $(Self::$variant => $name,)* }
+            }
+
+            /// What it means, in one sentence.
+            pub fn meaning(self) -> &'static str {
+                match self { $(Self::$variant => $meaning,)* }
+            }
+        }
+    };
+}
+
+codes! {
+    ContainerMalformed "container-malformed" "An archive or compressed stream does not follow its format; what came before the fault was scanned.",
+    ContainerTruncated "container-truncated" "An archive or compressed stream ends early; what it still held was scanned.",
+    DuplicateMember "duplicate-member" "Two members of an archive have the same name; both were scanned, the last one is what a restore would use.",
+    Encrypted "encrypted" "The image set is encrypted; its pages were skipped, metadata and files were scanned.",
+    ImageMalformed "image-malformed" "A CRIU image does not decode from this offset on; the records before it were used.",
+    ImageTruncated "image-truncated" "A CRIU image ends inside a record; the records before it were used.",
+    ImageUnknown "image-unknown" "A file beside the images is no image that cryoscan knows; it was scanned as raw bytes.",
+    Internal "internal" "A fault in cryoscan itself while it scanned a part of the target; the rest was scanned. Please report it.",
+    LateMetadata "late-metadata" "Pages came from a pipe before the pagemap that explains them; they were scanned as raw bytes, without addresses, cut at every page.",
+    LedgerImbalance "ledger-imbalance" "The bytes scanned and skipped do not add up to the bytes of the checkpoint; please report it.",
+    LimitReached "limit-reached" "A limit against hostile input was reached; what lay beyond it was not scanned.",
+    MemberUnreadable "member-unreadable" "A file or folder of the target could not be read.",
+    MetadataMalformed "metadata-malformed" "A metadata file is not the JSON it should be; it was scanned as text.",
+    PagemapInconsistent "pagemap-inconsistent" "An entry of a pagemap is impossible (overlap, overflow, order); it was left out.",
+    PagesMissing "pages-missing" "A pagemap names a pages image that the target does not hold; that memory was not scanned.",
+    PagesTruncated "pages-truncated" "A pages image is shorter than its pagemap says; the memory beyond its end was not scanned.",
+    PagesUnowned "pages-unowned" "No pagemap explains this pages image or its tail; it was scanned as raw bytes, without addresses.",
+    ParentMissing "parent-missing" "Pages lie in a parent dump that is not part of the target; that memory was not scanned.",
+    ProcessIncomplete "process-incomplete" "An image of a process is missing or damaged; what is known of the process was used.",
+    SparseMember "sparse-member" "A sparse member of a tar archive; its map is not read yet, so it was not scanned.",
+    StaleTail "stale-tail" "Bytes lie behind the end mark of an archive; no program reads them, and they were not scanned.",
+    Throttled "throttled" "A rule met more candidates in one stretch of memory than its limit; the rest of that stretch was not searched by it.",
+}
+
+/// One problem, and where to look for it with a hex viewer.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Diagnostic {
+    /// How bad it is.
+    pub level: Level,
+    /// What kind of problem.
+    pub code: Code,
+    /// Path chain of the member: `rootfs-diff.tar!etc/passwd`.
+    pub member: String,
+    /// Bytes from the start of the member.
+    pub offset: u64,
+    /// One line: lower case, no full stop, says what happens now.
+    pub message: String,
+    /// What should have been there.
+    pub expected: Option<String>,
+    /// What was there.
+    pub found: Option<String>,
+}
+
+impl Diagnostic {
+    /// A problem at the start of a member, without expectation.
+    pub fn new(level: Level, code: Code, member: &str, message: impl Into<String>) -> Self {
+        Self {
+            level,
+            code,
+            member: member.to_owned(),
+            offset: 0,
+            message: message.into(),
+            expected: None,
+            found: None,
+        }
+    }
+
+    /// The same, at a byte offset of the member.
+    #[must_use]
+    pub fn at(mut self, offset: u64) -> Self {
+        self.offset = offset;
+        self
+    }
+
+    /// The same, with what was expected and what was found.
+    #[must_use]
+    pub fn expected(mut self, expected: impl Into<String>, found: impl Into<String>) -> Self {
+        self.expected = Some(expected.into());
+        self.found = Some(found.into());
+        self
+    }
+}

@@ -1,0 +1,132 @@
+//! What hostile input may cost: every decoder is charged here before it allocates.
+
+/// Bounds that protect the scanner from hostile input.
+///
+/// They never depend on `--memory`: the same input gives the same report on every machine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limits {
+    /// Containers inside containers: 1 is the target itself.
+    pub nesting: u32,
+    /// Members in one target, over all containers.
+    pub members: u64,
+    /// Bytes that decompression may make of one target, in all.
+    pub decoded_bytes: u64,
+    /// Decoded bytes for one stored byte of a compressed member inside the target.
+    pub expansion_ratio: u64,
+    /// Decoded bytes that are never held against `expansion_ratio`: small bombs are harmless.
+    pub expansion_floor: u64,
+    /// Bytes of one member that is decoded whole in memory (an image, a JSON file, a PAX header).
+    pub kept_member_bytes: u64,
+    /// Bytes of all members of a target that are decoded whole in memory.
+    pub kept_bytes: u64,
+    /// Bytes of one protobuf record in an image.
+    pub record_bytes: u32,
+    /// Records of one image.
+    pub records: u64,
+    /// Bytes of pages images that are held back because their pagemap has not been seen (pipe only).
+    pub late_pages_bytes: u64,
+    /// Distinct values of one checkpoint that become findings; the lowest by key are kept.
+    pub findings: usize,
+    /// Diagnostics of one code and checkpoint; the lowest by member and offset are kept.
+    pub diagnostics_per_code: usize,
+    /// Bytes of a member name, after which it is cut.
+    pub name_bytes: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            nesting: 8,
+            members: 10_000_000,
+            decoded_bytes: 1 << 42,
+            expansion_ratio: 1_000,
+            expansion_floor: 64 << 20,
+            kept_member_bytes: 64 << 20,
+            kept_bytes: 512 << 20,
+            record_bytes: 16 << 20,
+            records: 4_000_000,
+            late_pages_bytes: 32 << 20,
+            findings: 100_000,
+            diagnostics_per_code: 100,
+            name_bytes: 4096,
+        }
+    }
+}
+
+/// A bound of [`Limits`] that input went over.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{what}: limit of {limit} reached")]
+pub struct Exceeded {
+    /// What was counted, in words: `members of the target`.
+    pub what: &'static str,
+    /// The bound.
+    pub limit: u64,
+}
+
+/// What one target has used of its [`Limits`].
+#[derive(Debug, Clone)]
+pub struct Budget {
+    limits: Limits,
+    kept: u64,
+    decoded: u64,
+    members: u64,
+}
+
+impl Budget {
+    /// A budget of which nothing is used.
+    pub fn new(limits: Limits) -> Self {
+        Self { limits, kept: 0, decoded: 0, members: 0 }
+    }
+
+    /// The bounds behind this budget.
+    pub fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// Asks for `bytes` that stay in memory until the end of the target.
+    ///
+    /// # Errors
+    /// When one member or all together would go over the bound; nothing is charged then.
+    pub fn keep(&mut self, bytes: u64) -> Result<(), Exceeded> {
+        if bytes > self.limits.kept_member_bytes {
+            return Err(Exceeded {
+                what: "bytes of a decoded member",
+                limit: self.limits.kept_member_bytes,
+            });
+        }
+        let total = self.kept.saturating_add(bytes);
+        if total > self.limits.kept_bytes {
+            return Err(Exceeded {
+                what: "bytes of decoded members",
+                limit: self.limits.kept_bytes,
+            });
+        }
+        self.kept = total;
+        Ok(())
+    }
+
+    /// Counts one member of a container.
+    ///
+    /// # Errors
+    /// When the target has more members than allowed.
+    pub fn member(&mut self) -> Result<(), Exceeded> {
+        if self.members >= self.limits.members {
+            return Err(Exceeded { what: "members of the target", limit: self.limits.members });
+        }
+        self.members = self.members.saturating_add(1);
+        Ok(())
+    }
+
+    /// Counts `bytes` made by decompression.
+    ///
+    /// # Errors
+    /// When the target would expand beyond the bound.
+    pub fn decoded(&mut self, bytes: u64) -> Result<(), Exceeded> {
+        let total = self.decoded.saturating_add(bytes);
+        if total > self.limits.decoded_bytes {
+            return Err(Exceeded { what: "decoded bytes", limit: self.limits.decoded_bytes });
+        }
+        self.decoded = total;
+        Ok(())
+    }
+}

@@ -1,0 +1,1 @@
+//! Checkpoint builder and recall.
