@@ -1,1 +1,14 @@
-//! The built-in rules, embedded.
+//! The built-in rules, embedded: one file per family, in the dialect of `docs/rules.md`.
+
+/// Rules for secrets: name of the file, and its text.
+pub const SECRETS: &[(&str, &str)] = &[
+    ("assignments.toml", include_str!("../secrets/assignments.toml")),
+    ("aws.toml", include_str!("../secrets/aws.toml")),
+    ("databases.toml", include_str!("../secrets/databases.toml")),
+    ("github.toml", include_str!("../secrets/github.toml")),
+    ("jenkins.toml", include_str!("../secrets/jenkins.toml")),
+    ("jwt.toml", include_str!("../secrets/jwt.toml")),
+    ("keys.toml", include_str!("../secrets/keys.toml")),
+    ("kubernetes.toml", include_str!("../secrets/kubernetes.toml")),
+    ("npm.toml", include_str!("../secrets/npm.toml")),
+];

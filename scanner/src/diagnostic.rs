@@ -56,6 +56,7 @@ codes! {
     MemberUnreadable "member-unreadable" "A file or folder of the target could not be read.",
     MetadataMalformed "metadata-malformed" "A metadata file is not the JSON it should be; it was scanned as text.",
     PagemapInconsistent "pagemap-inconsistent" "An entry of a pagemap is impossible (overlap, overflow, order); it was left out.",
+    PagesCompressed "pages-compressed" "Pages are compressed with LZ4, which is not read yet; that memory was not scanned.",
     PagesMissing "pages-missing" "A pagemap names a pages image that the target does not hold; that memory was not scanned.",
     PagesTruncated "pages-truncated" "A pages image is shorter than its pagemap says; the memory beyond its end was not scanned.",
     PagesUnowned "pages-unowned" "No pagemap explains this pages image or its tail; it was scanned as raw bytes, without addresses.",

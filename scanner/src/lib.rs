@@ -5,10 +5,20 @@
 //! runs the [`rule`]s over windows of bytes, [`tally`] merges what they found, [`finding`] makes
 //! findings of it and [`report`] writes them. [`scan`] drives all of it.
 
+pub mod archive;
 pub mod check;
+pub mod checkpoint;
+#[cfg(feature = "cli")]
+pub mod cli;
 pub mod coverage;
 pub mod criu;
 pub mod diagnostic;
+pub mod finding;
 pub mod limits;
+pub mod matching;
 pub mod region;
+pub mod report;
+pub mod rule;
+pub mod scan;
 pub mod secret;
+pub mod tally;

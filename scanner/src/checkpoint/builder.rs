@@ -1,0 +1,428 @@
+//! The builder: takes members as they come, in any order, and says what becomes of each.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use super::address_space::{self, Layout};
+use super::container::Metadata;
+use super::process::{self, Process};
+use super::{Checkpoint, Mapping, Shared, path_id, producer};
+use crate::coverage::Reason;
+use crate::criu::{self, FileEntry, Pagemap, PagemapKey, Records, Role, status};
+use crate::diagnostic::{Code, Diagnostic, Level};
+use crate::limits::Limits;
+use crate::region::{Holder, HolderKind, RegionKind};
+
+/// What becomes of a member.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Want {
+    /// An image: read it whole and give it to [`Builder::image`].
+    Decode,
+    /// The pages image of this number in its image set.
+    Pages(u32),
+    /// Metadata: read it whole, give it to [`Builder::metadata`], and match it too.
+    Keep,
+    /// Match its bytes, or open it if it is an archive.
+    Scan(RegionKind),
+    /// Neither.
+    Skip(Reason),
+}
+
+/// What is known of one folder of images.
+#[derive(Debug, Default)]
+struct ImageSet {
+    records: Records,
+    /// Member path and stored length of the pages images, by number.
+    pages: BTreeMap<u32, (String, u64)>,
+    /// Member paths of the pagemaps.
+    pagemaps: BTreeMap<PagemapKey, String>,
+    /// When the inventory was written, in seconds since 1970.
+    written: Option<i64>,
+}
+
+/// Assembles checkpoints from the members of one target.
+#[derive(Debug)]
+pub struct Builder {
+    location: String,
+    limits: Limits,
+    sets: BTreeMap<String, ImageSet>,
+    metadata: BTreeMap<String, Metadata>,
+}
+
+/// Metadata that engines put beside the images or the root file system.
+const METADATA: &[&str] = &[
+    "config.dump",
+    "spec.dump",
+    "status.dump",
+    "status",
+    "network.status",
+    "bind.mounts",
+    "deleted.files",
+    "descriptors.json",
+    "index.json",
+    "oci-layout",
+    "manifest.json",
+    "pod.options",
+    "checkpoint-manifest.json",
+    "pod-config.json",
+];
+
+/// Folder and last component of a path chain. The folder of a member at the top of a nested
+/// archive ends in `!`.
+fn split(path: &str) -> (&str, &str) {
+    match path.rfind(['/', '!']) {
+        None => ("", path),
+        Some(at) => {
+            let (folder, name) = path.split_at(at);
+            if name.starts_with('!') {
+                (path.get(..at.saturating_add(1)).unwrap_or_default(), name.get(1..).unwrap_or(""))
+            } else {
+                (folder, name.get(1..).unwrap_or(""))
+            }
+        }
+    }
+}
+
+/// The folder of a container's metadata, told from the folder of its images.
+fn root_of(set: &str) -> &str {
+    let (parent, last) = split(set);
+    if matches!(last, "checkpoint" | "pre-checkpoint") { parent } else { set }
+}
+
+/// The kind of region of a file that the container's processes wrote or could see; `None` for
+/// files of the checkpoint itself. What the container wrote never counts as an image, whatever
+/// its name.
+fn content(path: &str) -> Option<RegionKind> {
+    let (archive, _) = path.rsplit_once('!')?;
+    let inside = |name: &str| archive.split('!').any(|part| split(part).1 == name || part == name);
+    if archive.split('!').any(|part| part.ends_with(".tar.gz.img"))
+        || inside("devshm-checkpoint.tar")
+    {
+        Some(RegionKind::TmpfsFile)
+    } else if inside("rootfs-diff.tar") {
+        Some(RegionKind::File)
+    } else if archive.split('!').any(|part| split(part).0.split('/').next_back() == Some("volumes"))
+    {
+        Some(RegionKind::VolumeFile)
+    } else {
+        None
+    }
+}
+
+impl Builder {
+    /// A builder for the target at `location` (a path, for producers that only a path tells).
+    pub fn new(location: &str, limits: Limits) -> Self {
+        let location = location.trim_end_matches('/').to_owned();
+        Self { location, limits, sets: BTreeMap::new(), metadata: BTreeMap::new() }
+    }
+
+    /// Says what becomes of the member at `path`.
+    pub fn offer(&mut self, path: &str) -> Want {
+        if let Some(kind) = content(path) {
+            return Want::Scan(kind);
+        }
+        let (folder, name) = split(path);
+        match criu::role_of(name.as_bytes()) {
+            Role::Decoded => return Want::Decode,
+            Role::Pages => {
+                if let Some(id) = criu::pages_id(name.as_bytes()) {
+                    return Want::Pages(id);
+                }
+            }
+            Role::Payload => return Want::Scan(payload_kind(name)),
+            Role::Archive => return Want::Scan(RegionKind::TmpfsFile),
+            Role::Ignored => return Want::Skip(Reason::NotContent),
+            Role::Text | Role::Unknown => {}
+        }
+        if name == "descriptors.json" {
+            self.metadata.entry(folder.to_owned()).or_default().descriptors = true;
+        }
+        if METADATA.contains(&name) {
+            Want::Keep
+        } else if name.ends_with(".log") || name == "io.kubernetes.cri-o.LogPath" {
+            Want::Scan(RegionKind::Log)
+        } else if self.is_unknown_image(path) {
+            Want::Scan(RegionKind::RawImage)
+        } else {
+            Want::Scan(RegionKind::File)
+        }
+    }
+
+    /// Whether a member has the name of an image of no known kind.
+    pub fn is_unknown_image(&self, path: &str) -> bool {
+        let name = split(path).1;
+        content(path).is_none()
+            && name.ends_with(".img")
+            && criu::role_of(name.as_bytes()) == Role::Unknown
+    }
+
+    /// Number of the image set that the member at `path` belongs to.
+    pub fn set_id(path: &str) -> u64 {
+        path_id(split(path).0)
+    }
+
+    /// Decodes an image. What was decoded before a fault is kept.
+    ///
+    /// # Errors
+    /// When the image is damaged: what was expected where, and what was found.
+    pub fn image(&mut self, path: &str, data: &[u8], mtime: Option<i64>) -> Result<(), Diagnostic> {
+        let (folder, name) = split(path);
+        let set = self.sets.entry(folder.to_owned()).or_default();
+        let known: BTreeSet<PagemapKey> = set.records.pagemaps.keys().copied().collect();
+        let result = criu::decode(path, name.as_bytes(), data, &self.limits, &mut set.records);
+        for key in set.records.pagemaps.keys().filter(|key| !known.contains(key)) {
+            set.pagemaps.insert(*key, path.to_owned());
+        }
+        if name == "inventory.img" {
+            set.written = mtime;
+        }
+        result.map_err(Diagnostic::from)
+    }
+
+    /// Takes a metadata file.
+    ///
+    /// # Errors
+    /// When it should be JSON of a known shape and is not.
+    pub fn metadata(&mut self, path: &str, data: &[u8]) -> Result<(), Diagnostic> {
+        let (folder, name) = split(path);
+        let metadata = self.metadata.entry(folder.to_owned()).or_default();
+        let result = match name {
+            "config.dump" => serde_json::from_slice(data).map(|it| metadata.config = Some(it)),
+            "spec.dump" => serde_json::from_slice(data).map(|it| metadata.spec = Some(it)),
+            "status.dump" => serde_json::from_slice(data).map(|it| metadata.status = Some(it)),
+            _ => Ok(()),
+        };
+        result.map_err(|error| {
+            // Its text would quote the value.
+            let place = format!("line {}, column {}", error.line(), error.column());
+            let message = format!("not the JSON that engines write ({place}); scanned as text");
+            Diagnostic::new(Level::Warning, Code::MetadataMalformed, path, message)
+        })
+    }
+
+    /// Remembers that the target holds a pages image of `len` bytes.
+    pub fn pages(&mut self, path: &str, id: u32, len: u64) {
+        let set = self.sets.entry(split(path).0.to_owned()).or_default();
+        set.pages.entry(id).or_insert((path.to_owned(), len));
+    }
+
+    /// Whether the image set of the member at `path` is encrypted.
+    pub fn is_encrypted(&self, path: &str) -> bool {
+        self.sets.get(split(path).0).is_some_and(|set| set.records.encrypted)
+    }
+
+    /// Whether all is known that the memory in a pages image needs to be laid out.
+    pub fn is_ready(&self, path: &str, id: u32) -> bool {
+        let Some(set) = self.sets.get(split(path).0) else { return false };
+        let pre_dump = set.records.inventory.as_ref().is_some_and(|inventory| inventory.pre_dump);
+        match set.owner(id) {
+            Some((PagemapKey::Task(pid), _)) => pre_dump || set.records.mms.contains_key(&pid),
+            Some((PagemapKey::Shmem(_), _)) => true,
+            None => false,
+        }
+    }
+
+    /// The layout of the memory in the pages image at `path`; `None` when no pagemap names it.
+    pub fn layout(&self, path: &str, id: u32, image_len: u64) -> Option<Layout> {
+        let (folder, _) = split(path);
+        let set = self.sets.get(folder)?;
+        let (key, map) = set.owner(id)?;
+        Some(set.layout(folder, key, map, image_len))
+    }
+
+    /// Layouts whose pages image is not in the target, with the path of their pagemap.
+    pub fn missing_pages(&self) -> Vec<(String, Layout)> {
+        let mut missing = Vec::new();
+        for (folder, set) in &self.sets {
+            for (key, map) in &set.records.pagemaps {
+                let owned = set.owner(map.pages_id).is_some_and(|(owner, _)| owner == *key);
+                if owned && set.pages.contains_key(&map.pages_id) {
+                    continue;
+                }
+                let layout = set.layout(folder, *key, map, 0);
+                if !layout.shortfalls.is_empty() {
+                    missing.push((set.pagemaps.get(key).cloned().unwrap_or_default(), layout));
+                }
+            }
+        }
+        missing
+    }
+
+    /// The checkpoints, by the path of their images, and what is wrong with their processes.
+    pub fn finish(self) -> (Vec<Checkpoint>, Vec<Diagnostic>) {
+        let mut notes = Vec::new();
+        let mut checkpoints = Vec::new();
+        for (folder, set) in &self.sets {
+            if set.records.inventory.is_none() && set.records.pagemaps.is_empty() {
+                continue;
+            }
+            checkpoints.push(self.checkpoint(folder, set, &mut notes));
+        }
+        (checkpoints, notes)
+    }
+
+    fn checkpoint(&self, folder: &str, set: &ImageSet, notes: &mut Vec<Diagnostic>) -> Checkpoint {
+        let records = &set.records;
+        let mut processes: BTreeMap<u32, Process> = BTreeMap::new();
+        for item in &records.tree {
+            processes.entry(item.pid).or_insert_with(|| process::process(item, records));
+        }
+        // A task that the tree does not name still has its memory.
+        for key in records.pagemaps.keys() {
+            if let PagemapKey::Task(pid) = key
+                && !processes.contains_key(pid)
+            {
+                let item = criu::TreeItem { pid: *pid, ppid: 0, pgid: 0, sid: 0, threads: vec![*pid] };
+                processes.insert(*pid, process::process(&item, records));
+                if records.inventory.as_ref().is_none_or(|inventory| !inventory.pre_dump) {
+                    let member = set.pagemaps.get(key).map_or("", String::as_str);
+                    notes.push(Diagnostic::new(
+                        Level::Warning,
+                        Code::ProcessIncomplete,
+                        member,
+                        format!("process {pid} is in no pstree.img; its parent is not known"),
+                    ));
+                }
+            }
+        }
+        for process in processes.values() {
+            let lacks = |what: &str| {
+                let folder = if folder.is_empty() { String::new() } else { format!("{folder}/") };
+                let member = format!("{folder}{what}-{}.img", process.pid);
+                let message = format!("process {} has no {what} image that decodes", process.pid);
+                Diagnostic::new(Level::Warning, Code::ProcessIncomplete, &member, message)
+            };
+            let pre_dump = records.inventory.as_ref().is_some_and(|inventory| inventory.pre_dump);
+            if process.state == "zombie" || pre_dump {
+                continue;
+            }
+            if !records.cores.contains_key(&process.pid) {
+                notes.push(lacks("core"));
+            }
+            if !records.mms.contains_key(&process.pid) {
+                notes.push(lacks("mm"));
+            }
+        }
+        let mut spaces = BTreeMap::new();
+        let mut memory_bytes = 0u64;
+        for (key, map) in &records.pagemaps {
+            let len = set.pages.get(&map.pages_id).map_or(0, |(_, len)| *len);
+            let space = set.layout(folder, *key, map, len).space;
+            let bytes = space.pieces.iter().fold(0u64, |sum, piece| sum.saturating_add(piece.len));
+            memory_bytes = memory_bytes.saturating_add(bytes);
+            spaces.insert(space.holder, Arc::new(space));
+        }
+        let written = set.written.and_then(|seconds| jiff::Timestamp::from_second(seconds).ok());
+        let mut checkpoint = Checkpoint {
+            root: root_of(folder).to_owned(),
+            set: folder.to_owned(),
+            producer: "criu",
+            container: super::Container::default(),
+            pod: None,
+            host: records.hostname().map(process::text),
+            created: None,
+            checkpointed: written.map(|time| time.to_string()),
+            criu: None,
+            processes,
+            shared: shared(records),
+            pages: set.pages.iter().map(|(id, (path, _))| (*id, path.clone())).collect(),
+            spaces,
+            memory_bytes,
+            encrypted: records.encrypted,
+        };
+        let mut metadata = self.metadata.get(root_of(folder)).cloned().unwrap_or_default();
+        metadata.descriptors |= self.metadata.get(folder).is_some_and(|beside| beside.descriptors);
+        let location = if folder.is_empty() {
+            self.location.clone()
+        } else {
+            format!("{}/{folder}", self.location)
+        };
+        producer::describe(&metadata, &location, &mut checkpoint);
+        checkpoint
+    }
+}
+
+impl ImageSet {
+    /// The pagemap that names a pages image; if several do, the first in the order of their keys.
+    fn owner(&self, pages_id: u32) -> Option<(PagemapKey, &Pagemap)> {
+        let mut maps = self.records.pagemaps.iter();
+        maps.find(|(_, map)| map.pages_id == pages_id).map(|(key, map)| (*key, map))
+    }
+
+    fn layout(&self, folder: &str, key: PagemapKey, map: &Pagemap, image_len: u64) -> Layout {
+        let set = path_id(folder);
+        let (kind, id, mm) = match key {
+            PagemapKey::Task(pid) => (HolderKind::Memory, pid, self.records.mms.get(&pid)),
+            PagemapKey::Shmem(id) => (HolderKind::Shared, id, None),
+        };
+        let holder = Holder { set, kind, id: id.into(), ordinal: 0 };
+        let page_size = mm
+            .and_then(|mm| mm.page_size)
+            .or_else(|| self.records.mms.values().find_map(|mm| mm.page_size));
+        let member = self.pagemaps.get(&key).map_or("", String::as_str);
+        let mut layout = address_space::lay_out(holder, map, mm, page_size, image_len, member);
+        if kind == HolderKind::Shared {
+            layout.space.kind = RegionKind::SharedMemory;
+        }
+        layout
+    }
+}
+
+/// The shared segments: what they are, who maps them and who has them open.
+fn shared(records: &Records) -> BTreeMap<u32, Shared> {
+    let mut segments: BTreeMap<u32, Shared> = BTreeMap::new();
+    let memfd = |file_id: u32| match records.files.get(&file_id) {
+        Some(FileEntry::Memfd { inode_id, .. }) => records.memfds.get(inode_id).map(|inode| {
+            let unnamed = inode.name.starts_with(b"/dev/zero");
+            (inode.shmid, if unnamed { RegionKind::SharedMemory } else { RegionKind::Memfd })
+        }),
+        _ => None,
+    };
+    let new = |kind| Shared { kind, mappings: Vec::new(), open_by: Vec::new() };
+    for (pid, mm) in &records.mms {
+        for vma in &mm.vmas {
+            let has = |bits: u32| vma.status & bits != 0;
+            let id = u32::try_from(vma.shmid).ok();
+            let segment = if has(status::MEMFD) {
+                id.and_then(memfd)
+            } else if has(status::SYSVIPC) {
+                id.map(|id| (id, RegionKind::SysvShm))
+            } else if has(status::ANON_SHARED) {
+                id.map(|id| (id, RegionKind::SharedMemory))
+            } else {
+                None
+            };
+            if let Some((id, kind)) = segment {
+                let (start, end, offset) = (vma.start, vma.end, vma.pgoff_bytes);
+                let mapping = Mapping { pid: *pid, start, end, offset };
+                segments.entry(id).or_insert_with(|| new(kind)).mappings.push(mapping);
+            }
+        }
+    }
+    for (pid, ids) in &records.ids {
+        for fd in records.fdinfo.get(&ids.files_id).into_iter().flatten() {
+            if let Some((id, kind)) = memfd(fd.file_id) {
+                let segment = segments.entry(id).or_insert_with(|| new(kind));
+                if !segment.open_by.contains(pid) {
+                    segment.open_by.push(*pid);
+                }
+            }
+        }
+    }
+    segments
+}
+
+/// The kind of region of an image that carries bytes of processes.
+fn payload_kind(name: &str) -> RegionKind {
+    match name.split_once('.').map_or(name, |(stem, _)| stem) {
+        "pipes-data" => RegionKind::Pipe,
+        "fifo-data" => RegionKind::Fifo,
+        "sk-queues" => RegionKind::SocketQueue,
+        "tty-data" => RegionKind::Tty,
+        "bpfmap-data" => RegionKind::BpfMap,
+        stem if stem.starts_with("tcp-stream-") => RegionKind::TcpQueue,
+        stem if stem.starts_with("ghost-file-") => RegionKind::GhostFile,
+        stem if stem.starts_with("ipcns-msg-") => RegionKind::SysvMessage,
+        _ => RegionKind::RawImage,
+    }
+}

@@ -1,0 +1,89 @@
+//! A container's frozen state, assembled from the members of a target: metadata, processes and
+//! the layout of memory. The [`Builder`] says of each member what becomes of it.
+#![deny(clippy::arithmetic_side_effects, clippy::as_conversions, clippy::indexing_slicing)]
+
+mod address_space;
+mod builder;
+mod container;
+mod process;
+mod producer;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::region::{Holder, RegionKind, Space};
+
+pub use address_space::{Layout, Shortfall};
+pub use builder::{Builder, Want};
+pub use container::{Container, Pod};
+pub use process::{Process, VmaInfo, VmaKind};
+pub use producer::PRODUCERS;
+
+/// Number of a path: the same path has the same number in every run.
+pub fn path_id(path: &str) -> u64 {
+    let hash = blake3::hash(path.as_bytes());
+    let mut id = [0; 8];
+    for (to, from) in id.iter_mut().zip(hash.as_bytes()) {
+        *to = *from;
+    }
+    u64::from_le_bytes(id)
+}
+
+/// A container's frozen state.
+#[derive(Debug, Clone)]
+pub struct Checkpoint {
+    /// Path chain of the folder or archive with the container's metadata; empty: the target.
+    pub root: String,
+    /// Path chain of the folder with the images; empty: the target.
+    pub set: String,
+    /// Who wrote it.
+    pub producer: &'static str,
+    /// The container.
+    pub container: Container,
+    /// Its pod.
+    pub pod: Option<Pod>,
+    /// The machine it ran on.
+    pub host: Option<String>,
+    /// When the container was made, RFC 3339.
+    pub created: Option<String>,
+    /// When the checkpoint was made, RFC 3339.
+    pub checkpointed: Option<String>,
+    /// Version of CRIU.
+    pub criu: Option<String>,
+    /// The processes, by pid.
+    pub processes: BTreeMap<u32, Process>,
+    /// Shared segments, by N of `pagemap-shmem-N.img`.
+    pub shared: BTreeMap<u32, Shared>,
+    /// Member paths of the pages images, by N of `pages-N.img`.
+    pub pages: BTreeMap<u32, String>,
+    /// The layout of every process's memory and of every shared segment.
+    pub spaces: BTreeMap<Holder, Arc<Space>>,
+    /// Bytes of memory pages in the set.
+    pub memory_bytes: u64,
+    /// Whether the set is encrypted.
+    pub encrypted: bool,
+}
+
+/// A segment that processes share.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Shared {
+    /// Shared memory, a memfd or a System V segment.
+    pub kind: RegionKind,
+    /// Who maps it, in the order of pid and address.
+    pub mappings: Vec<Mapping>,
+    /// Processes that have it open.
+    pub open_by: Vec<u32>,
+}
+
+/// One mapping of a shared segment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Mapping {
+    /// The process.
+    pub pid: u32,
+    /// First address.
+    pub start: u64,
+    /// First address behind it.
+    pub end: u64,
+    /// Offset in the segment of the first byte.
+    pub offset: u64,
+}

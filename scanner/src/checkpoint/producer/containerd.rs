@@ -1,0 +1,44 @@
+//! containerd: checkpoints of its CRI service, and its own OCI indexes (`ctr`, nerdctl).
+
+use super::Producer;
+use crate::checkpoint::Pod;
+
+pub(super) const CRI: Producer = Producer {
+    name: "containerd-cri",
+    detect: |metadata, _| {
+        metadata.annotation("io.kubernetes.cri.container-type").is_some()
+            || metadata.status.is_some()
+    },
+    read: |metadata, _, checkpoint| {
+        let label = |key: &str| {
+            let status = metadata.status.as_ref()?;
+            status.labels.get(key).filter(|value| !value.is_empty()).cloned()
+        };
+        let name = |annotation: &str, key: &str| {
+            metadata.annotation(annotation).or_else(|| label(key))
+        };
+        let container = &mut checkpoint.container;
+        let short = name("io.kubernetes.cri.container-name", "io.kubernetes.container.name");
+        container.name = short.or_else(|| container.name.take());
+        let image = metadata.annotation("io.kubernetes.cri.image-name");
+        container.image = image.or_else(|| container.image.take()).or_else(|| {
+            metadata.status.as_ref().and_then(|status| status.image_ref.clone())
+        });
+        let id = metadata.status.as_ref().and_then(|status| status.id.clone());
+        container.id = container.id.take().or(id);
+        checkpoint.pod = Some(Pod {
+            name: name("io.kubernetes.cri.sandbox-name", "io.kubernetes.pod.name"),
+            namespace: name("io.kubernetes.cri.sandbox-namespace", "io.kubernetes.pod.namespace"),
+            uid: name("io.kubernetes.cri.sandbox-uid", "io.kubernetes.pod.uid"),
+        });
+    },
+};
+
+pub(super) const NATIVE: Producer = Producer {
+    name: "containerd",
+    // A blob of the layout is the tar of the images; the metadata are other blobs.
+    detect: |metadata, path| {
+        metadata.config.is_none() && path.contains("blobs/sha256/") && path.ends_with('!')
+    },
+    read: |_, _, _| {},
+};

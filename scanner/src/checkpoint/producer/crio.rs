@@ -1,0 +1,23 @@
+//! CRI-O: what the kubelet's checkpoint API and `crictl checkpoint` write there.
+
+use super::Producer;
+use crate::checkpoint::Pod;
+
+pub(super) const CRIO: Producer = Producer {
+    name: "cri-o",
+    detect: |metadata, _| metadata.annotation("io.container.manager").as_deref() == Some("cri-o"),
+    read: |metadata, _, checkpoint| {
+        let name = |key: &str| metadata.annotation(key);
+        let container = &mut checkpoint.container;
+        if let Some(short) = name("io.kubernetes.container.name") {
+            container.name = Some(short);
+        }
+        container.image = container.image.take().or_else(|| name("io.kubernetes.cri-o.ImageName"));
+        checkpoint.pod = Some(Pod {
+            name: name("io.kubernetes.pod.name").or_else(|| name("io.kubernetes.cri-o.KubeName")),
+            namespace: name("io.kubernetes.pod.namespace")
+                .or_else(|| name("io.kubernetes.cri-o.Namespace")),
+            uid: name("io.kubernetes.pod.uid"),
+        });
+    },
+};

@@ -1,0 +1,14 @@
+//! podman: `container checkpoint --export`. Its configuration is the whole of libpod's.
+
+use super::Producer;
+
+pub(super) const PODMAN: Producer = Producer {
+    name: "podman",
+    detect: |metadata, _| metadata.annotation("io.container.manager").as_deref() == Some("libpod"),
+    read: |_, _, checkpoint| {
+        // libpod may name the runtime by its path.
+        let runtime = checkpoint.container.runtime.take();
+        checkpoint.container.runtime =
+            runtime.and_then(|path| path.rsplit('/').next().map(str::to_owned));
+    },
+};

@@ -1,0 +1,94 @@
+//! Fingerprints: names of values that survive the next dump of the same process.
+
+use super::{Context, Value, place};
+use crate::region::RegionKind;
+use crate::rule::Rule;
+
+/// How values are named across reports.
+#[derive(Debug, Clone)]
+pub struct Fingerprints {
+    /// The key of all hashes.
+    pub key: [u8; 32],
+    /// Name of the key.
+    pub key_name: String,
+    /// Whether the key is the user's own: then even a value that could be guessed may enter.
+    pub is_private: bool,
+}
+
+impl Fingerprints {
+    /// Fingerprint and place fingerprint of a value.
+    ///
+    /// Under the key that everybody has, a value that could be guessed (a password) never enters:
+    /// its hash could be tried out. Its context names it instead.
+    pub(super) fn of(&self, value: &Value<'_>, rule: &Rule, context: &Context<'_>) -> (String, String) {
+        let contexts = || {
+            value.tallies.iter().map(|(holder, kind, tally)| {
+                let name = tally.best.0.name.clone().unwrap_or_default();
+                let owner = place::owner(*holder, tally.best.1, context);
+                (name, owner, *kind)
+            })
+        };
+        let container = &context.checkpoint.container;
+        let name = container.name.clone().unwrap_or_default();
+        let image = container.image.as_deref().map(plain_image).unwrap_or_default();
+        let digits = if rule.guessable && !self.is_private {
+            let lowest = contexts()
+                .map(|(variable, owner, _)| [rule.family.clone(), variable, name.clone(), image.to_owned(), owner])
+                .min()
+                .unwrap_or_default();
+            self.hash(&lowest.iter().map(String::as_str).collect::<Vec<_>>())
+        } else {
+            data_encoding::HEXLOWER.encode(&value.key.0)
+        };
+        let fingerprint = format!("v1:{}:{digits}", self.key_name);
+        let place = contexts()
+            .map(|(_, owner, kind)| (name.clone(), image.to_owned(), owner, region_name(kind)))
+            .min()
+            .unwrap_or_default();
+        let (name, image, owner, region) = place;
+        let digits = self.hash(&[&fingerprint, &name, &image, &owner, &region]);
+        (fingerprint, format!("v1:{}:{digits}", self.key_name))
+    }
+
+    fn hash(&self, parts: &[&str]) -> String {
+        let mut hasher = blake3::Hasher::new_keyed(&self.key);
+        for part in parts {
+            // Lengths keep the parts apart.
+            hasher.update(&(part.len() as u64).to_le_bytes());
+            hasher.update(part.as_bytes());
+        }
+        let mut digest = [0; 16];
+        hasher.finalize_xof().fill(&mut digest);
+        data_encoding::HEXLOWER.encode(&digest)
+    }
+}
+
+fn region_name(kind: RegionKind) -> String {
+    format!("{kind:?}")
+}
+
+/// An image reference without tag and digest.
+fn plain_image(image: &str) -> &str {
+    let image = image.split_once('@').map_or(image, |(name, _)| name);
+    match image.rsplit_once(':') {
+        Some((name, tag)) if !tag.contains('/') => name,
+        _ => image,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::plain_image;
+
+    #[test]
+    fn an_image_loses_tag_and_digest_and_keeps_a_port() {
+        let digest = format!("@sha256:{}", "0".repeat(64));
+        for (image, plain) in [
+            ("docker.io/library/nginx:1.27".to_owned(), "docker.io/library/nginx"),
+            (format!("reg:5000/app:1{digest}"), "reg:5000/app"),
+            ("reg:5000/app".to_owned(), "reg:5000/app"),
+        ] {
+            assert_eq!(plain_image(&image), plain);
+        }
+    }
+}

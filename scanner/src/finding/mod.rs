@@ -1,0 +1,227 @@
+//! What happens at the fold: values become findings, in words.
+
+mod fingerprint;
+mod model;
+mod place;
+mod proof;
+mod severity;
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use crate::check::{Confidence, Outcome};
+use crate::checkpoint::Checkpoint;
+use crate::region::{Holder, HolderKind, Locus, RegionKind};
+use crate::rule::{self, Report, RuleSet};
+use crate::secret::SecretBytes;
+use crate::tally::{self, LineFeeds, Tally, ValueKey};
+
+pub use fingerprint::Fingerprints;
+pub use model::{
+    Address, Class, Evidence, Excerpt, Finding, Indicator, Place, RuleName, Status, Vma,
+};
+pub use proof::PROOFS;
+
+/// What a finding is made from, beside its own tallies.
+#[derive(Debug, Clone, Copy)]
+pub struct Context<'a> {
+    /// The checkpoint.
+    pub checkpoint: &'a Checkpoint,
+    /// Its name in the report (`c1`).
+    pub name: &'a str,
+    /// The rules.
+    pub rules: &'a RuleSet,
+    /// Paths of files.
+    pub names: &'a BTreeMap<Holder, Arc<str>>,
+    /// Line feeds before places in files.
+    pub lines: &'a BTreeMap<(Holder, u64), LineFeeds>,
+    /// Line feeds of whole windows of files.
+    pub line_feeds: &'a BTreeMap<(Holder, u64), LineFeeds>,
+    /// Values, where the user asked to see them.
+    pub kept: &'a BTreeMap<ValueKey, SecretBytes>,
+    /// How values are named across reports.
+    pub fingerprints: &'a Fingerprints,
+    /// Places shown of one finding.
+    pub max_places: usize,
+}
+
+/// The matches of one value, by holder and kind of region.
+pub type Tallies<'a> = Vec<(Holder, RegionKind, &'a Tally)>;
+
+/// One value in one checkpoint.
+#[derive(Debug)]
+pub struct Value<'a> {
+    /// Its hash.
+    pub key: ValueKey,
+    /// Its matches.
+    pub tallies: Tallies<'a>,
+    /// What was proven of it at the fold, and how sure that makes it.
+    pub proven: Vec<(Evidence, Confidence)>,
+}
+
+impl Value<'_> {
+    /// The best judgement over all holders, and where it was made.
+    fn best(&self) -> Option<(&tally::Judgement, Holder, RegionKind, Locus)> {
+        let best = self.tallies.iter().min_by(|(a_holder, _, a), (b_holder, _, b)| {
+            (tally::order(&a.best), a_holder).cmp(&(tally::order(&b.best), b_holder))
+        })?;
+        let (holder, kind, tally) = best;
+        Some((&tally.best.0, *holder, *kind, tally.best.1))
+    }
+
+    /// Whether any rule that found it reports without a proof.
+    fn is_reported(&self, rules: &RuleSet) -> bool {
+        let rules_of = self.tallies.iter().flat_map(|(_, _, tally)| &tally.rules);
+        !self.proven.is_empty()
+            || rules_of.into_iter().any(|id| rules.get(*id).report == Report::Always)
+    }
+}
+
+/// The findings of a checkpoint, in the order of the report, numbered.
+pub fn findings(
+    tallies: BTreeMap<ValueKey, Tallies<'_>>,
+    context: &Context<'_>,
+    limit: usize,
+) -> Vec<Finding> {
+    let mut values: Vec<Value<'_>> = tallies
+        .into_iter()
+        .map(|(key, tallies)| Value { key, tallies, proven: Vec::new() })
+        .collect();
+    for proof in PROOFS {
+        let proven = (proof.prove)(&values, context.rules);
+        for (index, confidence) in proven {
+            if let Some(value) = values.get_mut(index) {
+                let check = proof.name.to_owned();
+                value.proven.push((Evidence { check, result: Outcome::Pass }, confidence));
+            }
+        }
+    }
+    let mut findings: Vec<Finding> = values
+        .iter()
+        .filter(|value| value.is_reported(context.rules))
+        .filter_map(|value| finding(value, context))
+        .take(limit)
+        .collect();
+    findings.sort_by_cached_key(|finding| {
+        let lowest = finding
+            .places
+            .first()
+            .map(|place| (place.region, place.pid, place.address, place.path.clone(), place.offset));
+        (
+            Reverse(finding.severity),
+            Reverse(finding.confidence),
+            finding.rule.id.clone(),
+            finding.fingerprint.clone(),
+            lowest,
+        )
+    });
+    for (index, finding) in findings.iter_mut().enumerate() {
+        finding.id = format!("{}-{:04}", context.name, index.saturating_add(1));
+    }
+    findings
+}
+
+fn finding(value: &Value<'_>, context: &Context<'_>) -> Option<Finding> {
+    let (judgement, holder, kind, locus) = value.best()?;
+    let rule = context.rules.get(judgement.rule);
+    let places = place::places(value, context);
+    let mut evidence: Vec<Evidence> = judgement
+        .evidence
+        .iter()
+        .map(|evidence| Evidence { check: evidence.check.clone(), result: evidence.outcome })
+        .collect();
+    let mut confidence = judgement.confidence;
+    for (proof, sure) in &value.proven {
+        confidence = confidence.max(*sure);
+        evidence.push(proof.clone());
+    }
+    let mut attributes: BTreeMap<String, String> = judgement
+        .attributes
+        .iter()
+        .map(|(name, text)| ((*name).to_owned(), text.clone()))
+        .collect();
+    if let Some(name) = &judgement.name {
+        attributes.insert("name".to_owned(), name.clone());
+    }
+    let also: BTreeSet<&str> = value
+        .tallies
+        .iter()
+        .flat_map(|(_, _, tally)| &tally.rules)
+        .filter(|id| **id != judgement.rule)
+        .map(|id| context.rules.get(*id).id.as_str())
+        .collect();
+    if !also.is_empty() {
+        attributes.insert("also".to_owned(), Vec::from_iter(also).join(" "));
+    }
+    let severity =
+        severity::severity(rule.severity, &judgement.attributes, context.checkpoint);
+    let excerpt = excerpt(value.key, rule, judgement.length, context);
+    let (secret, matched, class) = match rule.class {
+        rule::Class::Secret => (Some(excerpt), None, Class::Secret),
+        rule::Class::Grep => (None, Some(excerpt), Class::Grep),
+    };
+    let named = judgement.name.as_ref().map(|name| format!(" {name}")).unwrap_or_default();
+    let title = format!("{}{named} {}", rule.name, place::holder_in_words(holder, kind, locus, context));
+    let (fingerprint, place_fingerprint) = context.fingerprints.of(value, rule, context);
+    Some(Finding {
+        id: String::new(),
+        fingerprint,
+        place_fingerprint,
+        checkpoint: context.name.to_owned(),
+        class,
+        rule: RuleName {
+            id: rule.id.clone(),
+            name: rule.name.clone(),
+            family: rule.family.clone(),
+        },
+        severity,
+        confidence,
+        title,
+        secret,
+        matched,
+        indicator: None,
+        evidence,
+        attributes,
+        count: value.tallies.iter().fold(0, |sum, (_, _, tally)| sum.saturating_add(tally.count)),
+        processes: places.processes,
+        files: count_files(value),
+        places: places.shown,
+        places_omitted: places.omitted,
+        remediation: rule.remediation.clone(),
+        references: rule.references.clone(),
+        cwe: rule.cwe.clone(),
+        attack: rule.attack.clone(),
+        status: None,
+        suppression: None,
+    })
+}
+
+fn count_files(value: &Value<'_>) -> u64 {
+    let files: BTreeSet<Holder> = value
+        .tallies
+        .iter()
+        .filter(|(holder, _, _)| holder.kind == HolderKind::File)
+        .map(|(holder, _, _)| *holder)
+        .collect();
+    u64::try_from(files.len()).unwrap_or(u64::MAX)
+}
+
+/// Shortest value of which a public prefix may be shown.
+const PREVIEW_MIN: u32 = 16;
+
+/// What a report shows of a value: the rule's public prefix and the length, or all of it where
+/// the user asked for that. The only place where a secret enters a record.
+fn excerpt(key: ValueKey, rule: &rule::Rule, length: u32, context: &Context<'_>) -> Excerpt {
+    let shown = if length < PREVIEW_MIN { "" } else { rule.prefix.as_str() };
+    let value = context.kept.get(&key).map(SecretBytes::expose);
+    let text = value.and_then(|value| std::str::from_utf8(value).ok());
+    Excerpt {
+        preview: format!("{shown}…"),
+        length: value.map_or(u64::from(length), |value| value.len() as u64),
+        value: text.map(str::to_owned),
+        value_b64: value
+            .filter(|_| text.is_none())
+            .map(|value| data_encoding::BASE64.encode(value)),
+    }
+}

@@ -1,0 +1,232 @@
+//! Places: where a value lies, in words.
+
+use std::collections::BTreeSet;
+
+use super::{Address, Context, Place, Value, Vma};
+use crate::checkpoint::{Process, Shared, VmaInfo};
+use crate::region::{Holder, HolderKind, Locus, RegionKind};
+
+/// The places of one value.
+pub(super) struct Places {
+    /// The places that the report shows, in its order.
+    pub shown: Vec<Place>,
+    /// How many it does not show.
+    pub omitted: u64,
+    /// Processes that hold the value, over all places.
+    pub processes: u64,
+}
+
+/// Makes the places of a value.
+pub(super) fn places(value: &Value<'_>, context: &Context<'_>) -> Places {
+    let mut all: Vec<Place> = Vec::new();
+    let mut total = 0u64;
+    let mut processes: BTreeSet<u32> = BTreeSet::new();
+    for (holder, kind, tally) in &value.tallies {
+        let mut of_one = 1;
+        for locus in &tally.lowest {
+            let places = words(*holder, *kind, *locus, context);
+            of_one = places.len().max(1) as u64;
+            processes.extend(places.iter().filter_map(|place| place.pid));
+            all.extend(places);
+        }
+        total = total.saturating_add(tally.count.saturating_mul(of_one));
+    }
+    let order = |place: &Place| {
+        (place.region, place.pid, place.address, place.path.clone(), place.image.clone(), place.offset)
+    };
+    all.sort_by_cached_key(order);
+    let mut shown = select(all, context.max_places);
+    shown.sort_by_cached_key(order);
+    let omitted = total.saturating_sub(shown.len() as u64);
+    Places { shown, omitted, processes: processes.len() as u64 }
+}
+
+/// At most `most` places: one of each process first, then of each file, of each kind of region.
+fn select(all: Vec<Place>, most: usize) -> Vec<Place> {
+    if all.len() <= most {
+        return all;
+    }
+    let mut pids = BTreeSet::new();
+    let mut paths = BTreeSet::new();
+    let mut kinds = BTreeSet::new();
+    let mut ranked: Vec<(u8, Place)> = all
+        .into_iter()
+        .map(|place| {
+            let rank = if place.pid.is_some_and(|pid| pids.insert(pid)) {
+                0
+            } else if place.path.as_ref().is_some_and(|path| paths.insert(path.clone())) {
+                1
+            } else if kinds.insert(place.region) {
+                2
+            } else {
+                3
+            };
+            (rank, place)
+        })
+        .collect();
+    ranked.sort_by_key(|(rank, _)| *rank);
+    ranked.into_iter().take(most).map(|(_, place)| place).collect()
+}
+
+/// The places of one locus: one, or one for each process that maps a shared segment there.
+fn words(holder: Holder, kind: RegionKind, locus: Locus, context: &Context<'_>) -> Vec<Place> {
+    let decoded = if locus.utf16 { vec!["utf-16le".to_owned()] } else { Vec::new() };
+    let plain = Place {
+        region: kind,
+        pid: None,
+        comm: None,
+        address: None,
+        length: locus.len.into(),
+        vma: None,
+        path: None,
+        image: None,
+        offset: None,
+        line: None,
+        column: None,
+        decoded,
+        superseded: false,
+    };
+    let checkpoint = context.checkpoint;
+    let in_image = |place: Place| {
+        let found = checkpoint.spaces.get(&holder).and_then(|space| space.image_offset(locus.at));
+        match found {
+            Some((image, offset)) => Place {
+                image: checkpoint.pages.get(&image).cloned(),
+                offset: Some(offset),
+                ..place
+            },
+            None => place,
+        }
+    };
+    let of_process = |pid: u32, address: Option<u64>, place: Place| {
+        let process = checkpoint.processes.get(&pid);
+        let vma = address.and_then(|address| process?.vma_at(address)).map(vma);
+        Place {
+            pid: Some(pid),
+            comm: process.map(|process| process.comm.clone()),
+            address: address.map(Address),
+            vma,
+            ..place
+        }
+    };
+    match holder.kind {
+        HolderKind::Memory => {
+            let pid = u32::try_from(holder.id).unwrap_or(u32::MAX);
+            vec![of_process(pid, Some(locus.at), in_image(plain))]
+        }
+        HolderKind::Shared => {
+            let id = u32::try_from(holder.id).unwrap_or(u32::MAX);
+            let Some(shared) = checkpoint.shared.get(&id) else { return vec![in_image(plain)] };
+            let plain = Place { region: shared.kind, ..in_image(plain) };
+            let mapped: Vec<Place> = mapped_at(shared, locus)
+                .map(|(pid, address)| of_process(pid, Some(address), plain.clone()))
+                .collect();
+            if !mapped.is_empty() {
+                return mapped;
+            }
+            if shared.open_by.is_empty() {
+                return vec![plain];
+            }
+            shared.open_by.iter().map(|pid| of_process(*pid, None, plain.clone())).collect()
+        }
+        HolderKind::RawImage => {
+            let image = context.names.get(&holder).map(|name| name.to_string());
+            vec![Place { image, offset: Some(locus.at), ..plain }]
+        }
+        HolderKind::File => {
+            let name = context.names.get(&holder).map(|name| name.to_string());
+            let offset = Some(locus.at);
+            if is_image(kind) {
+                return vec![Place { image: name, offset, ..plain }];
+            }
+            let (line, column) = line_and_column(holder, locus.at, context);
+            vec![Place { path: name, offset, line: Some(line), column: Some(column), ..plain }]
+        }
+    }
+}
+
+/// Whether bytes of that kind lie in an image of CRIU rather than in a file of the container.
+fn is_image(kind: RegionKind) -> bool {
+    !matches!(
+        kind,
+        RegionKind::File
+            | RegionKind::VolumeFile
+            | RegionKind::TmpfsFile
+            | RegionKind::Log
+            | RegionKind::Metadata
+    )
+}
+
+fn mapped_at(shared: &Shared, locus: Locus) -> impl Iterator<Item = (u32, u64)> {
+    shared.mappings.iter().filter_map(move |mapping| {
+        let within = locus.at.checked_sub(mapping.offset)?;
+        let address = mapping.start.checked_add(within)?;
+        let end = address.checked_add(locus.len.into())?;
+        (end <= mapping.end).then_some((mapping.pid, address))
+    })
+}
+
+fn vma(info: &VmaInfo) -> Vma {
+    Vma {
+        start: Address(info.start),
+        end: Address(info.end),
+        kind: info.kind.name().to_owned(),
+        prot: info.prot.clone(),
+        path: info.path.clone(),
+    }
+}
+
+/// Line and column (in bytes) of an offset in a file, both from 1.
+fn line_and_column(holder: Holder, at: u64, context: &Context<'_>) -> (u64, u64) {
+    let within = context.lines.get(&(holder, at));
+    let mut line = within.map_or(0, |feeds| feeds.count);
+    let mut last = within.and_then(|feeds| feeds.last);
+    // Whole windows before the one that holds the offset.
+    let starts = context.line_feeds.range((holder, 0)..=(holder, at));
+    for (_, feeds) in starts.rev().skip(1) {
+        line = line.saturating_add(feeds.count);
+        last = last.or(feeds.last);
+    }
+    let column = last.map_or(at.saturating_add(1), |feed| at.saturating_sub(feed));
+    (line.saturating_add(1), column)
+}
+
+/// The executable or the path that holds a value: what survives the next dump.
+pub(super) fn owner(holder: Holder, locus: Locus, context: &Context<'_>) -> String {
+    let process = |pid: u32| context.checkpoint.processes.get(&pid);
+    let words = |process: &Process| process.exe.clone().unwrap_or_else(|| process.comm.clone());
+    match holder.kind {
+        HolderKind::Memory => {
+            let pid = u32::try_from(holder.id).unwrap_or(u32::MAX);
+            process(pid).map(words).unwrap_or_default()
+        }
+        HolderKind::Shared => {
+            let id = u32::try_from(holder.id).unwrap_or(u32::MAX);
+            let shared = context.checkpoint.shared.get(&id);
+            let pids = shared.into_iter().flat_map(|shared| mapped_at(shared, locus));
+            pids.filter_map(|(pid, _)| process(pid).map(words)).min().unwrap_or_default()
+        }
+        HolderKind::File | HolderKind::RawImage => {
+            context.names.get(&holder).map(|name| name.to_string()).unwrap_or_default()
+        }
+    }
+}
+
+/// `in java (15)`, `in rootfs-diff.tar!root/.netrc`.
+pub(super) fn holder_in_words(
+    holder: Holder,
+    kind: RegionKind,
+    locus: Locus,
+    context: &Context<'_>,
+) -> String {
+    let place = words(holder, kind, locus, context).into_iter().next();
+    let Some(place) = place else { return "in the checkpoint".to_owned() };
+    match (place.pid, place.path.or(place.image)) {
+        (Some(pid), _) => match place.comm.filter(|comm| !comm.is_empty()) {
+            Some(comm) => format!("in {comm} ({pid})"),
+            None => format!("in process {pid}"),
+        },
+        (None, Some(path)) => format!("in {path}"),
+        (None, None) => "in shared memory".to_owned(),
+    }
+}

@@ -1,0 +1,36 @@
+//! The two halves of an AWS key pair in one process: on a heap they are objects apart, so the
+//! secret half is told by its shape and by an access key id anywhere in the same memory.
+
+use std::collections::BTreeSet;
+
+use super::{Proof, Value};
+use crate::check::Confidence;
+use crate::region::Holder;
+use crate::rule::RuleSet;
+
+pub(super) const AWS_PAIR: Proof = Proof { name: "aws-pair", prove };
+
+fn prove(values: &[Value<'_>], rules: &RuleSet) -> Vec<(usize, Confidence)> {
+    let found_by = |value: &Value<'_>, ids: &[&str]| -> BTreeSet<Holder> {
+        let mut holders = BTreeSet::new();
+        for (holder, _, tally) in &value.tallies {
+            if tally.rules.iter().any(|rule| ids.contains(&rules.get(*rule).id.as_str())) {
+                holders.insert(*holder);
+            }
+        }
+        holders
+    };
+    let ids: BTreeSet<Holder> =
+        values.iter().flat_map(|value| found_by(value, &["aws-access-key-id"])).collect();
+    let mut proven = Vec::new();
+    for (index, value) in values.iter().enumerate() {
+        let named = !found_by(value, &["aws-secret-key"]).is_disjoint(&ids);
+        let alone = !found_by(value, &["aws-secret-key-alone"]).is_disjoint(&ids);
+        if named {
+            proven.push((index, Confidence::High));
+        } else if alone {
+            proven.push((index, Confidence::Medium));
+        }
+    }
+    proven
+}

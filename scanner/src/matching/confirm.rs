@@ -1,0 +1,160 @@
+//! From a candidate to a judged match: the pattern, then the checks, then the borders.
+
+use std::ops::Range;
+
+use regex_automata::{Anchored, Input};
+
+use crate::check::{Attributes, Confidence, Outcome, Subject};
+use crate::region::Cut;
+use crate::rule::{Anchor, Edge, Report, Rule};
+use crate::secret::SecretBytes;
+use crate::tally::Evidence;
+
+/// The text around a candidate.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Run<'a> {
+    /// The text.
+    pub text: &'a [u8],
+    /// Which ends are no true ends: of memory that was cut, or clipped to a bound.
+    pub cut: Cut,
+}
+
+/// A candidate that is a match.
+#[derive(Debug)]
+pub(super) struct Confirmed {
+    /// The value in the text.
+    pub span: Range<usize>,
+    /// What names it.
+    pub name: Option<String>,
+    /// How sure it is.
+    pub confidence: Confidence,
+    /// How specific the rule is for it.
+    pub rank: u8,
+    /// What the checks said.
+    pub evidence: Vec<Evidence>,
+    /// Facts read off the value.
+    pub attributes: Attributes,
+    /// The value without accidents of notation, where a check knows them.
+    pub canonical: Option<SecretBytes>,
+}
+
+/// Where a pattern matches.
+pub(super) struct Found {
+    span: Range<usize>,
+    name: Option<String>,
+}
+
+/// The match of `rule` that the candidate at `at` leads to.
+pub(super) fn find(rule: &Rule, run: Run<'_>, at: usize) -> Option<Found> {
+    match &rule.anchor {
+        Anchor::Run { len, .. } => Some(Found { span: at..at + len, name: None }),
+        Anchor::Prefix => {
+            search(rule, Input::new(run.text).range(at..).anchored(Anchored::Yes))
+        }
+        Anchor::Label | Anchor::Path | Anchor::Text => {
+            search(rule, Input::new(run.text).range(at..))
+        }
+        Anchor::Inside => {
+            // The leftmost match that covers the literal.
+            let regex = rule.pattern.regex()?;
+            let mut from = 0;
+            loop {
+                let hit = regex.search(&Input::new(run.text).range(from..))?;
+                if hit.start() > at {
+                    return None;
+                }
+                if hit.end() > at {
+                    return search(rule, Input::new(run.text).range(hit.start()..));
+                }
+                from = hit.end().max(from + 1);
+            }
+        }
+    }
+}
+
+fn search(rule: &Rule, input: Input<'_>) -> Option<Found> {
+    let regex = rule.pattern.regex()?;
+    if rule.group == 0 && rule.name_group.is_none() {
+        let span = regex.search(&input)?.range();
+        return (span.len() <= rule.max_len).then_some(Found { span, name: None });
+    }
+    let mut captures = regex.create_captures();
+    regex.search_captures(&input, &mut captures);
+    let whole = captures.get_match()?;
+    let span = captures.get_group(rule.group)?;
+    let name = rule.name_group.and_then(|group| captures.get_group(group)).and_then(|name| {
+        input.haystack().get(name.range()).map(|name| name.escape_ascii().to_string())
+    });
+    (whole.len() <= rule.max_len).then_some(Found { span: span.range(), name })
+}
+
+/// Judges what the pattern found; `None` when it is no match after all.
+pub(super) fn judge(rule: &Rule, run: Run<'_>, found: Found) -> Option<Confirmed> {
+    let Found { mut span, name } = found;
+    let touches = |span: &Range<usize>| {
+        (run.cut.start && span.start == 0) || (run.cut.end && span.end == run.text.len())
+    };
+    let mut confidence = rule.confidence;
+    let mut evidence = Vec::new();
+    let mut attributes = Attributes::new();
+    let mut canonical = None;
+    let mut passes = 0u8;
+    for check in &rule.checks {
+        let subject = Subject { text: run.text, span: span.clone(), cut: touches(&span) };
+        let verdict = (check.run)(&subject);
+        match verdict.outcome {
+            Outcome::Fail => return None,
+            Outcome::Weak => confidence = confidence.min(Confidence::Low),
+            Outcome::Pass => {
+                passes = passes.saturating_add(1);
+                confidence = confidence.max(check.on_pass);
+            }
+            Outcome::Unavailable => {}
+        }
+        span = verdict.span;
+        attributes.extend(verdict.attributes);
+        canonical = verdict.canonical.or(canonical);
+        evidence
+            .push(Evidence { check: check.name.to_owned(), outcome: verdict.outcome });
+    }
+    let value = run.text.get(span.clone()).filter(|value| !value.is_empty())?;
+    if touches(&span) && passes == 0 && !rule.fixed_len {
+        return None;
+    }
+    if rule.edge != Edge::Checked && confidence < Confidence::Confirmed {
+        let before = span.start.checked_sub(1).and_then(|at| run.text.get(at));
+        let after = run.text.get(span.end);
+        let ends = |edge: Option<&u8>| edge.is_some_and(|byte| is_token(*byte));
+        let grows = (ends(before) && value.first().is_some_and(|byte| is_token(*byte)))
+            || (ends(after) && value.last().is_some_and(|byte| is_token(*byte)));
+        if grows {
+            if rule.edge == Edge::Hard {
+                return None;
+            }
+            confidence = lower(confidence);
+            evidence.push(Evidence { check: "border".to_owned(), outcome: Outcome::Weak });
+        }
+    }
+    let kind: u8 = match (rule.report, &rule.anchor) {
+        (Report::Proven, _) => 0,
+        _ if confidence == Confidence::Confirmed => 3,
+        (_, Anchor::Prefix) => 2,
+        _ if passes > 0 => 2,
+        _ => 1,
+    };
+    let rank = kind * 16 + passes.min(15);
+    Some(Confirmed { span, name, confidence, rank, evidence, attributes, canonical })
+}
+
+/// Whether a byte could go on a token.
+fn is_token(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-')
+}
+
+fn lower(confidence: Confidence) -> Confidence {
+    match confidence {
+        Confidence::Confirmed => Confidence::High,
+        Confidence::High => Confidence::Medium,
+        Confidence::Medium | Confidence::Low => Confidence::Low,
+    }
+}

@@ -1,0 +1,16 @@
+//! RuleSet × Window → matches.
+//!
+//! A candidate is a literal found in raw bytes (or a run, a label, a path). What becomes of it
+//! depends on the bytes within [`REACH`](crate::region::REACH) of it inside its region, and on
+//! nothing that was seen before: so windows can be cut and ordered in any way.
+
+mod confirm;
+mod engine;
+mod labels;
+mod overlap;
+mod prefilter;
+mod runs;
+mod text_run;
+mod utf16;
+
+pub use engine::{Engine, Scratch, Throttled};

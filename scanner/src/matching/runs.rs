@@ -1,0 +1,48 @@
+//! Maximal runs of one class of bytes with an exact length: values without any literal.
+
+/// Gives the start of every maximal run of exactly `len` bytes of `class`.
+///
+/// A run of `len` bytes covers an offset divisible by `len`, so only those are looked at first.
+pub(super) fn each(bytes: &[u8], class: &[bool; 256], len: usize, mut found: impl FnMut(usize)) {
+    let holds = |at: usize| bytes.get(at).is_some_and(|byte| class[usize::from(*byte)]);
+    let mut at = 0;
+    while at < bytes.len() {
+        if holds(at) {
+            let mut start = at;
+            while start > 0 && at - start < len && holds(start - 1) {
+                start -= 1;
+            }
+            let mut end = at + 1;
+            while end - start <= len && holds(end) {
+                end += 1;
+            }
+            if end - start == len {
+                found(start);
+            }
+        }
+        at += len;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_runs_of_the_exact_length_at_any_alignment() {
+        let mut class = [false; 256];
+        for byte in b"0123456789abcdef" {
+            class[usize::from(*byte)] = true;
+        }
+        for pad in 0..40 {
+            for (len, expected) in [(15, false), (16, true), (17, false), (32, false)] {
+                let mut bytes = vec![b'.'; pad];
+                bytes.extend(std::iter::repeat_n(b'a', len));
+                bytes.extend([b'.'; 20]);
+                let mut found = Vec::new();
+                each(&bytes, &class, 16, |at| found.push(at));
+                assert_eq!(found, if expected { vec![pad] } else { vec![] }, "{pad} {len}");
+            }
+        }
+    }
+}

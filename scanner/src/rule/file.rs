@@ -1,0 +1,420 @@
+//! Rule files: the TOML dialect of `docs/rules.md`.
+
+use std::collections::BTreeSet;
+
+use serde::Deserialize;
+
+use super::literals;
+use super::model::{self, Anchor, Class, Edge, Near, Pattern, Places, Report, Rule, RuleSet};
+use super::MAX_MATCH;
+use crate::check::{self, Confidence, Severity};
+use crate::region::RegionKind;
+
+/// What is wrong with a rule file.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RuleFileError {
+    /// It is no TOML of this dialect; the message names line and column.
+    #[error("{file}: {message}")]
+    Syntax {
+        /// Name of the rule file.
+        file: String,
+        /// What the parser says.
+        message: String,
+    },
+    /// A rule cannot be used as it is written.
+    #[error("{file}: rule {rule}: {problem}")]
+    Rule {
+        /// Name of the rule file, or the option a pattern came from.
+        file: String,
+        /// Id of the rule.
+        rule: String,
+        /// What is wrong.
+        problem: String,
+    },
+}
+
+/// A value made by a template that the rule must find, or must not.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Example {
+    /// The template: text with `{class:length}` parts.
+    pub r#gen: String,
+    /// What the rule should report; the whole of `gen` without it.
+    pub value: Option<String>,
+    /// Path of the file the text stands in, for rules that ask for one.
+    pub path: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    rules: Vec<Entry>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Entry {
+    id: String,
+    name: String,
+    description: String,
+    regex: String,
+    family: Option<String>,
+    #[serde(default, rename = "secretGroup")]
+    secret_group: usize,
+    #[serde(default)]
+    keywords: Vec<String>,
+    severity: Severity,
+    confidence: Confidence,
+    #[serde(default)]
+    checks: Vec<String>,
+    #[serde(default)]
+    anchor: AnchorKey,
+    #[serde(rename = "where")]
+    places: Option<Vec<Where>>,
+    path: Option<String>,
+    encodings: Option<Vec<Encoding>>,
+    max_len: Option<usize>,
+    #[serde(default)]
+    edge: EdgeKey,
+    #[serde(default)]
+    report: ReportKey,
+    #[serde(default)]
+    guessable: bool,
+    near: Option<NearEntry>,
+    #[serde(default)]
+    prefix: String,
+    remediation: String,
+    #[serde(default)]
+    references: Vec<String>,
+    cwe: Vec<String>,
+    attack: Vec<String>,
+    examples: Vec<Example>,
+    #[serde(default)]
+    counterexamples: Vec<Example>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NearEntry {
+    rule: String,
+    within: u64,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum AnchorKey {
+    #[default]
+    Literal,
+    Run,
+    Label,
+    Path,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum Where {
+    Memory,
+    Argv,
+    Environ,
+    File,
+    Metadata,
+    Kernel,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+enum Encoding {
+    #[serde(rename = "ascii")]
+    Ascii,
+    #[serde(rename = "utf-16le")]
+    Utf16Le,
+}
+
+#[derive(Debug, Clone, Copy, Default, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum EdgeKey {
+    Checked,
+    #[default]
+    Soft,
+    Hard,
+}
+
+#[derive(Debug, Clone, Copy, Default, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum ReportKey {
+    #[default]
+    Always,
+    Proven,
+}
+
+/// The kinds of region behind a word of `where`.
+fn kinds(place: Where) -> &'static [RegionKind] {
+    use RegionKind as Kind;
+    match place {
+        Where::Memory => &[
+            Kind::Memory,
+            Kind::SharedMemory,
+            Kind::Memfd,
+            Kind::SysvShm,
+            Kind::RawImage,
+            Kind::Registers,
+        ],
+        Where::Argv => &[Kind::Argv],
+        Where::Environ => &[Kind::Environ],
+        Where::File => {
+            &[Kind::File, Kind::VolumeFile, Kind::TmpfsFile, Kind::GhostFile, Kind::Log]
+        }
+        Where::Metadata => &[Kind::Metadata],
+        Where::Kernel => &[
+            Kind::Pipe,
+            Kind::Fifo,
+            Kind::SocketQueue,
+            Kind::TcpQueue,
+            Kind::SysvMessage,
+            Kind::Tty,
+            Kind::BpfMap,
+        ],
+    }
+}
+
+/// Examples and counterexamples of one rule, for the tests that prove rules.
+pub type RuleExamples = (String, Vec<Example>, Vec<Example>);
+
+impl RuleSet {
+    /// The rules that are compiled into the program.
+    ///
+    /// # Errors
+    /// When a built-in file is wrong, which a test rules out.
+    pub fn builtin() -> Result<Self, RuleFileError> {
+        Self::from_files(cryoscan_rules::SECRETS)
+    }
+
+    /// Rules from texts of the TOML dialect, each with the name of its file.
+    ///
+    /// # Errors
+    /// At the first rule that cannot be used: what is wrong, and where.
+    pub fn from_files(files: &[(&str, &str)]) -> Result<Self, RuleFileError> {
+        let mut set = Self::default();
+        let mut hasher = blake3::Hasher::new();
+        for (name, text) in files {
+            hasher.update(text.as_bytes());
+            let family = name.strip_suffix(".toml").unwrap_or(name);
+            for entry in parse(name, text)?.rules {
+                set.rules.push(rule(name, family, entry)?);
+            }
+        }
+        set.rules.sort_by(|a, b| a.id.cmp(&b.id));
+        let mut seen = BTreeSet::new();
+        for rule in &set.rules {
+            if !seen.insert(rule.id.as_str()) {
+                return Err(fault("rules", &rule.id, "the id is used twice"));
+            }
+        }
+        for rule in &set.rules {
+            if let Some(near) = &rule.near
+                && !seen.contains(near.rule.as_str())
+            {
+                return Err(fault("rules", &rule.id, format!("near: no rule {}", near.rule)));
+            }
+        }
+        set.hash = format!("blake3:{}", hasher.finalize().to_hex());
+        Ok(set)
+    }
+
+    /// The examples of every rule of the given files, by rule id.
+    ///
+    /// # Errors
+    /// When a file is no TOML of this dialect.
+    pub fn examples(files: &[(&str, &str)]) -> Result<Vec<RuleExamples>, RuleFileError> {
+        let mut all = Vec::new();
+        for (name, text) in files {
+            for entry in parse(name, text)?.rules {
+                all.push((entry.id, entry.examples, entry.counterexamples));
+            }
+        }
+        Ok(all)
+    }
+
+    /// Adds a pattern of the user's own: `grep:` and eight digits of its hash.
+    ///
+    /// # Errors
+    /// When the pattern does not compile.
+    pub fn add_grep(&mut self, pattern: &str) -> Result<(), RuleFileError> {
+        let hash = blake3::hash(pattern.as_bytes()).to_hex();
+        let id = format!("grep:{}", hash.get(..8).unwrap_or_default());
+        if self.rules.iter().any(|rule| rule.id == id) {
+            return Ok(());
+        }
+        let hir = syntax("--grep", &id, pattern)?;
+        model::build(pattern).map_err(|error| fault("--grep", &id, error.to_string()))?;
+        let literals = literals::prefixes(&hir);
+        self.rules.push(Rule {
+            id,
+            name: "Pattern of the user".to_owned(),
+            description: "Text that matches a pattern given by --grep.".to_owned(),
+            family: "grep".to_owned(),
+            class: Class::Grep,
+            severity: Severity::Info,
+            confidence: Confidence::High,
+            pattern: Pattern::new(pattern.to_owned()),
+            group: 0,
+            name_group: None,
+            anchor: if literals.is_some() { Anchor::Prefix } else { Anchor::Text },
+            literals: literals.unwrap_or_default(),
+            before: 0,
+            max_len: GREP_MATCH,
+            fixed_len: true,
+            checks: Vec::new(),
+            utf16: true,
+            places: Places::ALL,
+            path: None,
+            edge: Edge::Checked,
+            report: Report::Always,
+            guessable: true,
+            near: None,
+            prefix: String::new(),
+            remediation: String::new(),
+            references: Vec::new(),
+            cwe: Vec::new(),
+            attack: Vec::new(),
+        });
+        Ok(())
+    }
+}
+
+/// Longest match of a pattern given by `--grep`, in characters.
+const GREP_MATCH: usize = 4 << 10;
+
+fn parse(name: &str, text: &str) -> Result<File, RuleFileError> {
+    toml::from_str(text).map_err(|error| RuleFileError::Syntax {
+        file: name.to_owned(),
+        message: error.to_string(),
+    })
+}
+
+fn fault(file: &str, rule: &str, problem: impl Into<String>) -> RuleFileError {
+    RuleFileError::Rule { file: file.to_owned(), rule: rule.to_owned(), problem: problem.into() }
+}
+
+fn syntax(file: &str, rule: &str, pattern: &str) -> Result<regex_syntax::hir::Hir, RuleFileError> {
+    regex_automata::util::syntax::parse_with(pattern, &model::byte_syntax())
+        .map_err(|error| fault(file, rule, error.to_string()))
+}
+
+fn rule(file: &str, family: &str, entry: Entry) -> Result<Rule, RuleFileError> {
+    let id = entry.id.clone();
+    let wrong = |problem: String| fault(file, &id, problem);
+    let hir = syntax(file, &id, &entry.regex)?;
+    let regex = model::build(&entry.regex).map_err(|error| wrong(error.to_string()))?;
+    let groups = regex.group_info();
+    let name_group =
+        groups.to_index(regex_automata::PatternID::ZERO, "name");
+    if entry.secret_group >= groups.group_len(regex_automata::PatternID::ZERO) {
+        return Err(wrong(format!("secretGroup {}: no such group", entry.secret_group)));
+    }
+    let longest = hir.properties().maximum_len();
+    let max_len = match (entry.max_len, longest) {
+        (Some(len), Some(longest)) => len.min(longest),
+        (Some(len), None) | (None, Some(len)) => len,
+        (None, None) => return Err(wrong("the pattern has no longest match: max_len".to_owned())),
+    };
+    if max_len > MAX_MATCH {
+        return Err(wrong(format!("matches up to {max_len} characters, {MAX_MATCH} at most")));
+    }
+    if entry.prefix.len() > 6 {
+        return Err(wrong("prefix shows 6 characters at most".to_owned()));
+    }
+    if entry.near.as_ref().is_some_and(|near| near.within > 1024) {
+        return Err(wrong("near: within 1024 bytes at most".to_owned()));
+    }
+    let (anchor, literals, before) = anchor(&entry, &hir, max_len).map_err(wrong)?;
+    let path = match entry.path {
+        None => None,
+        Some(source) => {
+            model::build(&source).map_err(|error| wrong(format!("path: {error}")))?;
+            Some(Pattern::new(source))
+        }
+    };
+    if anchor == Anchor::Path && path.is_none() {
+        return Err(wrong("anchor path asks for a path".to_owned()));
+    }
+    let mut checks = Vec::new();
+    for name in &entry.checks {
+        checks.push(check::check(name).ok_or_else(|| wrong(format!("no check {name}")))?);
+    }
+    let places = entry.places.map_or(Places::ALL, |words| {
+        let kinds = words.into_iter().flat_map(kinds);
+        kinds.fold(Places::NONE, |places, &kind| places.with(kind))
+    });
+    let utf16 = entry.encodings.is_none_or(|list| list.contains(&Encoding::Utf16Le));
+    let properties = hir.properties();
+    Ok(Rule {
+        id: entry.id,
+        name: entry.name,
+        description: entry.description,
+        family: entry.family.unwrap_or_else(|| family.to_owned()),
+        class: Class::Secret,
+        severity: entry.severity,
+        confidence: entry.confidence,
+        fixed_len: properties.minimum_len().is_some()
+            && properties.minimum_len() == properties.maximum_len(),
+        pattern: Pattern::new(entry.regex),
+        group: entry.secret_group,
+        name_group,
+        anchor,
+        literals,
+        before,
+        max_len,
+        checks,
+        utf16,
+        places,
+        path,
+        edge: match entry.edge {
+            EdgeKey::Checked => Edge::Checked,
+            EdgeKey::Soft => Edge::Soft,
+            EdgeKey::Hard => Edge::Hard,
+        },
+        report: match entry.report {
+            ReportKey::Always => Report::Always,
+            ReportKey::Proven => Report::Proven,
+        },
+        guessable: entry.guessable,
+        near: entry.near.map(|near| Near { rule: near.rule, within: near.within }),
+        prefix: entry.prefix,
+        remediation: entry.remediation,
+        references: entry.references,
+        cwe: entry.cwe,
+        attack: entry.attack,
+    })
+}
+
+/// How candidates of a rule arise, their literals, and what may stand before them in a match.
+fn anchor(
+    entry: &Entry,
+    hir: &regex_syntax::hir::Hir,
+    max_len: usize,
+) -> Result<(Anchor, Vec<Vec<u8>>, usize), String> {
+    match entry.anchor {
+        AnchorKey::Label => Ok((Anchor::Label, Vec::new(), 0)),
+        AnchorKey::Path => Ok((Anchor::Path, Vec::new(), 0)),
+        AnchorKey::Run => {
+            let (class, len) = literals::exact_run(hir).ok_or_else(|| {
+                "anchor run asks for one class, repeated exactly 16 times or more".to_owned()
+            })?;
+            Ok((Anchor::Run { class: Box::new(class), len }, Vec::new(), 0))
+        }
+        AnchorKey::Literal if entry.keywords.is_empty() => {
+            let found = literals::prefixes(hir).ok_or_else(|| {
+                "matches begin with no literal of 3 bytes or more: give keywords".to_owned()
+            })?;
+            Ok((Anchor::Prefix, found, 0))
+        }
+        AnchorKey::Literal => {
+            if let Some(short) = entry.keywords.iter().find(|word| word.len() < 3) {
+                return Err(format!("keyword {short:?} is shorter than 3 bytes"));
+            }
+            let words = entry.keywords.iter().map(|word| word.as_bytes().to_vec()).collect();
+            Ok((Anchor::Inside, words, max_len))
+        }
+    }
+}

@@ -1,0 +1,49 @@
+//! The literals with which candidates are found, taken from a rule's pattern.
+
+use regex_syntax::hir::literal::{ExtractKind, Extractor};
+use regex_syntax::hir::{Class, Hir, HirKind};
+
+/// Shortest literal that is worth a look at every place it occurs.
+const MIN_LITERAL: usize = 3;
+
+/// Most literals of one rule.
+const MAX_LITERALS: usize = 64;
+
+/// Longest part of a literal that is searched for.
+const LITERAL_LEN: usize = 16;
+
+/// Literals with one of which every match begins; `None` when there is no usable set.
+pub(super) fn prefixes(hir: &Hir) -> Option<Vec<Vec<u8>>> {
+    let mut extractor = Extractor::new();
+    extractor.kind(ExtractKind::Prefix).limit_total(MAX_LITERALS).limit_literal_len(LITERAL_LEN);
+    let mut seq = extractor.extract(hir);
+    seq.minimize_by_preference();
+    let literals = seq.literals()?;
+    let usable = !literals.is_empty()
+        && literals.len() <= MAX_LITERALS
+        && literals.iter().all(|literal| literal.as_bytes().len() >= MIN_LITERAL);
+    usable.then(|| {
+        let mut found: Vec<Vec<u8>> =
+            literals.iter().map(|literal| literal.as_bytes().to_vec()).collect();
+        found.sort();
+        found.dedup();
+        found
+    })
+}
+
+/// Class and length of a pattern that is one class, repeated an exact number of times.
+pub(super) fn exact_run(hir: &Hir) -> Option<([bool; 256], usize)> {
+    let HirKind::Repetition(repetition) = hir.kind() else { return None };
+    let len = usize::try_from(repetition.min).ok()?;
+    if repetition.max != Some(repetition.min) || len < 16 {
+        return None;
+    }
+    let HirKind::Class(Class::Bytes(class)) = repetition.sub.kind() else { return None };
+    let mut table = [false; 256];
+    for range in class.iter() {
+        for byte in range.start()..=range.end() {
+            table[usize::from(byte)] = true;
+        }
+    }
+    Some((table, len))
+}

@@ -1,0 +1,15 @@
+//! What to look for: the rule model and the loading of rule files.
+
+mod file;
+mod literals;
+mod model;
+
+pub use file::{Example, RuleFileError};
+pub use model::{Anchor, Class, Edge, Near, Pattern, Places, Report, Rule, RuleId, RuleSet};
+
+/// The longest text a rule may match, in characters.
+///
+/// Which of two overlapping matches stays depends on both of them and on the text around each,
+/// all of which must lie within [`crate::region::REACH`]: three times the widest match (UTF-16,
+/// two bytes a character) fits into it with room to spare.
+pub const MAX_MATCH: usize = 8 << 10;

@@ -1,0 +1,233 @@
+//! The rule model.
+
+use std::sync::OnceLock;
+
+use regex_automata::meta::Regex;
+use regex_automata::util::syntax;
+
+use crate::check::{Check, Confidence, Severity};
+use crate::region::RegionKind;
+
+/// Index of a rule in its [`RuleSet`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RuleId(pub u32);
+
+/// What kind of finding a rule makes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Class {
+    /// A secret value.
+    Secret,
+    /// A pattern the user asked for by `--grep`.
+    Grep,
+}
+
+/// How candidates of a rule arise.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Anchor {
+    /// A literal with which every match begins.
+    Prefix,
+    /// A literal somewhere inside every match.
+    Inside,
+    /// A maximal run of one class of bytes with an exact length.
+    Run {
+        /// The bytes of the class.
+        class: Box<[bool; 256]>,
+        /// The length of the run.
+        len: usize,
+    },
+    /// A string of the arguments or the environment of a process.
+    Label,
+    /// The content of a file whose path the rule names.
+    Path,
+    /// Every text run (patterns of the user that hold no literal).
+    Text,
+}
+
+/// What a neighbour of the value's own alphabet means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Edge {
+    /// Nothing: a check decides.
+    Checked,
+    /// It lowers the confidence.
+    Soft,
+    /// It refuses the match.
+    Hard,
+}
+
+/// When a match becomes a finding.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Report {
+    /// Always.
+    Always,
+    /// When a proof, or another rule that found the same value, says so.
+    Proven,
+}
+
+/// A partner whose nearness raises the confidence.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Near {
+    /// Id of the partner rule.
+    pub rule: String,
+    /// Bytes between the two values at most.
+    pub within: u64,
+}
+
+/// The kinds of region in which a rule looks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Places(u32);
+
+impl Places {
+    /// All kinds of region.
+    pub const ALL: Self = Self(u32::MAX);
+
+    /// No kind of region.
+    pub const NONE: Self = Self(0);
+
+    /// These and one kind more.
+    #[must_use]
+    pub fn with(self, kind: RegionKind) -> Self {
+        Self(self.0 | 1 << u32::from(kind as u8))
+    }
+
+    /// Whether a rule looks there.
+    pub fn holds(self, kind: RegionKind) -> bool {
+        self.0 & (1 << u32::from(kind as u8)) != 0
+    }
+}
+
+/// A regular expression over bytes, compiled when first needed.
+#[derive(Debug)]
+pub struct Pattern {
+    source: String,
+    regex: OnceLock<Regex>,
+}
+
+impl Pattern {
+    pub(super) fn new(source: String) -> Self {
+        Self { source, regex: OnceLock::new() }
+    }
+
+    /// The pattern as written.
+    pub fn source(&self) -> &str {
+        &self.source
+    }
+
+    /// The compiled automaton; `None` when it does not compile, which loading has ruled out.
+    pub fn regex(&self) -> Option<&Regex> {
+        if let Some(regex) = self.regex.get() {
+            return Some(regex);
+        }
+        let built = build(&self.source).ok()?;
+        Some(self.regex.get_or_init(|| built))
+    }
+}
+
+/// Compiles a pattern over bytes; linear time, bounded memory.
+pub(super) fn build(source: &str) -> Result<Regex, Box<regex_automata::meta::BuildError>> {
+    Regex::builder()
+        .configure(
+            Regex::config()
+                .utf8_empty(false)
+                .nfa_size_limit(Some(16 << 20))
+                .hybrid_cache_capacity(2 << 20)
+                .onepass(false)
+                .dfa(false),
+        )
+        .syntax(byte_syntax())
+        .build(source)
+        .map_err(Box::new)
+}
+
+/// Patterns match bytes, `.` means any byte but a line feed.
+pub(super) fn byte_syntax() -> syntax::Config {
+    syntax::Config::new().unicode(false).utf8(false)
+}
+
+/// One kind of thing to look for.
+#[derive(Debug)]
+pub struct Rule {
+    /// Unique, kebab-case, never reused.
+    pub id: String,
+    /// What it finds, in a few words.
+    pub name: String,
+    /// What it is and why it matters, in a sentence or two.
+    pub description: String,
+    /// The group of rules it belongs to (`github`).
+    pub family: String,
+    /// What kind of finding it makes.
+    pub class: Class,
+    /// The harm if it is true.
+    pub severity: Severity,
+    /// How sure it is before any check.
+    pub confidence: Confidence,
+    /// The pattern of the value.
+    pub pattern: Pattern,
+    /// Group of the pattern that is the value: 0 is all of it.
+    pub group: usize,
+    /// Group of the pattern that names the value (a variable, a flag).
+    pub name_group: Option<usize>,
+    /// How candidates arise.
+    pub anchor: Anchor,
+    /// The literals of `anchor`.
+    pub literals: Vec<Vec<u8>>,
+    /// Bytes that may stand between the start of a match and its literal.
+    pub before: usize,
+    /// Longest match, in characters.
+    pub max_len: usize,
+    /// Whether every match has the same length.
+    pub fixed_len: bool,
+    /// The checks a candidate must pass, in order.
+    pub checks: Vec<&'static Check>,
+    /// Whether UTF-16LE text is searched too.
+    pub utf16: bool,
+    /// Kinds of region in which it looks.
+    pub places: Places,
+    /// Only files whose path matches.
+    pub path: Option<Pattern>,
+    /// What a neighbour of the same alphabet means.
+    pub edge: Edge,
+    /// When a match becomes a finding.
+    pub report: Report,
+    /// Whether values could be guessed (passwords): their hash alone is not given away.
+    pub guessable: bool,
+    /// Partner whose nearness raises the confidence.
+    pub near: Option<Near>,
+    /// Public first characters that a preview may show.
+    pub prefix: String,
+    /// What to do.
+    pub remediation: String,
+    /// Where to read more.
+    pub references: Vec<String>,
+    /// Weakness ids (`CWE-798`).
+    pub cwe: Vec<String>,
+    /// ATT&CK technique ids (`T1552.001`).
+    pub attack: Vec<String>,
+}
+
+/// All rules of a run.
+#[derive(Debug, Default)]
+pub struct RuleSet {
+    pub(super) rules: Vec<Rule>,
+    pub(super) hash: String,
+}
+
+impl RuleSet {
+    /// The rules, in the order of their ids ([`RuleId`] counts along it).
+    pub fn rules(&self) -> &[Rule] {
+        &self.rules
+    }
+
+    /// The rule of an id.
+    ///
+    /// # Panics
+    /// When the id comes from another rule set.
+    #[expect(clippy::indexing_slicing, clippy::as_conversions, reason = "ids index their own set")]
+    pub fn get(&self, id: RuleId) -> &Rule {
+        &self.rules[id.0 as usize]
+    }
+
+    /// `blake3:…` over all rule texts, so that two reports can be compared.
+    pub fn hash(&self) -> &str {
+        &self.hash
+    }
+}

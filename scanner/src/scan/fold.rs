@@ -1,0 +1,290 @@
+//! The fold: what all work has found, split by checkpoint, as records.
+
+use std::collections::BTreeMap;
+use std::io;
+
+use super::walk::Scanned;
+use super::{Outcome, Settings, fingerprint_key};
+use crate::checkpoint::{Checkpoint, path_id};
+use crate::coverage::{Coverage, Reason};
+use crate::diagnostic::{Code, Diagnostic, Level};
+use crate::finding::{self, Context, Fingerprints, Tallies};
+use crate::matching::Engine;
+use crate::region::{Holder, HolderKind, LabelKind, Locus, RegionKind};
+use crate::report::{
+    CheckpointRecord, Container, CoverageRecord, DiagnosticRecord, Pod, Record,
+};
+use crate::secret::SecretBytes;
+use crate::tally::{Partial, ValueKey};
+
+/// Makes the records of a target.
+pub(super) fn fold(
+    scanned: Scanned,
+    engine: &Engine,
+    key_name: &str,
+    settings: &Settings,
+    outcome: &mut Outcome,
+    emit: &mut dyn FnMut(Record) -> io::Result<()>,
+) -> io::Result<()> {
+    let Scanned { target, compression, mut checkpoints, mut partial, units, files } = scanned;
+    describe_processes(&mut checkpoints, &partial.labels, None);
+    let owner = Owners::of(&checkpoints);
+    let fingerprints = Fingerprints {
+        key: fingerprint_key(settings).0,
+        key_name: key_name.to_owned(),
+        is_private: settings.fingerprint_key.is_some(),
+    };
+    let mut coverage: Vec<Coverage> = vec![Coverage::default(); checkpoints.len()];
+    let mut file_counts = vec![0u64; checkpoints.len()];
+    for (unit, part) in &partial.coverage {
+        let path = units.get(unit).map_or("", String::as_str);
+        if let Some(sum) = coverage.get_mut(owner.of_path(path)) {
+            sum.merge(part);
+        }
+    }
+    for (unit, count) in &files {
+        let path = units.get(unit).map_or("", String::as_str);
+        if let Some(sum) = file_counts.get_mut(owner.of_path(path)) {
+            *sum = sum.saturating_add(*count);
+        }
+    }
+    let mut notes: Vec<Vec<Diagnostic>> = vec![Vec::new(); checkpoints.len()];
+    let mut note = |diagnostic: Diagnostic| {
+        let index = owner.of_path(&diagnostic.member);
+        if let Some(notes) = notes.get_mut(index) {
+            notes.push(diagnostic);
+        }
+    };
+    for (code, diagnostics) in std::mem::take(&mut partial.notes) {
+        let count = partial.note_counts.get(&code).copied().unwrap_or_default();
+        let kept = diagnostics.len() as u64;
+        diagnostics.into_iter().for_each(&mut note);
+        if count > kept {
+            let text = format!("{} more of these, {count} in all", count - kept);
+            note(Diagnostic::new(Level::Note, code, "", text));
+        }
+    }
+    let mut tallies: Vec<BTreeMap<ValueKey, Tallies<'_>>> =
+        checkpoints.iter().map(|_| BTreeMap::new()).collect();
+    for ((key, holder, kind), tally) in &partial.tallies {
+        let index = owner.of_holder(*holder, &partial);
+        if let Some(tallies) = tallies.get_mut(index) {
+            tallies.entry(*key).or_default().push((*holder, *kind, tally));
+        }
+    }
+    let rows = checkpoints.iter().zip(tallies).zip(coverage).zip(notes).zip(file_counts);
+    let several = checkpoints.len() > 1;
+    for ((((checkpoint, tallies), mut coverage), mut notes), files) in rows {
+        outcome.checkpoints = outcome.checkpoints.saturating_add(1);
+        let name = format!("c{}", outcome.checkpoints);
+        emit(Record::Checkpoint(checkpoint_record(
+            checkpoint,
+            &name,
+            &target,
+            several,
+            compression,
+            files,
+        )))?;
+        let context = Context {
+            checkpoint,
+            name: &name,
+            rules: engine.rules(),
+            names: &partial.names,
+            lines: &partial.lines,
+            line_feeds: &partial.line_feeds,
+            kept: &partial.kept,
+            fingerprints: &fingerprints,
+            max_places: settings.max_places,
+        };
+        for finding in finding::findings(tallies, &context, settings.limits.findings) {
+            outcome.findings.add(finding.severity);
+            let row = (finding.severity, finding.confidence);
+            let count = outcome.by_confidence.entry(row).or_default();
+            *count = count.saturating_add(1);
+            emit(Record::Finding(finding))?;
+        }
+        balance(&mut coverage, &mut notes);
+        outcome.scanned_bytes = outcome.scanned_bytes.saturating_add(coverage.scanned);
+        for diagnostic in notes {
+            outcome.complete &= diagnostic.level != Level::Error;
+            emit(Record::Diagnostic(DiagnosticRecord {
+                checkpoint: Some(name.clone()),
+                diagnostic,
+            }))?;
+        }
+        emit(Record::Coverage(CoverageRecord {
+            checkpoint: name,
+            coverage,
+            notes: omissions(checkpoint),
+        }))?;
+    }
+    Ok(())
+}
+
+/// The checkpoints of a target with their processes described; secrets in arguments are masked.
+pub(super) fn describe(scanned: Scanned, _: &Engine) -> Vec<Checkpoint> {
+    let Scanned { mut checkpoints, partial, .. } = scanned;
+    describe_processes(&mut checkpoints, &partial.labels, Some(&partial));
+    checkpoints
+}
+
+/// Gives processes the text of their arguments and the names of their variables.
+fn describe_processes(
+    checkpoints: &mut [Checkpoint],
+    labels: &BTreeMap<(Holder, LabelKind, u64), SecretBytes>,
+    mask: Option<&Partial>,
+) {
+    for checkpoint in checkpoints {
+        let set = path_id(&checkpoint.set);
+        for (pid, process) in &mut checkpoint.processes {
+            let id = u64::from(*pid);
+            let holder = Holder { set, kind: HolderKind::Memory, id, ordinal: 0 };
+            let text = |kind: LabelKind, start: u64| {
+                let mut bytes: Vec<u8> = Vec::new();
+                let parts = labels.range((holder, kind, 0)..=(holder, kind, u64::MAX));
+                for ((_, _, at), part) in parts {
+                    // Parts that are not neighbours are not joined.
+                    if *at == start.saturating_add(bytes.len() as u64) {
+                        bytes.extend_from_slice(part.expose());
+                    }
+                }
+                bytes
+            };
+            let mut argv = text(LabelKind::Argv, process.argv.start);
+            let mut environ = text(LabelKind::Environ, process.environ.start);
+            if let Some(partial) = mask {
+                blank(&mut argv, process.argv.start, (holder, RegionKind::Argv), partial);
+                blank(&mut environ, process.environ.start, (holder, RegionKind::Environ), partial);
+            }
+            process.set_strings(&argv, &environ);
+            SecretBytes::from(argv);
+            SecretBytes::from(environ);
+        }
+    }
+}
+
+/// Puts stars over everything that a rule found in a label's bytes.
+fn blank(bytes: &mut [u8], start: u64, place: (Holder, RegionKind), partial: &Partial) {
+    let found = partial.tallies.iter().filter(|((_, holder, kind), _)| (*holder, *kind) == place);
+    for Locus { at, len, .. } in found.flat_map(|(_, tally)| &tally.lowest) {
+        let from = usize::try_from(at.saturating_sub(start)).unwrap_or(usize::MAX);
+        let to = from.saturating_add(usize::try_from(*len).unwrap_or(usize::MAX)).min(bytes.len());
+        bytes.get_mut(from..to).unwrap_or_default().fill(b'*');
+    }
+}
+
+/// Which checkpoint of a target something belongs to.
+struct Owners {
+    /// Path of the images, number of the path, and path of the metadata of each checkpoint.
+    checkpoints: Vec<(String, u64, String)>,
+}
+
+impl Owners {
+    fn of(checkpoints: &[Checkpoint]) -> Self {
+        let of = |checkpoint: &Checkpoint| {
+            (checkpoint.set.clone(), path_id(&checkpoint.set), checkpoint.root.clone())
+        };
+        Self { checkpoints: checkpoints.iter().map(of).collect() }
+    }
+
+    /// The checkpoint whose images or files lie at a path: the deepest folder that holds it.
+    fn of_path(&self, path: &str) -> usize {
+        let within = |folder: &str| {
+            folder.is_empty()
+                || path.strip_prefix(folder).is_some_and(|rest| {
+                    rest.is_empty() || folder.ends_with('!') || rest.starts_with(['/', '!'])
+                })
+        };
+        let depth = |(set, _, root): &(String, u64, String)| {
+            [set, root].into_iter().filter(|folder| within(folder)).map(String::len).max()
+        };
+        let deepest = self
+            .checkpoints
+            .iter()
+            .enumerate()
+            .filter_map(|(index, checkpoint)| Some((depth(checkpoint)?, index)))
+            .max_by_key(|(depth, index)| (*depth, std::cmp::Reverse(*index)));
+        deepest.map_or(0, |(_, index)| index)
+    }
+
+    fn of_holder(&self, holder: Holder, partial: &Partial) -> usize {
+        match holder.kind {
+            HolderKind::Memory | HolderKind::Shared => {
+                let own = |(_, id, _): &(String, u64, String)| *id == holder.set;
+                self.checkpoints.iter().position(own).unwrap_or(0)
+            }
+            HolderKind::File | HolderKind::RawImage => {
+                self.of_path(partial.names.get(&holder).map_or("", |name| name))
+            }
+        }
+    }
+}
+
+/// A ledger that does not add up is a fault of ours that nobody should have to find.
+fn balance(coverage: &mut Coverage, notes: &mut Vec<Diagnostic>) {
+    let accounted = coverage.accounted();
+    if accounted == coverage.total {
+        return;
+    }
+    let text = "the ledger of bytes does not add up; please report this";
+    notes.push(
+        Diagnostic::new(Level::Warning, Code::LedgerImbalance, "", text)
+            .expected(format!("{} bytes", coverage.total), format!("{accounted} bytes")),
+    );
+    if accounted < coverage.total {
+        coverage.skip(Reason::Unreadable, coverage.total - accounted);
+    }
+}
+
+/// What engines leave out of every checkpoint, so that its absence is not taken for a result.
+fn omissions(checkpoint: &Checkpoint) -> Vec<String> {
+    match checkpoint.producer {
+        "podman" | "cri-o" => vec![format!(
+            "{} exports a changed file of the image only if the host has a file of the same path: \
+             changed files may be missing from the checkpoint",
+            checkpoint.producer
+        )],
+        "docker" | "runc" | "criu" => vec![format!(
+            "{} keeps the files of the container outside of the checkpoint: they were not scanned",
+            checkpoint.producer
+        )],
+        _ => Vec::new(),
+    }
+}
+
+fn checkpoint_record(
+    checkpoint: &Checkpoint,
+    name: &str,
+    target: &str,
+    several: bool,
+    compression: &str,
+    files: u64,
+) -> CheckpointRecord {
+    let container = &checkpoint.container;
+    let inside = if checkpoint.root.is_empty() { &checkpoint.set } else { &checkpoint.root };
+    CheckpointRecord {
+        checkpoint: name.to_owned(),
+        target: if several { format!("{target}!{inside}") } else { target.to_owned() },
+        producer: checkpoint.producer.to_owned(),
+        compression: compression.to_owned(),
+        container: Container {
+            id: container.id.clone(),
+            name: container.name.clone(),
+            image: container.image.clone(),
+            runtime: container.runtime.clone(),
+            engine_version: container.engine_version.clone(),
+        },
+        pod: checkpoint.pod.as_ref().map(|pod| Pod {
+            name: pod.name.clone(),
+            namespace: pod.namespace.clone(),
+            uid: pod.uid.clone(),
+        }),
+        host: checkpoint.host.clone(),
+        created: checkpoint.created.clone(),
+        checkpointed: checkpoint.checkpointed.clone(),
+        criu: checkpoint.criu.clone(),
+        processes: checkpoint.processes.len() as u64,
+        memory_bytes: checkpoint.memory_bytes,
+        files,
+    }
+}

@@ -1,0 +1,136 @@
+//! Jobs: windows of regions, with their bytes or the ranges where the bytes lie.
+
+use std::io::{self, Read};
+use std::ops::Range;
+use std::sync::Arc;
+
+use crate::archive::Extent;
+use crate::region::{REACH, Space};
+
+/// Where the bytes of a window come from.
+#[derive(Debug)]
+pub(super) enum Input {
+    /// A pages image or file that the worker reads itself.
+    Extent(Extent),
+    /// Bytes from a stream; the first lies at this address.
+    Bytes(u64, Vec<u8>),
+}
+
+/// One window.
+#[derive(Debug)]
+pub(super) struct Job {
+    /// The layout it is a part of.
+    pub space: Arc<Space>,
+    /// Path in reports; empty for memory.
+    pub name: Arc<str>,
+    /// Number of the folder or archive whose ledger it counts in.
+    pub unit: u64,
+    /// The whole region.
+    pub region: Range<u64>,
+    /// The part that belongs to this window.
+    pub own: Range<u64>,
+    /// Its bytes.
+    pub input: Input,
+    /// Whether decoding made the bytes, so that they are no part of the checkpoint's stored size.
+    pub decoded: bool,
+}
+
+/// The parts of a region that its windows own.
+pub(super) fn windows(region: Range<u64>, window: u64) -> impl Iterator<Item = Range<u64>> {
+    let end = region.end;
+    let mut start = region.start;
+    std::iter::from_fn(move || {
+        (start < end).then(|| {
+            let own = start..start.saturating_add(window).min(end);
+            start = own.end;
+            own
+        })
+    })
+}
+
+/// A window of a stream: the part it owns, the address of its first byte, its bytes, and where
+/// the region ends if that is known.
+pub(super) struct Streamed {
+    pub own: Range<u64>,
+    pub base: u64,
+    pub bytes: Vec<u8>,
+    pub end: Option<u64>,
+}
+
+/// Cuts a region that comes as a stream into windows with [`REACH`] bytes around them. Gives the
+/// bytes that there were; the region ends where the stream does.
+///
+/// `buffer` gives an empty buffer, `take` takes a window.
+#[expect(clippy::disallowed_methods, reason = "bounded by take")]
+pub(super) fn cut_stream(
+    stream: &mut dyn Read,
+    start: u64,
+    window: u64,
+    mut buffer: impl FnMut() -> Vec<u8>,
+    mut take: impl FnMut(Streamed),
+) -> io::Result<u64> {
+    let mut own_start = start;
+    let mut base = start;
+    let mut carry: Vec<u8> = Vec::new();
+    loop {
+        let mut bytes = buffer();
+        bytes.extend_from_slice(&carry);
+        let own_end = own_start.saturating_add(window);
+        let want = own_end.saturating_add(REACH).saturating_sub(base);
+        let missing = want.saturating_sub(bytes.len() as u64);
+        let read = stream.take(missing).read_to_end(&mut bytes)?;
+        let end = base.saturating_add(bytes.len() as u64);
+        if (read as u64) < missing {
+            // The last window may have got more than it owns: then one more follows it.
+            if end > own_end {
+                carry = tail(&bytes, base, own_end);
+                let next = own_end.saturating_sub(REACH).max(start);
+                take(Streamed { own: own_start..own_end, base, bytes, end: Some(end) });
+                let mut last = buffer();
+                last.extend_from_slice(&carry);
+                take(Streamed { own: own_end..end, base: next, bytes: last, end: Some(end) });
+            } else {
+                take(Streamed { own: own_start..end, base, bytes, end: Some(end) });
+            }
+            return Ok(end.saturating_sub(start));
+        }
+        carry = tail(&bytes, base, own_end);
+        let next = own_end.saturating_sub(REACH).max(start);
+        take(Streamed { own: own_start..own_end, base, bytes, end: None });
+        (own_start, base) = (own_end, next);
+    }
+}
+
+/// The bytes that the next window, which owns what follows `own_end`, needs again.
+fn tail(bytes: &[u8], base: u64, own_end: u64) -> Vec<u8> {
+    let keep = own_end.saturating_sub(base).saturating_sub(REACH);
+    bytes.get(usize::try_from(keep).unwrap_or(usize::MAX)..).unwrap_or_default().to_vec()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stream_gives_the_same_windows_as_a_range() {
+        let window = 2 * REACH;
+        for len in [0, 1, REACH, window - 1, window, window + 1, window + REACH, 5 * window + 7] {
+            let data: Vec<u8> = (0..len).map(|at| (at % 251) as u8).collect();
+            let start = 0x1000;
+            let mut got = Vec::new();
+            let read = cut_stream(&mut data.as_slice(), start, window, Vec::new, |streamed| {
+                let from = usize::try_from(streamed.base - start).unwrap();
+                assert_eq!(streamed.bytes, data[from..from + streamed.bytes.len()]);
+                let seen = streamed.base + streamed.bytes.len() as u64;
+                let wanted = (streamed.own.end + REACH).min(start + len);
+                assert!(seen >= wanted, "{len}: sees {seen:#x} of {wanted:#x}");
+                assert_eq!(streamed.base, streamed.own.start.saturating_sub(REACH).max(start));
+                got.push(streamed.own);
+            });
+            assert_eq!(read.unwrap(), len);
+            let expected: Vec<_> = windows(start..start + len, window).collect();
+            got.retain(|own| !own.is_empty());
+            assert_eq!(got, expected, "{len}");
+        }
+    }
+}

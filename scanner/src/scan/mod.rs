@@ -1,0 +1,229 @@
+//! One scan: `walk` offers members and cuts windows, workers turn windows into partials, `fold`
+//! merges them and makes records. The only user of threads.
+
+mod fold;
+mod job;
+mod walk;
+mod work;
+
+use std::collections::BTreeMap;
+use std::io::{self, Read};
+use std::path::PathBuf;
+use std::sync::atomic::AtomicU64;
+
+use crate::check::{Confidence, Severity};
+use crate::checkpoint::Checkpoint;
+use crate::limits::Limits;
+use crate::matching::Engine;
+use crate::region::CELL;
+use crate::report::{Record, Rules, Run, SCHEMA, SeverityCounts, Tool};
+use crate::rule::{RuleFileError, RuleSet};
+use crate::secret::SecretBytes;
+
+/// What a scan needs to know beside its targets.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Threads that match; at least 1.
+    pub threads: usize,
+    /// Bytes of anonymous memory that buffers may take.
+    pub memory: u64,
+    /// Bytes of a window, rounded up to whole cells.
+    pub window: u64,
+    /// Bounds against hostile input.
+    pub limits: Limits,
+    /// Whether records show values.
+    pub show_secrets: bool,
+    /// Places shown of one finding.
+    pub max_places: usize,
+    /// Patterns of the user.
+    pub grep: Vec<String>,
+    /// Key of fingerprints; `None`: the built-in one.
+    pub fingerprint_key: Option<SecretBytes>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            threads: 1,
+            memory: 512 << 20,
+            window: 4 << 20,
+            limits: Limits::default(),
+            show_secrets: false,
+            max_places: 32,
+            grep: Vec::new(),
+            fingerprint_key: None,
+        }
+    }
+}
+
+/// What the user names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Target {
+    /// A file or folder.
+    Path(PathBuf),
+    /// Standard input, read once.
+    Stdin,
+}
+
+impl Target {
+    /// The name in reports.
+    pub fn name(&self) -> String {
+        match self {
+            Self::Path(path) => {
+                crate::archive::name::display(path.as_os_str().as_encoded_bytes())
+            }
+            Self::Stdin => "-".to_owned(),
+        }
+    }
+}
+
+/// How far a scan has come, for whoever watches.
+#[derive(Debug, Default)]
+pub struct Progress {
+    /// Bytes that the rules have seen.
+    pub scanned: AtomicU64,
+    /// Bytes that are known to wait or be done.
+    pub total: AtomicU64,
+}
+
+/// Why nothing could be said of a target.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ScanError {
+    /// It could not be opened or read.
+    #[error("{target}: {error}")]
+    Unreadable {
+        /// The target.
+        target: String,
+        /// What the system says.
+        error: io::Error,
+    },
+    /// It holds no checkpoint.
+    #[error("{target}: not a checkpoint: {found}")]
+    NotACheckpoint {
+        /// The target.
+        target: String,
+        /// What it is instead.
+        found: String,
+    },
+    /// A rule or a pattern is wrong.
+    #[error(transparent)]
+    Rules(#[from] RuleFileError),
+    /// A record could not be written.
+    #[error("failed to write the report: {0}")]
+    Output(io::Error),
+}
+
+/// What came of a scan.
+#[derive(Debug, Default)]
+pub struct Outcome {
+    /// Findings by severity.
+    pub findings: SeverityCounts,
+    /// Findings by severity and confidence.
+    pub by_confidence: BTreeMap<(Severity, Confidence), u64>,
+    /// Checkpoints scanned.
+    pub checkpoints: u64,
+    /// Whether every target and all of it was scanned.
+    pub complete: bool,
+    /// Targets of which nothing could be said.
+    pub failed: Vec<(String, ScanError)>,
+    /// Bytes that the rules have seen.
+    pub scanned_bytes: u64,
+}
+
+/// The key of fingerprints that every copy of the program has.
+const BUILTIN_KEY: &str = "cryoscan 2026 fingerprint v1";
+
+/// Key and name of the key of fingerprints.
+fn fingerprint_key(settings: &Settings) -> ([u8; 32], String) {
+    match &settings.fingerprint_key {
+        None => (blake3::derive_key(BUILTIN_KEY, b""), "builtin".to_owned()),
+        Some(secret) => {
+            let key = blake3::derive_key(BUILTIN_KEY, secret.expose());
+            let name = blake3::hash(&key).to_hex();
+            (key, name.get(..8).unwrap_or_default().to_owned())
+        }
+    }
+}
+
+fn engine(settings: &Settings) -> Result<(Engine, String), ScanError> {
+    let mut rules = RuleSet::builtin()?;
+    for pattern in &settings.grep {
+        rules.add_grep(pattern)?;
+    }
+    let (key, key_name) = fingerprint_key(settings);
+    Ok((Engine::new(rules, key), key_name))
+}
+
+/// Scans all targets and gives every record but `summary` to `emit`, in the order of the report.
+///
+/// # Errors
+/// When a rule or pattern is wrong, or `emit` fails. A target that cannot be read is no error
+/// here: it is listed in [`Outcome::failed`] and the others are scanned.
+pub fn scan(
+    targets: &[Target],
+    settings: &Settings,
+    progress: &Progress,
+    emit: &mut dyn FnMut(Record) -> io::Result<()>,
+) -> Result<Outcome, ScanError> {
+    scan_from(targets, settings, progress, &mut io::stdin().lock(), emit)
+}
+
+/// As [`scan`], with the bytes of [`Target::Stdin`] from `stdin`.
+///
+/// # Errors
+/// As [`scan`].
+pub fn scan_from(
+    targets: &[Target],
+    settings: &Settings,
+    progress: &Progress,
+    stdin: &mut dyn Read,
+    emit: &mut dyn FnMut(Record) -> io::Result<()>,
+) -> Result<Outcome, ScanError> {
+    let (engine, key_name) = engine(settings)?;
+    emit(Record::Run(Run {
+        schema: SCHEMA.to_owned(),
+        tool: Tool {
+            name: env!("CARGO_PKG_NAME").to_owned(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+        },
+        rules: Rules {
+            count: u64::try_from(engine.rules().rules().len()).unwrap_or(u64::MAX),
+            hash: engine.rules().hash().to_owned(),
+        },
+        targets: targets.iter().map(Target::name).collect(),
+    }))
+    .map_err(ScanError::Output)?;
+    let mut outcome = Outcome { complete: true, ..Outcome::default() };
+    for target in targets {
+        match walk::run(target, &engine, settings, progress, stdin) {
+            Err(error) => {
+                outcome.complete = false;
+                outcome.failed.push((target.name(), error));
+            }
+            Ok(scanned) => fold::fold(scanned, &engine, &key_name, settings, &mut outcome, emit)
+                .map_err(ScanError::Output)?,
+        }
+    }
+    Ok(outcome)
+}
+
+/// Opens a target and describes its checkpoints: processes, memory, metadata. Values of arguments
+/// that rules call secret are masked.
+///
+/// # Errors
+/// When the target cannot be read or holds no checkpoint.
+pub fn inspect(target: &Target, settings: &Settings) -> Result<Vec<Checkpoint>, ScanError> {
+    let (engine, _) = engine(settings)?;
+    let scanned =
+        walk::run(target, &engine, settings, &Progress::default(), &mut io::stdin().lock())?;
+    Ok(fold::describe(scanned, &engine))
+}
+
+/// Bytes of a window: whole cells of the grid.
+fn window_bytes(settings: &Settings) -> u64 {
+    // Two buffers a thread and the decoder's own must fit into the memory that is allowed.
+    let buffers = u64::try_from(settings.threads).unwrap_or(u64::MAX).saturating_mul(3);
+    let most = (settings.memory / buffers.saturating_add(1)).max(CELL);
+    settings.window.min(most).max(CELL).next_multiple_of(CELL)
+}

@@ -1,0 +1,106 @@
+//! What work yields: matches tallied by value, holder and kind of region, and a [`Partial`] whose
+//! merge is associative and commutative, so that no partition of the work changes the report.
+
+mod partial;
+
+use std::collections::BTreeSet;
+
+use crate::check::{Attributes, Confidence, Outcome};
+use crate::region::{Holder, Locus, RegionKind};
+use crate::rule::RuleId;
+use crate::secret::SecretBytes;
+
+pub use partial::{LineFeeds, Partial};
+
+/// Keyed BLAKE3 hash of the canonical value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ValueKey(pub [u8; 16]);
+
+/// What one check said.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Evidence {
+    /// Name of the check.
+    pub check: String,
+    /// What it said.
+    pub outcome: Outcome,
+}
+
+/// How a rule's candidate was judged.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Judgement {
+    /// How sure it is.
+    pub confidence: Confidence,
+    /// How specific the rule is: of two rules on one value the higher names the finding.
+    pub rank: u8,
+    /// The rule.
+    pub rule: RuleId,
+    /// Name of the variable or flag that holds the value.
+    pub name: Option<String>,
+    /// What the checks said, in their order.
+    pub evidence: Vec<Evidence>,
+    /// Facts read off the value.
+    pub attributes: Attributes,
+    /// Characters of the value.
+    pub length: u32,
+}
+
+/// A rule's exact span, judged. The value is wiped when the match is dropped.
+#[derive(Debug, Clone)]
+pub struct Match {
+    /// Who holds it.
+    pub holder: Holder,
+    /// The kind of region it lies in.
+    pub kind: RegionKind,
+    /// Where in the holder.
+    pub locus: Locus,
+    /// Hash of the value.
+    pub key: ValueKey,
+    /// How it was judged.
+    pub judgement: Judgement,
+    /// The value as it lies there, narrow.
+    pub value: SecretBytes,
+}
+
+/// The matches of one value in one holder and kind of region.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tally {
+    /// Matches, exactly.
+    pub count: u64,
+    /// The best judgement, and the lowest place it was made at.
+    pub best: (Judgement, Locus),
+    /// Every rule that found it.
+    pub rules: BTreeSet<RuleId>,
+    /// The lowest places.
+    pub lowest: BTreeSet<Locus>,
+}
+
+/// How many places of one value a tally keeps for one holder and kind of region.
+pub const PLACES_KEPT: usize = 32;
+
+impl Tally {
+    /// The tally of one match.
+    pub fn of(judgement: Judgement, locus: Locus) -> Self {
+        let rules = BTreeSet::from([judgement.rule]);
+        Self { count: 1, best: (judgement, locus), rules, lowest: BTreeSet::from([locus]) }
+    }
+
+    /// Adds the matches of another tally of the same value, holder and kind of region.
+    pub fn merge(&mut self, other: Self) {
+        self.count = self.count.saturating_add(other.count);
+        if order(&other.best) < order(&self.best) {
+            self.best = other.best;
+        }
+        self.rules.extend(other.rules);
+        self.lowest.extend(other.lowest);
+        while self.lowest.len() > PLACES_KEPT {
+            self.lowest.pop_last();
+        }
+    }
+}
+
+/// Sorts the best judgement first: the surest, then the most specific, then the lowest.
+pub fn order(best: &(Judgement, Locus)) -> impl Ord + use<> {
+    let (judgement, locus) = best;
+    use std::cmp::Reverse;
+    (Reverse(judgement.confidence), Reverse(judgement.rank), *locus, judgement.rule)
+}
