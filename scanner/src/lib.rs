@@ -7,6 +7,7 @@
 
 pub mod check;
 pub mod coverage;
+pub mod criu;
 pub mod diagnostic;
 pub mod limits;
 pub mod region;

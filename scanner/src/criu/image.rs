@@ -1,0 +1,262 @@
+//! Framing of an image: magic words, then records, each with its length before it.
+
+use std::fmt::Debug;
+
+use prost::encoding::{DecodeContext, decode_key, skip_field};
+use prost::{DecodeError, Message};
+
+use crate::diagnostic::{Code, Diagnostic, Level};
+use crate::limits::Limits;
+
+/// First word of an image since CRIU 1.6 (criu/include/magic.h, `IMG_COMMON_MAGIC`).
+const COMMON: u32 = 0x5456_4319;
+/// The same for files beside the images, such as stats-dump (`IMG_SERVICE_MAGIC`).
+const SERVICE: u32 = 0x5510_5940;
+/// Fields at the top of one record. Two bytes of a record can make a structure of over 100 bytes in
+/// memory; the largest honest record is an address space of 65 530 mappings, times 16 where the
+/// host's limit was raised.
+const FIELDS: usize = 1 << 20;
+
+/// What is wrong with an image, and where: enough to open it in a hex viewer.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{file} at byte {offset:#x}: {kind}")]
+pub struct ImageError {
+    /// The image, as the caller named it.
+    pub file: String,
+    /// Bytes from the start of the image.
+    pub offset: u64,
+    /// What is wrong there.
+    #[source]
+    pub kind: ImageErrorKind,
+}
+
+/// What can be wrong with an image.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ImageErrorKind {
+    /// The content is not what the name of the image says.
+    #[error("expected magic {expected:#010x}, found {found:#010x}")]
+    #[expect(missing_docs, reason = "the message names the fields")]
+    Magic { expected: u32, found: u32 },
+    /// The dumping host was big-endian (s390x).
+    #[error("expected a little-endian image, found a big-endian one")]
+    BigEndian,
+    /// The image ends where it must not.
+    #[error("expected {expected} more bytes, found {found}")]
+    #[expect(missing_docs, reason = "the message names the fields")]
+    Truncated { expected: u64, found: u64 },
+    /// All of the record is there and it is larger than [`Limits::record_bytes`].
+    #[error("record of {found} bytes exceeds the limit of {limit}")]
+    #[expect(missing_docs, reason = "the message names the fields")]
+    TooLong { limit: u64, found: u64 },
+    /// The image has more records than [`Limits::records`], or a record too many fields.
+    #[error("more than {limit} {what}")]
+    #[expect(missing_docs, reason = "the message names the fields")]
+    TooMany { what: &'static str, limit: u64 },
+    /// The record is no protobuf message, or another one.
+    #[error("record does not decode: {0}")]
+    Protobuf(#[from] DecodeError),
+}
+
+impl ImageErrorKind {
+    fn code(&self) -> Code {
+        match self {
+            Self::Truncated { .. } => Code::ImageTruncated,
+            Self::TooLong { .. } | Self::TooMany { .. } => Code::LimitReached,
+            Self::Magic { .. } | Self::BigEndian | Self::Protobuf(_) => Code::ImageMalformed,
+        }
+    }
+
+    fn expected_and_found(&self) -> Option<(String, String)> {
+        match self {
+            Self::Magic { expected, found } => {
+                Some((format!("{expected:#010x}"), format!("{found:#010x}")))
+            }
+            Self::BigEndian => Some(("little-endian".to_owned(), "big-endian".to_owned())),
+            Self::Truncated { expected, found } => {
+                Some((format!("{expected} bytes"), format!("{found} bytes")))
+            }
+            Self::TooLong { limit, found } => {
+                Some((format!("at most {limit} bytes"), format!("{found} bytes")))
+            }
+            Self::TooMany { what, limit } => {
+                Some((format!("at most {limit} {what}"), "more".to_owned()))
+            }
+            Self::Protobuf(_) => None,
+        }
+    }
+}
+
+impl From<ImageError> for Diagnostic {
+    fn from(error: ImageError) -> Self {
+        let message = error.kind.to_string();
+        let diagnostic = Self::new(Level::Error, error.kind.code(), &error.file, message);
+        let diagnostic = diagnostic.at(error.offset);
+        match error.kind.expected_and_found() {
+            Some((expected, found)) => diagnostic.expected(expected, found),
+            None => diagnostic,
+        }
+    }
+}
+
+/// An image that is being read, from the first record to the last.
+///
+/// Nothing is allocated for a record before all its bytes are known to be there.
+#[derive(Debug)]
+pub struct Image<'a> {
+    name: &'a str,
+    data: &'a [u8],
+    pos: usize,
+    record_bytes: u32,
+    records: u64,
+    records_left: u64,
+}
+
+impl<'a> Image<'a> {
+    /// Checks the magic words of `data`; `name` is for errors only.
+    ///
+    /// Images begin with `magic` alone (inventory.img, and all images before CRIU 1.6) or after a
+    /// common first word.
+    ///
+    /// # Errors
+    /// When the magic is another one, in the other byte order, or not there.
+    pub fn new(
+        name: &'a str,
+        data: &'a [u8],
+        magic: u32,
+        limits: &Limits,
+    ) -> Result<Self, ImageError> {
+        let mut image = Self {
+            name,
+            data,
+            pos: 0,
+            record_bytes: limits.record_bytes,
+            records: limits.records,
+            records_left: limits.records,
+        };
+        let mut at = 0;
+        let mut found = image.word()?;
+        if [COMMON, SERVICE, magic].contains(&found.swap_bytes()) {
+            return Err(image.error(at, ImageErrorKind::BigEndian));
+        }
+        if [COMMON, SERVICE].contains(&found) {
+            at = image.offset();
+            found = image.word()?;
+        }
+        if found != magic {
+            return Err(image.error(at, ImageErrorKind::Magic { expected: magic, found }));
+        }
+        Ok(image)
+    }
+
+    /// Decodes the next record; `None` at a clean end of the image.
+    ///
+    /// # Errors
+    /// When the record is cut, over a limit, or no message of this type.
+    pub fn record<M: Message + Default>(&mut self) -> Result<Option<M>, ImageError> {
+        if self.pos == self.data.len() {
+            return Ok(None);
+        }
+        let at = self.offset();
+        self.records_left = self.records_left.checked_sub(1).ok_or_else(|| {
+            self.error(at, ImageErrorKind::TooMany { what: "records", limit: self.records })
+        })?;
+        let len = self.word()?;
+        let body = self.payload(len.into())?;
+        if len > self.record_bytes {
+            let (limit, found) = (self.record_bytes.into(), len.into());
+            return Err(self.error(at, ImageErrorKind::TooLong { limit, found }));
+        }
+        self.message(at, body).map(Some)
+    }
+
+    /// Decodes the next record, which must be there: the head of a pagemap, the only record of an
+    /// image that has one.
+    ///
+    /// # Errors
+    /// As [`Self::record`], and at the end of the image.
+    pub fn required<M: Message + Default>(&mut self) -> Result<M, ImageError> {
+        match self.record()? {
+            Some(message) => Ok(message),
+            None => Err(self.truncated(4, 0)),
+        }
+    }
+
+    /// Decodes all further records, up to the end of the image or the first error.
+    ///
+    /// # Errors
+    /// As [`Self::record`]; `take` has had the records before it.
+    pub fn each<M: Message + Default>(
+        &mut self,
+        mut take: impl FnMut(M),
+    ) -> Result<(), ImageError> {
+        while let Some(message) = self.record()? {
+            take(message);
+        }
+        Ok(())
+    }
+
+    /// Decodes a message that is a field of the record that began at byte `at` of the image.
+    ///
+    /// # Errors
+    /// When it has too many fields, or is no message of this type.
+    pub fn message<M: Message + Default>(&self, at: u64, body: &[u8]) -> Result<M, ImageError> {
+        if too_many_fields(body) {
+            let limit = u64::try_from(FIELDS).unwrap_or(u64::MAX);
+            return Err(self.error(at, ImageErrorKind::TooMany { what: "fields", limit }));
+        }
+        M::decode(body).map_err(|error| self.error(at, error.into()))
+    }
+
+    /// The next `len` bytes, which belong to the record before them.
+    ///
+    /// # Errors
+    /// When the image ends before.
+    pub fn payload(&mut self, len: u64) -> Result<&'a [u8], ImageError> {
+        let rest = self.data.get(self.pos..).unwrap_or_default();
+        let taken = usize::try_from(len).ok().and_then(|len| rest.split_at_checked(len));
+        let Some((payload, _)) = taken else {
+            return Err(self.truncated(len, u64::try_from(rest.len()).unwrap_or(u64::MAX)));
+        };
+        self.pos = self.pos.saturating_add(payload.len());
+        Ok(payload)
+    }
+
+    /// Bytes from the start of the image to what is read next.
+    pub fn offset(&self) -> u64 {
+        u64::try_from(self.pos).unwrap_or(u64::MAX)
+    }
+
+    fn word(&mut self) -> Result<u32, ImageError> {
+        let bytes = self.payload(4)?;
+        <[u8; 4]>::try_from(bytes)
+            .map(u32::from_le_bytes)
+            .map_err(|_| self.truncated(4, u64::try_from(bytes.len()).unwrap_or(0)))
+    }
+
+    fn truncated(&self, expected: u64, found: u64) -> ImageError {
+        self.error(self.offset(), ImageErrorKind::Truncated { expected, found })
+    }
+
+    fn error(&self, offset: u64, kind: ImageErrorKind) -> ImageError {
+        ImageError { file: self.name.to_owned(), offset, kind }
+    }
+}
+
+/// Whether a message has more than [`FIELDS`] fields; one that does not parse has what came before.
+fn too_many_fields(mut body: &[u8]) -> bool {
+    let mut fields = 0_usize;
+    // A field takes two bytes or more.
+    while body.len() / 2 > FIELDS.saturating_sub(fields) {
+        let skipped = decode_key(&mut body)
+            .and_then(|(tag, wire)| skip_field(wire, tag, &mut body, DecodeContext::default()));
+        if skipped.is_err() {
+            return false;
+        }
+        fields = fields.saturating_add(1);
+        if fields > FIELDS {
+            return true;
+        }
+    }
+    false
+}

@@ -1,0 +1,132 @@
+//! What a file of an image set is, by its name.
+
+use super::{IMAGES, ImageKind};
+
+/// The number in the name of an image: a pid, thread id, namespace id or device; 0 without one.
+pub type Key = u32;
+
+/// What a file of an image set is to the scanner.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// An image that [`super::decode`] reads.
+    Decoded,
+    /// Memory: pages-N.img.
+    Pages,
+    /// Content of processes that the kernel or a device held: pipes, queues, deleted files.
+    Payload,
+    /// Text.
+    Text,
+    /// A gzip tar of a tmpfs.
+    Archive,
+    /// An image without content of processes: timers, limits, network settings.
+    Ignored,
+    /// None of CRIU's names.
+    Unknown,
+}
+
+/// Files that are not decoded. `%u` is a decimal number, `%x` a hexadecimal one, `%s` anything.
+static OTHERS: &[(&str, Role)] = &[
+    ("pages-%u.img", Role::Pages),
+    ("pipes-data.img", Role::Payload),
+    ("fifo-data.img", Role::Payload),
+    ("sk-queues.img", Role::Payload),
+    ("tcp-stream-%x.img", Role::Payload),
+    ("ghost-file-%x.img", Role::Payload),
+    ("tty-data.img", Role::Payload),
+    ("ipcns-msg-%u.img", Role::Payload),
+    ("bpfmap-data.img", Role::Payload),
+    ("amdgpu-%s", Role::Payload),
+    ("iptables-%u.img", Role::Text),
+    ("ip6tables-%u.img", Role::Text),
+    ("nftables-%u.img", Role::Text),
+    ("descriptors.json", Role::Text),
+    ("dump.log", Role::Text),
+    ("pre-dump.log", Role::Text),
+    ("restore.log", Role::Text),
+    ("tmpfs-dev-%u.tar.gz.img", Role::Archive),
+    ("tmpfs-%u.tar.gz.img", Role::Archive),
+    ("apparmor.img", Role::Ignored),
+    ("autofs-%u.img", Role::Ignored),
+    ("binfmt-misc.img", Role::Ignored),
+    ("binfmt-misc-%u.img", Role::Ignored),
+    ("cpuinfo.img", Role::Ignored),
+    ("creds-%u.img", Role::Ignored),
+    ("eventpoll-tfd.img", Role::Ignored),
+    ("fanotify-mark.img", Role::Ignored),
+    ("filelocks.img", Role::Ignored),
+    ("ifaddr-%u.img", Role::Ignored),
+    ("inotify-wd.img", Role::Ignored),
+    ("ipcns-sem-%u.img", Role::Ignored),
+    ("ipcns-var-%u.img", Role::Ignored),
+    ("irmap-cache", Role::Ignored),
+    ("itimers-%u.img", Role::Ignored),
+    ("netdev-%u.img", Role::Ignored),
+    ("netns-%u.img", Role::Ignored),
+    ("netns-ct-%u.img", Role::Ignored),
+    ("netns-exp-%u.img", Role::Ignored),
+    ("pidns-%u.img", Role::Ignored),
+    ("posix-timers-%u.img", Role::Ignored),
+    ("rlimit-%u.img", Role::Ignored),
+    ("route-%u.img", Role::Ignored),
+    ("route6-%u.img", Role::Ignored),
+    ("rule-%u.img", Role::Ignored),
+    ("seccomp.img", Role::Ignored),
+    ("sigacts-%u.img", Role::Ignored),
+    ("signal-p-%u.img", Role::Ignored),
+    ("signal-s-%u.img", Role::Ignored),
+    ("stats-restore", Role::Ignored),
+    ("timens-%u.img", Role::Ignored),
+    ("tty-info.img", Role::Ignored),
+    ("userns-%u.img", Role::Ignored),
+    ("vmas-%u.img", Role::Ignored),
+];
+
+/// The kind of image of that name, if it is one that is decoded, and the number in the name.
+pub fn kind_of(file_name: &[u8]) -> Option<(&'static ImageKind, Key)> {
+    IMAGES.iter().find_map(|kind| Some((kind, number(kind.pattern, file_name)?)))
+}
+
+/// What a file of that name is.
+pub fn role_of(file_name: &[u8]) -> Role {
+    match lookup(file_name) {
+        Some((role, _)) => role,
+        None => Role::Unknown,
+    }
+}
+
+/// The number in the name of any of CRIU's files: the inode of a tcp-stream, the device of a tmpfs.
+pub fn key_of(file_name: &[u8]) -> Option<Key> {
+    lookup(file_name).map(|(_, key)| key)
+}
+
+/// N of pages-N.img.
+pub fn pages_id(file_name: &[u8]) -> Option<u32> {
+    number("pages-%u.img", file_name)
+}
+
+fn lookup(file_name: &[u8]) -> Option<(Role, Key)> {
+    let others = || OTHERS.iter().find_map(|(name, role)| Some((*role, number(name, file_name)?)));
+    kind_of(file_name).map(|(_, key)| (Role::Decoded, key)).or_else(others)
+}
+
+/// The number that `pattern` has in `name`. Only the spelling of CRIU counts, so that no two names
+/// are the same image.
+fn number(pattern: &str, name: &[u8]) -> Option<Key> {
+    let Some((prefix, rest)) = pattern.split_once('%') else {
+        return (name == pattern.as_bytes()).then_some(0);
+    };
+    let conversion = rest.chars().next()?;
+    let suffix = rest.strip_prefix(conversion)?;
+    let digits = name.strip_prefix(prefix.as_bytes())?.strip_suffix(suffix.as_bytes())?;
+    let radix = match conversion {
+        's' => return Some(0),
+        'x' => 16,
+        _ => 10,
+    };
+    let canonical = match digits {
+        [] | [b'0', _, ..] => false,
+        digits => digits.iter().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f')),
+    };
+    let digits = str::from_utf8(digits).ok().filter(|_| canonical)?;
+    u32::from_str_radix(digits, radix).ok()
+}

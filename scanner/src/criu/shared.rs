@@ -1,0 +1,60 @@
+//! memfd.img and ipcns-shm-NS.img: shared memory objects. Their pages have pagemaps of their own.
+
+use cryoscan_proto::{IpcShmEntry, MemfdInodeEntry};
+
+use super::{Image, ImageError, Key, Records};
+
+/// A memfd, or shared memory without a name, which CRIU dumps as a memfd called `/dev/zero`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MemfdInode {
+    /// Name, chosen by the program.
+    pub name: Vec<u8>,
+    /// Bytes; the last page is stored whole.
+    pub size: u64,
+    /// N of pagemap-shmem-N.img.
+    pub shmid: u32,
+    /// Owner.
+    pub uid: u32,
+}
+
+/// A System V shared segment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SysvShm {
+    /// Its id, also N of pagemap-shmem-N.img.
+    pub id: u32,
+    /// Its key, chosen by the program.
+    pub key: u32,
+    /// Bytes.
+    pub size: u64,
+    /// Whether its bytes are pages; before CRIU 3.0 they are in ipcns-shm-NS.img.
+    pub in_pagemaps: bool,
+}
+
+pub(super) fn memfds(
+    image: &mut Image<'_>,
+    _: Key,
+    records: &mut Records,
+) -> Result<(), ImageError> {
+    image.each(|entry: MemfdInodeEntry| {
+        let (size, shmid, uid) = (entry.size(), entry.shmid(), entry.uid());
+        let key = entry.inode_id();
+        let inode = MemfdInode { size, shmid, uid, name: entry.name.unwrap_or_default() };
+        records.memfds.entry(key).or_insert(inode);
+    })
+}
+
+pub(super) fn segments(
+    image: &mut Image<'_>,
+    _: Key,
+    records: &mut Records,
+) -> Result<(), ImageError> {
+    while let Some(entry) = image.record::<IpcShmEntry>()? {
+        let (size, in_pagemaps) = (entry.size(), entry.in_pagemaps());
+        let desc = entry.desc.unwrap_or_default();
+        records.sysv_shm.push(SysvShm { id: desc.id(), key: desc.key(), size, in_pagemaps });
+        if !in_pagemaps {
+            image.payload(size.checked_next_multiple_of(4).unwrap_or(u64::MAX))?;
+        }
+    }
+    Ok(())
+}

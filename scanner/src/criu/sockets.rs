@@ -1,0 +1,119 @@
+//! Sockets among the open files.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+use cryoscan_proto::{InetSkEntry, UnixSkEntry};
+
+/// An IPv4 or IPv6 socket.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InetSocket {
+    /// Inode: in hex the name of its tcp-stream image.
+    pub ino: u32,
+    /// 1 stream, 2 datagram, 3 raw.
+    pub socket_type: u32,
+    /// Protocol number of IP: 6 TCP, 17 UDP.
+    pub proto: u32,
+    /// State in TCP's numbers (linux/tcp_states.h): 1 established, 7 closed, 10 listening. A UDP
+    /// socket without a peer is 7.
+    pub state: u32,
+    /// Its own address; `None` when the image gives none that is one.
+    pub local: Option<SocketAddr>,
+    /// The other side's; `None` when it has none.
+    pub remote: Option<SocketAddr>,
+    /// Id of the network namespace.
+    pub net_ns: Option<u32>,
+}
+
+/// A unix socket.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnixSocket {
+    /// Key of sk-queues.img.
+    pub id: u32,
+    /// Inode.
+    pub ino: u32,
+    /// 1 stream, 2 datagram, 5 seqpacket.
+    pub socket_type: u32,
+    /// As [`InetSocket::state`].
+    pub state: u32,
+    /// Inode of the other end; 0: none.
+    pub peer: u32,
+    /// Empty; a path; or an abstract name, after a NUL.
+    pub name: Vec<u8>,
+}
+
+impl InetSocket {
+    /// The protocol in lower case, as ss(8) has it.
+    pub fn protocol_name(&self) -> Option<&'static str> {
+        Some(match self.proto {
+            0 => "ip",
+            1 => "icmp",
+            6 => "tcp",
+            17 => "udp",
+            58 => "icmpv6",
+            136 => "udplite",
+            _ => return None,
+        })
+    }
+
+    /// The state in lower case, as in RFC 9293 §3.3.2.
+    pub fn state_name(&self) -> Option<&'static str> {
+        Some(match self.state {
+            1 => "established",
+            2 => "syn-sent",
+            3 => "syn-received",
+            4 => "fin-wait-1",
+            5 => "fin-wait-2",
+            6 => "time-wait",
+            7 => "closed",
+            8 => "close-wait",
+            9 => "last-ack",
+            10 => "listen",
+            11 => "closing",
+            _ => return None,
+        })
+    }
+}
+
+impl From<&InetSkEntry> for InetSocket {
+    fn from(entry: &InetSkEntry) -> Self {
+        let remote = address(&entry.dst_addr, entry.dst_port());
+        Self {
+            ino: entry.ino(),
+            socket_type: entry.r#type(),
+            proto: entry.proto(),
+            state: entry.state(),
+            local: address(&entry.src_addr, entry.src_port()),
+            remote: remote.filter(|to| to.port() != 0 || !to.ip().is_unspecified()),
+            net_ns: entry.ns_id,
+        }
+    }
+}
+
+impl From<UnixSkEntry> for UnixSocket {
+    fn from(entry: UnixSkEntry) -> Self {
+        let (id, ino, state, peer) = (entry.id(), entry.ino(), entry.state(), entry.peer());
+        let socket_type = entry.r#type();
+        let mut name = entry.name.unwrap_or_default();
+        // The kernel counts the NUL behind a path as part of the address (unix(7)).
+        if name.first() != Some(&0) && name.last() == Some(&0) {
+            name.pop();
+        }
+        Self { id, ino, socket_type, state, peer, name }
+    }
+}
+
+/// Words hold the bytes of the address in network order, read as numbers of a little-endian host.
+fn address(words: &[u32], port: u32) -> Option<SocketAddr> {
+    let ip = match *words {
+        [word] => IpAddr::from(Ipv4Addr::from(word.to_le_bytes())),
+        [_, _, _, _] => {
+            let mut bytes = [0; 16];
+            for (bytes, word) in bytes.as_chunks_mut::<4>().0.iter_mut().zip(words) {
+                *bytes = word.to_le_bytes();
+            }
+            IpAddr::from(Ipv6Addr::from(bytes)).to_canonical()
+        }
+        _ => return None,
+    };
+    Some(SocketAddr::new(ip, u16::try_from(port).ok()?))
+}
