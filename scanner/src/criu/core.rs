@@ -201,3 +201,69 @@ impl From<TaskKobjIdsEntry> for Ids {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use cryoscan_proto::{TaskCoreEntry, ThreadCoreEntry, ThreadInfoX86, UserX86RegsEntry};
+
+    use super::*;
+    use crate::criu::sample::single;
+
+    #[test]
+    fn a_leader() {
+        let creds = CredsEntry {
+            uid: Some(33),
+            cap_eff: vec![1 << 10, 1], // CAP_NET_BIND_SERVICE and, in the second word, capability 32
+            no_new_privs: Some(1),
+            ..Default::default()
+        };
+        let thread = ThreadCoreEntry {
+            creds: Some(creds),
+            seccomp_mode: Some(2),
+            comm: Some(b"nginx".to_vec()),
+            cg_set: Some(4),
+            ..Default::default()
+        };
+        let task = TaskCoreEntry {
+            task_state: Some(1),
+            comm: Some(b"nginx".to_vec()),
+            loginuid: Some(u32::MAX),
+            ..Default::default()
+        };
+        let gpregs = UserX86RegsEntry { sp: Some(0x7ffc_0000_0000), ip: None };
+        let entry = CoreEntry {
+            mtype: Some(1),
+            thread_info: Some(ThreadInfoX86 { gpregs: Some(gpregs) }),
+            tc: Some(task),
+            thread_core: Some(thread),
+            ..Default::default()
+        };
+        let core = &single("core-7.img", &entry).cores[&7];
+        assert_eq!((core.comm.as_slice(), core.state), (&b"nginx"[..], Some(TaskState::Alive)));
+        assert_eq!((core.seccomp, core.cgroup_set, core.loginuid), (2, Some(4), None));
+        assert_eq!(core.stack_pointer, Some(0x7ffc_0000_0000));
+        let creds = core.creds.as_ref().expect("the thread has credentials");
+        assert_eq!((creds.uid, creds.cap_effective), (33, 1 << 32 | 1 << 10));
+        assert!(creds.no_new_privs);
+    }
+
+    #[test]
+    fn a_zombie_and_a_thread() {
+        let task = TaskCoreEntry { task_state: Some(6), ..Default::default() };
+        let zombie = CoreEntry { tc: Some(task), ..Default::default() };
+        assert_eq!(single("core-8.img", &zombie).cores[&8].state, Some(TaskState::Zombie));
+        let thread = ThreadCoreEntry { comm: Some(b"worker".to_vec()), ..Default::default() };
+        let thread = CoreEntry { thread_core: Some(thread), ..Default::default() };
+        let core = &single("core-9.img", &thread).cores[&9];
+        assert_eq!((core.comm.as_slice(), core.state), (&b"worker"[..], None));
+    }
+
+    #[test]
+    fn ids_come_from_their_image_or_from_an_old_core() {
+        let ids = TaskKobjIdsEntry { files_id: Some(2), net_ns_id: Some(10), ..Default::default() };
+        let expected = Ids { files_id: 2, net_ns: 10, ..Ids::default() };
+        assert_eq!(single("ids-1.img", &ids).ids[&1], expected);
+        let core = CoreEntry { ids: Some(ids), ..Default::default() };
+        assert_eq!(single("core-1.img", &core).ids[&1], expected);
+    }
+}

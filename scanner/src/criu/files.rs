@@ -277,3 +277,89 @@ impl From<proto::TtyFileEntry> for FileEntry {
         Self::Tty { info_id: entry.tty_info_id(), path_id: entry.regf_id }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::criu::sample::{decoded, read, single};
+
+    fn regular(id: u32) -> proto::RegFileEntry {
+        proto::RegFileEntry {
+            id: Some(id),
+            name: Some(b"/srv/caf\xe9".to_vec()), // Latin-1: a path need not be UTF-8.
+            mode: Some(0o100_600),
+            size: Some(12),
+            ..Default::default()
+        }
+    }
+
+    #[test]
+    fn one_union_or_an_image_for_each_type() {
+        let fifo = proto::FifoEntry { id: Some(2), pipe_id: Some(9), regf_id: Some(1) };
+        let of = |file_type, id| proto::FileEntry {
+            r#type: Some(file_type),
+            id: Some(id),
+            ..Default::default()
+        };
+        let union = [
+            proto::FileEntry { reg: Some(regular(1)), ..of(file_type::REGULAR, 1) },
+            proto::FileEntry { fifo: Some(fifo), ..of(file_type::FIFO, 2) },
+            of(file_type::EVENTFD, 3),
+        ];
+        let new = read("files.img", &union.map(|entry| entry.encode_to_vec()));
+
+        let mut old = read("reg-files.img", &[regular(1).encode_to_vec()]).files;
+        old.append(&mut read("fifo.img", &[fifo.encode_to_vec()]).files);
+        let id = proto::FileIdEntry { id: Some(3) };
+        old.append(&mut read("eventfd.img", &[id.encode_to_vec()]).files);
+        assert_eq!(new.files, old);
+
+        let FileEntry::Regular(file) = &new.files[&1] else { panic!("a regular file") };
+        assert_eq!((file.path.as_slice(), file.mnt_id), (&b"/srv/caf\xe9"[..], -1));
+        assert_eq!(new.files[&2], FileEntry::Fifo { pipe_id: 9, path_id: Some(1) });
+        assert_eq!(new.files[&3], FileEntry::Other { file_type: file_type::EVENTFD });
+    }
+
+    #[test]
+    fn the_first_of_two_files_of_one_id_stays() {
+        let pipe = |pipe_id| proto::PipeEntry { id: Some(1), pipe_id: Some(pipe_id), flags: None };
+        let records = read("pipes.img", &[pipe(5).encode_to_vec(), pipe(6).encode_to_vec()]);
+        assert_eq!(records.files[&1], FileEntry::Pipe { pipe_id: 5, flags: 0 });
+    }
+
+    #[test]
+    fn a_type_without_its_description() {
+        let memfd = proto::FileEntry { r#type: Some(18), id: Some(1), ..Default::default() };
+        let records = single("files.img", &memfd);
+        assert_eq!(records.files[&1], FileEntry::Other { file_type: file_type::MEMFD });
+    }
+
+    #[test]
+    fn descriptors_and_folders() {
+        let entry = FdinfoEntry { id: Some(51), flags: Some(1), r#type: Some(2), fd: Some(3) };
+        let fd = Fd { fd: 3, file_id: 51, file_type: file_type::PIPE, close_on_exec: true };
+        assert_eq!(single("fdinfo-2.img", &entry).fdinfo[&2], [fd]);
+        let entry = FsEntry { cwd_id: Some(5), root_id: Some(6), umask: None };
+        assert_eq!(single("fs-1.img", &entry).fs[&1], FsInfo { cwd_id: 5, root_id: 6 });
+    }
+
+    #[test]
+    fn remaps_of_every_age() {
+        // The head of a remap-fpath.img of CRIU 4.2: file 51 is ghost-file-1.img.
+        let data = b"\x19\x43\x56\x54\x54\x39\x13\x59\x06\0\0\0\x08\x33\x10\x01\x18\x01";
+        let records = decoded("remap-fpath.img", data).expect("a good image");
+        assert_eq!(records.remaps[&51], Remap::Ghost(1));
+        let cases = [
+            (None, 7, Some(Remap::Linked(7))),
+            (None, 1 << 31 | 7, Some(Remap::Ghost(7))),
+            (Some(0), 7, Some(Remap::Linked(7))),
+            (Some(2), 7, Some(Remap::Procfs(7))),
+            (Some(9), 7, None),
+        ];
+        for (remap_type, remap_id, expected) in cases {
+            let entry =
+                RemapFilePathEntry { orig_id: Some(1), remap_id: Some(remap_id), remap_type };
+            assert_eq!(single("remap-fpath.img", &entry).remaps.get(&1), expected.as_ref());
+        }
+    }
+}

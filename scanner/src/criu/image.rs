@@ -260,3 +260,121 @@ fn too_many_fields(mut body: &[u8]) -> bool {
     }
     false
 }
+
+#[cfg(test)]
+mod tests {
+    use cryoscan_proto::{MmEntry, PagemapHead, PipeDataEntry};
+
+    use super::*;
+    use crate::criu::sample::framed;
+
+    const PAGEMAP: u32 = 0x5608_4025;
+
+    fn open<'a>(data: &'a [u8], limits: &Limits) -> Result<Image<'a>, ImageError> {
+        Image::new("checkpoint/pagemap-7.img", data, PAGEMAP, limits)
+    }
+
+    #[test]
+    fn one_or_two_magic_words() {
+        let record = [2, 0, 0, 0, 8, 9];
+        for first in [&[][..], &COMMON.to_le_bytes(), &SERVICE.to_le_bytes()] {
+            let data = [first, &PAGEMAP.to_le_bytes(), &record].concat();
+            let mut image = open(&data, &Limits::default()).expect("the magic is there");
+            let head: PagemapHead = image.required().expect("a record");
+            assert_eq!(head.pages_id(), 9);
+            assert_eq!(image.record::<PagemapHead>(), Ok(None));
+        }
+    }
+
+    #[test]
+    fn foreign_magic_names_file_offset_expected_and_found() {
+        let data = framed(PAGEMAP + 1, &[]);
+        let error = open(&data, &Limits::default()).expect_err("another magic");
+        assert_eq!(
+            error.to_string(),
+            "checkpoint/pagemap-7.img at byte 0x4: expected magic 0x56084025, found 0x56084026"
+        );
+        let diagnostic = Diagnostic::from(error);
+        assert_eq!((diagnostic.code, diagnostic.offset), (Code::ImageMalformed, 4));
+        assert_eq!(diagnostic.member, "checkpoint/pagemap-7.img");
+        assert_eq!(diagnostic.expected.as_deref(), Some("0x56084025"));
+        assert_eq!(diagnostic.found.as_deref(), Some("0x56084026"));
+    }
+
+    #[test]
+    fn big_endian_images_are_named_as_such() {
+        for first in [COMMON, SERVICE, PAGEMAP] {
+            let error = open(&first.to_be_bytes(), &Limits::default()).expect_err("big-endian");
+            assert_eq!((error.offset, error.kind), (0, ImageErrorKind::BigEndian));
+        }
+    }
+
+    #[test]
+    fn a_cut_image_says_how_much_is_missing() {
+        let cases = [
+            (&[][..], 0, 4, 0),
+            (&[0x19, 0x43], 0, 4, 2),
+            (&[0x19, 0x43, 0x56, 0x54, 0x25], 4, 4, 1),
+        ];
+        for (data, offset, expected, found) in cases {
+            let error = open(data, &Limits::default()).expect_err("cut");
+            let kind = ImageErrorKind::Truncated { expected, found };
+            assert_eq!((error.offset, error.kind), (offset, kind));
+        }
+        let data = [&framed(PAGEMAP, &[])[..], &[0xff, 0xff, 0xff, 0xff, 8, 9]].concat();
+        let mut image = open(&data, &Limits::default()).expect("the magic is there");
+        let error = image.record::<PagemapHead>().expect_err("4 GiB are not there");
+        let kind = ImageErrorKind::Truncated { expected: 0xffff_ffff, found: 2 };
+        assert_eq!((error.offset, &error.kind), (12, &kind));
+        assert_eq!(Diagnostic::from(error).code, Code::ImageTruncated);
+    }
+
+    #[test]
+    fn limits_hold_for_the_record_and_for_the_image() {
+        let data = framed(PAGEMAP, &[vec![8, 1], vec![8, 2], vec![8, 3, 8, 3]]);
+        let limits = Limits { record_bytes: 3, records: 3, ..Limits::default() };
+        let mut image = open(&data, &limits).expect("the magic is there");
+        let mut ids = Vec::new();
+        let error = image.each(|head: PagemapHead| ids.push(head.pages_id())).expect_err("long");
+        assert_eq!(ids, [1, 2]);
+        assert_eq!(
+            (error.offset, error.kind),
+            (20, ImageErrorKind::TooLong { limit: 3, found: 4 })
+        );
+
+        let limits = Limits { records: 2, ..Limits::default() };
+        let mut image = open(&data, &limits).expect("the magic is there");
+        let error = image.each(|_: PagemapHead| ()).expect_err("a record too many");
+        let kind = ImageErrorKind::TooMany { what: "records", limit: 2 };
+        assert_eq!((error.offset, &error.kind), (20, &kind));
+        assert_eq!(Diagnostic::from(error).code, Code::LimitReached);
+    }
+
+    #[test]
+    fn a_small_record_cannot_make_many_structures() {
+        let data = |vmas: usize| framed(PAGEMAP, &[[0x72, 0].repeat(vmas)]); // Empty mappings.
+        let full = data(FIELDS);
+        let mut image = open(&full, &Limits::default()).expect("the magic is there");
+        assert_eq!(image.required::<MmEntry>().map(|mm| mm.vmas.len()), Ok(FIELDS));
+        let over = data(FIELDS + 1);
+        let mut image = open(&over, &Limits::default()).expect("the magic is there");
+        let error = image.required::<MmEntry>().expect_err("too many");
+        assert!(matches!(error.kind, ImageErrorKind::TooMany { what: "fields", .. }));
+    }
+
+    #[test]
+    fn bytes_after_a_record_are_its_payload() {
+        // pipes-data.img of CRIU 4.2: pipe 143820, 22 bytes, capacity 65536; another payload.
+        let mut data = framed(0x5645_3709, &[vec![8, 0xcc, 0xe3, 8, 16, 22, 24, 0x80, 0x80, 4]]);
+        data.extend([b'x'; 22]);
+        let mut image = Image::new("pipes-data.img", &data, 0x5645_3709, &Limits::default())
+            .expect("the magic is there");
+        let entry: PipeDataEntry = image.required().expect("a record");
+        assert_eq!((entry.pipe_id(), entry.bytes(), entry.size()), (143_820, 22, 65_536));
+        assert_eq!(image.offset(), 22);
+        assert_eq!(image.payload(22), Ok(&[b'x'; 22][..]));
+        assert_eq!(image.record::<PipeDataEntry>(), Ok(None));
+        let kind = ImageErrorKind::Truncated { expected: u64::MAX, found: 0 };
+        assert_eq!(image.payload(u64::MAX).map_err(|error| error.kind), Err(kind));
+    }
+}

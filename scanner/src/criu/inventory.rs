@@ -65,3 +65,48 @@ pub(super) fn cipher(_: &mut Image<'_>, _: Key, records: &mut Records) -> Result
     records.encrypted = true;
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use cryoscan_proto::{DumpStatsEntry, TaskKobjIdsEntry};
+    use prost::Message;
+
+    use super::*;
+    use crate::criu::sample::{read, single};
+
+    #[test]
+    fn a_pre_dump_of_compressed_pages() {
+        let host = TaskKobjIdsEntry { net_ns_id: Some(2), ..Default::default() };
+        let entry = InventoryEntry {
+            img_version: Some(3),
+            fdinfo_per_id: Some(true),
+            root_ids: Some(host),
+            pre_dump_mode: Some(1),
+            compress: Some(2),
+            compress_region_size: Some(262_144),
+            ..Default::default()
+        };
+        let inventory = single("inventory.img", &entry).inventory.expect("decoded");
+        assert_eq!((inventory.version, inventory.pre_dump), (3, true));
+        assert_eq!((inventory.compress, inventory.compress_region_size), (2, Some(262_144)));
+        assert_eq!(inventory.host.map(|host| host.net_ns), Some(2));
+    }
+
+    #[test]
+    fn private_and_shared_pages_are_added() {
+        let dump = DumpStatsEntry {
+            pages_written: Some(3),
+            shpages_written: Some(4),
+            ..Default::default()
+        };
+        let records = single("stats-dump", &StatsEntry { dump: Some(dump) });
+        assert_eq!(records.pages_written, Some(7));
+        let restore = StatsEntry { dump: None }.encode_to_vec();
+        assert_eq!(read("stats-dump", &[restore]).pages_written, None);
+    }
+
+    #[test]
+    fn a_cipher_image_marks_the_set() {
+        assert!(read("cipher.img", &[vec![]]).encrypted);
+    }
+}

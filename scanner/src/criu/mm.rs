@@ -127,3 +127,65 @@ fn page_size(auxv: &[u64]) -> Option<u32> {
     let size = u32::try_from(found?[1]).ok()?;
     (size.is_power_of_two() && (1 << 12..=1 << 18).contains(&size)).then_some(size)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::criu::sample::single;
+
+    #[test]
+    fn an_address_space() {
+        let vma = VmaEntry {
+            start: Some(0x7f00_0000_0000),
+            end: Some(0x7f00_0000_2000),
+            pgoff: Some(4096),
+            shmid: Some(5),
+            prot: Some(3),
+            flags: Some(2),
+            status: Some(0x41),
+            fd: Some(-1),
+            madv: None,
+        };
+        let entry = MmEntry {
+            mm_arg_start: Some(10),
+            mm_arg_end: Some(20),
+            mm_env_start: Some(20),
+            mm_env_end: Some(30),
+            exe_file_id: Some(4),
+            mm_saved_auxv: vec![3, 64, AT_PAGESZ, 65536, 0, 0],
+            vmas: vec![vma],
+            ..Default::default()
+        };
+        let mm = &single("mm-1.img", &entry).mms[&1];
+        assert_eq!(
+            (mm.argv.clone(), mm.environ.clone(), mm.exe_file_id),
+            (10..20, 20..30, Some(4))
+        );
+        assert_eq!(mm.page_size, Some(65536));
+        let expected = Vma {
+            start: 0x7f00_0000_0000,
+            end: 0x7f00_0000_2000,
+            pgoff_bytes: 4096,
+            shmid: 5,
+            prot: 3,
+            flags: 2,
+            status: 1 | status::FILE_PRIVATE,
+        };
+        assert_eq!(mm.vmas, [expected]);
+    }
+
+    #[test]
+    fn page_sizes_that_are_none() {
+        for auxv in [
+            &[][..],
+            &[AT_PAGESZ],             // Half a pair.
+            &[0, 0, AT_PAGESZ, 4096], // Behind the end mark.
+            &[3, AT_PAGESZ, 4096, 0], // A value, not a type.
+            &[AT_PAGESZ, 0],
+            &[AT_PAGESZ, 4097],
+            &[AT_PAGESZ, 1 << 40],
+        ] {
+            assert_eq!(page_size(auxv), None, "{auxv:?}");
+        }
+    }
+}

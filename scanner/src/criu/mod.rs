@@ -15,6 +15,8 @@ mod namespaces;
 mod pagemap;
 mod pstree;
 mod records;
+#[cfg(test)]
+mod sample;
 mod shared;
 mod sockets;
 
@@ -113,4 +115,84 @@ pub fn decode(
     let Some((kind, key)) = kind_of(file_name) else { return Ok(()) };
     let mut image = Image::new(name, data, kind.magic, limits)?;
     (kind.decode)(&mut image, key, records)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
+    use super::sample::{decoded, framed, image_of};
+    use super::*;
+
+    #[test]
+    fn every_truncation_is_an_error_or_a_shorter_list() {
+        for kind in IMAGES {
+            let (name, data) = image_of(kind);
+            let whole = decoded(&name, &data).expect(kind.pattern);
+            let mut ends = vec![8];
+            while let Some(len) = data.get(ends[ends.len() - 1]..).and_then(<[u8]>::first_chunk) {
+                let len = usize::try_from(u32::from_le_bytes(*len)).expect("small");
+                ends.push(ends[ends.len() - 1] + 4 + len);
+            }
+            assert_eq!(ends.last(), Some(&data.len()));
+            for end in 0..data.len() {
+                match decoded(&name, &data[..end]) {
+                    Ok(_) => assert!(ends.contains(&end), "{name} cut at {end}"),
+                    Err(error) => {
+                        let truncated = matches!(error.kind, ImageErrorKind::Truncated { .. });
+                        assert!(truncated && error.offset <= u64::try_from(end).expect("small"));
+                    }
+                }
+            }
+            assert_ne!(whole, Records::default(), "{name} says nothing");
+        }
+    }
+
+    #[test]
+    fn an_image_under_the_name_of_another_is_refused() {
+        for kind in IMAGES {
+            let (name, data) = image_of(kind);
+            for other in IMAGES.iter().filter(|other| other.magic != kind.magic) {
+                let foreign = [&data[..4], &other.magic.to_le_bytes(), &data[8..]].concat();
+                let error = decoded(&name, &foreign).expect_err("another magic");
+                let expected = ImageErrorKind::Magic { expected: kind.magic, found: other.magic };
+                assert_eq!((error.offset, error.kind), (4, expected));
+            }
+        }
+    }
+
+    #[test]
+    fn other_files_are_left_alone() {
+        for name in ["pages-1.img", "pipes-data.img", "dump.log", "unheard-of.img"] {
+            assert_eq!(decoded(name, b"no image"), Ok(Records::default()));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn never_panics_on_records_of_any_bytes(
+            kind in 0..IMAGES.len(),
+            records in vec(vec(any::<u8>(), 0..60), 0..4),
+            tail in vec(any::<u8>(), 0..8),
+        ) {
+            let (name, _) = image_of(&IMAGES[kind]);
+            let mut data = framed(IMAGES[kind].magic, &records);
+            data.extend(tail);
+            drop(decoded(&name, &data));
+        }
+
+        #[test]
+        fn never_panics_on_damage(
+            kind in 0..IMAGES.len(),
+            damage in vec((any::<prop::sample::Index>(), any::<u8>()), 0..8),
+        ) {
+            let (name, mut data) = image_of(&IMAGES[kind]);
+            for (at, byte) in damage {
+                let at = at.index(data.len());
+                data[at] = byte;
+            }
+            drop(decoded(&name, &data));
+        }
+    }
 }

@@ -35,9 +35,6 @@ pub(super) fn decode(
     mnt_ns: Key,
     records: &mut Records,
 ) -> Result<(), ImageError> {
-    if records.mounts.iter().any(|mount| mount.mnt_ns == mnt_ns) {
-        return Ok(());
-    }
     image.each(|entry: MntEntry| {
         let fstype = match fstype(entry.fstype()) {
             "" => entry.fsname.clone().unwrap_or_default(),
@@ -81,5 +78,33 @@ fn fstype(number: u32) -> &'static str {
         19 => "tracefs",
         23 => "cgroup2",
         _ => "",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::criu::sample::single;
+
+    #[test]
+    fn a_tmpfs_and_a_bind() {
+        let entry = MntEntry {
+            fstype: Some(5),
+            mnt_id: Some(53),
+            root_dev: Some(47),
+            parent_mnt_id: Some(75),
+            mountpoint: Some(b"/run".to_vec()),
+            ..Default::default()
+        };
+        let mount = &single("mountpoints-13.img", &entry).mounts[0];
+        assert_eq!((mount.mnt_ns, mount.mnt_id, mount.root_dev), (13, 53, 47));
+        assert_eq!((mount.fstype.as_slice(), mount.external), (&b"tmpfs"[..], false));
+        let entry = MntEntry {
+            fsname: Some(b"ext4".to_vec()),
+            ext_key: Some(b"/etc/hosts".to_vec()),
+            ..Default::default()
+        };
+        let mount = &single("mountpoints-13.img", &entry).mounts[0];
+        assert_eq!((mount.fstype.as_slice(), mount.external), (&b"ext4"[..], true));
     }
 }

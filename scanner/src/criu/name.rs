@@ -130,3 +130,55 @@ fn number(pattern: &str, name: &[u8]) -> Option<Key> {
     let digits = str::from_utf8(digits).ok().filter(|_| canonical)?;
     u32::from_str_radix(digits, radix).ok()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_and_their_numbers() {
+        let cases = [
+            ("inventory.img", Role::Decoded, Some(0)),
+            ("core-4294967295.img", Role::Decoded, Some(u32::MAX)),
+            ("pagemap-7.img", Role::Decoded, Some(7)),
+            ("pagemap-shmem-7.img", Role::Decoded, Some(7)),
+            ("pages-65537.img", Role::Pages, Some(65537)),
+            ("tcp-stream-231d7.img", Role::Payload, Some(0x231d7)),
+            ("ghost-file-10.img", Role::Payload, Some(16)),
+            ("tmpfs-dev-43.tar.gz.img", Role::Archive, Some(43)),
+            ("iptables-10.img", Role::Text, Some(10)),
+            ("amdgpu-pages-1-2.img", Role::Payload, Some(0)),
+            ("stats-dump", Role::Decoded, Some(0)),
+            ("netns-ct-10.img", Role::Ignored, Some(10)),
+            ("core-4294967296.img", Role::Unknown, None), // Over 32 bits.
+            ("core-.img", Role::Unknown, None),
+            ("core-07.img", Role::Unknown, None), // Another spelling of core-7.img.
+            ("core-+7.img", Role::Unknown, None),
+            ("core-1f.img", Role::Unknown, None),
+            ("tcp-stream-231D7.img", Role::Unknown, None),
+            ("pages-1.comp.img", Role::Unknown, None),
+            ("core-1.img.tmp", Role::Unknown, None),
+            ("parent", Role::Unknown, None),
+            ("", Role::Unknown, None),
+        ];
+        for (name, role, key) in cases {
+            assert_eq!((role_of(name.as_bytes()), key_of(name.as_bytes())), (role, key), "{name}");
+        }
+        assert_eq!(pages_id(b"pages-3.img"), Some(3));
+        assert_eq!(pages_id(b"core-3.img"), None);
+    }
+
+    #[test]
+    fn no_name_has_two_meanings() {
+        let patterns: Vec<&str> = IMAGES
+            .iter()
+            .map(|kind| kind.pattern)
+            .chain(OTHERS.iter().map(|other| other.0))
+            .collect();
+        for name in &patterns {
+            let name = name.replace("%u", "1").replace("%x", "1").replace("%s", "1");
+            let hits = patterns.iter().filter(|pattern| number(pattern, name.as_bytes()).is_some());
+            assert_eq!(hits.count(), 1, "{name}");
+        }
+    }
+}

@@ -43,3 +43,27 @@ pub(super) fn cgroups(
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use cryoscan_proto::CgMemberEntry;
+    use prost::Message;
+
+    use super::*;
+    use crate::criu::sample::single;
+
+    #[test]
+    fn a_host_name() {
+        let entry = UtsnsEntry { nodename: Some(b"web-0".to_vec()), domainname: None };
+        assert_eq!(single("utsns-12.img", &entry).hostname(), Some(&b"web-0"[..]));
+    }
+
+    #[test]
+    fn cgroup_paths_by_set() {
+        let member = CgMemberEntry { name: None, path: Some(b"/kubepods/pod1".to_vec()) };
+        let set = CgSetEntry { id: Some(2), ctls: vec![member] };
+        let records = single("cgroup.img", &CgroupEntry { sets: vec![set.encode_to_vec()] });
+        let place = Cgroup { controller: Vec::new(), path: b"/kubepods/pod1".to_vec() };
+        assert_eq!(records.cgroups[&2], [place]);
+    }
+}

@@ -116,3 +116,76 @@ impl From<proto::PagemapEntry> for PagemapEntry {
         Self { vaddr: entry.vaddr.unwrap_or(0), pages, flags, compressed }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use prost::Message;
+
+    use super::*;
+    use crate::criu::sample::{decoded, read};
+
+    #[test]
+    fn images_of_both_ways_to_count_pages() {
+        // pagemap-shmem-1045.img of CRIU 4.2, and the same as CRIU 4.1 writes it.
+        let new = b"\x19\x43\x56\x54\x25\x40\x08\x56\x02\0\0\0\x08\x02\x08\0\0\0\x08\0\x10\0\x20\x04\x28\x03";
+        let old =
+            b"\x19\x43\x56\x54\x25\x40\x08\x56\x02\0\0\0\x08\x02\x06\0\0\0\x08\0\x10\x03\x20\x04";
+        for data in [&new[..], old] {
+            let records = decoded("pagemap-shmem-1045.img", data).expect("a good image");
+            let map = &records.pagemaps[&PagemapKey::Shmem(1045)];
+            let entry = PagemapEntry { vaddr: 0, pages: 3, flags: PRESENT, compressed: None };
+            assert_eq!(*map, Pagemap { pages_id: 2, entries: vec![entry] });
+        }
+    }
+
+    #[test]
+    fn flags_of_every_age() {
+        let cases = [
+            (None, None, PRESENT),
+            (Some(false), None, PRESENT),
+            (Some(true), None, PARENT),
+            (Some(true), Some(LAZY), PARENT | LAZY),
+            (None, Some(0), 0),
+            (None, Some(LAZY | PRESENT), LAZY | PRESENT),
+        ];
+        for (in_parent, flags, expected) in cases {
+            let entry = proto::PagemapEntry { in_parent, flags, ..Default::default() };
+            assert_eq!(PagemapEntry::from(entry).flags, expected, "{in_parent:?} {flags:?}");
+        }
+        let flagged = |flags| PagemapEntry { vaddr: 0, pages: 1, flags, compressed: None };
+        assert!(flagged(LAZY).is_lazy() && !flagged(LAZY | PRESENT).is_lazy());
+        assert!(flagged(PRESENT | ALIGNED).is_aligned() && flagged(PARENT).is_parent());
+    }
+
+    #[test]
+    fn compressed_pages_have_blocks() {
+        let head = proto::PagemapHead { pages_id: Some(1) };
+        let entry = proto::PagemapEntry {
+            vaddr: Some(4096),
+            flags: Some(PRESENT),
+            nr_pages: Some(3),
+            compressed_size: vec![0, 4096, 77],
+            total_compressed_size: Some(4173),
+            ..Default::default()
+        };
+        let records = read("pagemap-7.img", &[head.encode_to_vec(), entry.encode_to_vec()]);
+        let entry = &records.pagemaps[&PagemapKey::Task(7)].entries[0];
+        let expected = Compressed { sizes: vec![0, 4096, 77], total: Some(4173), block_pages: 1 };
+        assert_eq!(entry.compressed.as_deref(), Some(&expected));
+    }
+
+    #[test]
+    fn entries_before_a_fault_stay() {
+        let head = proto::PagemapHead { pages_id: Some(1) }.encode_to_vec();
+        let entry = proto::PagemapEntry { nr_pages: Some(5), ..Default::default() }.encode_to_vec();
+        let bad = vec![0x0b]; // A group that does not end.
+        let mut data = crate::criu::sample::framed(0x5608_4025, &[head, entry, bad]);
+        data.push(0);
+        let mut records = Records::default();
+        let limits = crate::limits::Limits::default();
+        let error = crate::criu::decode("x", b"pagemap-7.img", &data, &limits, &mut records);
+        assert_eq!(error.map_err(|error| error.offset), Err(20));
+        let map = &records.pagemaps[&PagemapKey::Task(7)];
+        assert_eq!((map.pages_id, map.entries.len(), map.entries[0].pages), (1, 1, 5));
+    }
+}

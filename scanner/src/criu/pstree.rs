@@ -34,3 +34,26 @@ pub(super) fn decode(
     }
     result
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::criu::sample::read;
+    use prost::Message;
+
+    #[test]
+    fn the_tree_keeps_its_order() {
+        let entry = |pid, ppid, threads| PstreeEntry {
+            pid: Some(pid),
+            ppid: Some(ppid),
+            pgid: Some(1),
+            sid: Some(1),
+            threads,
+        };
+        let root = entry(1, 0, vec![1, 9, 10]);
+        let child = entry(7, 1, vec![7]);
+        let records = read("pstree.img", &[root.encode_to_vec(), child.encode_to_vec()]);
+        let item = |pid, ppid, threads| TreeItem { pid, ppid, pgid: 1, sid: 1, threads };
+        assert_eq!(records.tree, [item(1, 0, vec![1, 9, 10]), item(7, 1, vec![7])]);
+    }
+}

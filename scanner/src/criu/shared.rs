@@ -58,3 +58,43 @@ pub(super) fn segments(
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use cryoscan_proto::IpcDescEntry;
+    use prost::Message;
+
+    use super::*;
+    use crate::criu::sample::{decoded, framed, single};
+
+    #[test]
+    fn a_memfd() {
+        let entry = MemfdInodeEntry {
+            name: Some(b"vault".to_vec()),
+            size: Some(16384),
+            shmid: Some(1347),
+            inode_id: Some(1),
+            ..Default::default()
+        };
+        let inode = MemfdInode { name: b"vault".to_vec(), size: 16384, shmid: 1347, uid: 0 };
+        assert_eq!(single("memfd.img", &entry).memfds[&1], inode);
+    }
+
+    #[test]
+    fn segments_with_and_without_their_bytes() {
+        let entry = |id, in_pagemaps| {
+            let desc = IpcDescEntry { id: Some(id), key: Some(77), ..Default::default() };
+            let entry = IpcShmEntry { desc: Some(desc), size: Some(6), in_pagemaps };
+            framed(0x4628_3044, &[entry.encode_to_vec()])
+        };
+        let old = entry(0, None);
+        let new = entry(5, Some(true));
+        // The bytes of an old segment come after it, padded to 4; then the next record.
+        let image = [&old[..], &[1; 6], &[0; 2], &new[8..]].concat();
+        let records = decoded("ipcns-shm-11.img", &image).expect("a good image");
+        let segment = |id, in_pagemaps| SysvShm { id, key: 77, size: 6, in_pagemaps };
+        assert_eq!(records.sysv_shm, [segment(0, false), segment(5, true)]);
+        let cut = decoded("ipcns-shm-11.img", &image[..old.len() + 7]).expect_err("cut payload");
+        assert_eq!(cut.offset, u64::try_from(old.len()).expect("small"));
+    }
+}

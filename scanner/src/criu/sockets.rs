@@ -117,3 +117,61 @@ fn address(words: &[u32], port: u32) -> Option<SocketAddr> {
     };
     Some(SocketAddr::new(ip, u16::try_from(port).ok()?))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn socket(src: &[u32], dst: &[u32], dst_port: u32) -> InetSocket {
+        InetSocket::from(&InetSkEntry {
+            proto: Some(6),
+            state: Some(10),
+            src_port: Some(8080),
+            dst_port: Some(dst_port),
+            src_addr: src.to_vec(),
+            dst_addr: dst.to_vec(),
+            ..Default::default()
+        })
+    }
+
+    #[test]
+    fn addresses_in_words() {
+        let cases = [
+            (&[16_777_343][..], Some("127.0.0.1:8080")),
+            (&[0], Some("0.0.0.0:8080")),
+            (&[0, 0, 0, 16_777_216], Some("[::1]:8080")),
+            (&[0x0100_80fe, 0, 0, 0x0200_0000], Some("[fe80:1::2]:8080")),
+            (&[0, 0, 0xffff_0000, 16_777_343], Some("127.0.0.1:8080")), // IPv4-mapped.
+            (&[], None),
+            (&[1, 2], None),
+        ];
+        for (words, expected) in cases {
+            let local = socket(words, &[], 0).local.map(|address| address.to_string());
+            assert_eq!(local.as_deref(), expected, "{words:?}");
+        }
+    }
+
+    #[test]
+    fn only_a_connected_socket_has_a_remote_side() {
+        assert_eq!(socket(&[0], &[0], 0).remote, None);
+        assert_eq!(socket(&[0], &[16_777_343], 70_000).remote, None);
+        let connected = socket(&[0], &[16_777_343], 5432);
+        assert_eq!(connected.remote.map(|to| to.to_string()).as_deref(), Some("127.0.0.1:5432"));
+        assert_eq!(connected.protocol_name(), Some("tcp"));
+        assert_eq!(connected.state_name(), Some("listen"));
+    }
+
+    #[test]
+    fn unix_names() {
+        let cases = [
+            (&b"/run/app.sock\0"[..], &b"/run/app.sock"[..]),
+            (b"/run/app.sock", b"/run/app.sock"),
+            (b"\0abstract\0", b"\0abstract\0"), // NULs are part of an abstract name.
+            (b"", b""),
+        ];
+        for (stored, expected) in cases {
+            let entry = UnixSkEntry { name: Some(stored.to_vec()), ..Default::default() };
+            assert_eq!(UnixSocket::from(entry).name, expected);
+        }
+    }
+}
