@@ -57,16 +57,20 @@ fn row(options: &Options, target: &Target) -> Result<String> {
     let peak = runs.iter().map(|run| run.peak_anonymous).max().unwrap_or_default();
     Ok(format!(
         "| {} | {megabytes:.1} | {:.3} | {:.3} | {} | {floor_speed:.0} | {} | {:.1} | {findings} |",
-        target
-            .path
-            .file_name()
-            .map_or(name.to_string(), |file| Path::new(file).display().to_string()),
+        short_name(&target.path),
         median(runs.iter().map(|run| run.wall).collect()).as_secs_f64(),
         cpu.as_secs_f64() / count,
         speed.map_or("too short".to_owned(), |speed| format!("{speed:.0}")),
         speed.map_or("–".to_owned(), |speed| format!("{:.2}", speed / floor_speed)),
         to_f64(peak) / f64::from(1 << 20),
     ))
+}
+
+/// The last two parts of a path: the file is often just `checkpoint.tar`.
+fn short_name(path: &Path) -> String {
+    let folder = path.parent().and_then(Path::file_name).map(Path::new);
+    let name = folder.unwrap_or(Path::new("")).join(path.file_name().unwrap_or_default());
+    name.display().to_string()
 }
 
 /// The count of findings that all runs report.
