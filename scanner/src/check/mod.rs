@@ -57,11 +57,6 @@ pub struct Verdict {
 impl Verdict {
     /// An answer about the span as it was found, without attributes.
     pub fn of(outcome: Outcome, subject: &Subject<'_>) -> Self {
-        Self {
-            outcome,
-            span: subject.span.clone(),
-            attributes: Attributes::new(),
-            canonical: None,
-        }
+        Self { outcome, span: subject.span.clone(), attributes: Attributes::new(), canonical: None }
     }
 }

@@ -1,0 +1,45 @@
+# The steps of CI by name, and the inner loop. CI itself needs no just.
+
+_list:
+    @just --list --unsorted
+
+# All that CI runs
+ci:
+    .ci/run
+
+# Formatting, spelling, TOML
+format:
+    .ci/run format
+
+# Clippy in every feature set that we ship
+lint:
+    .ci/run lint
+
+# The README's test command
+test:
+    .ci/run test
+
+# Documentation with warnings as errors
+docs:
+    .ci/run docs
+
+# Licences, bans, sources, and what the features pull in
+dependencies:
+    .ci/run dependencies
+
+# The README's first command
+demo:
+    .ci/run demo
+
+# The inner loop: tests of one crate that match a filter, without the command line
+quick crate filter="":
+    cargo test --package {{ crate }} --no-default-features {{ filter }}
+
+# Rewrite snapshots; read the diff afterwards
+snapshots:
+    INSTA_UPDATE=always cargo test --workspace --locked
+
+# Speed and memory of a release build on a checkpoint
+bench target:
+    cargo build --release --locked --package cryoscan --package cryoscan-benches
+    target/release/end-to-end --binary target/release/cryoscan {{ target }}
