@@ -5,4 +5,6 @@
 
 pub mod fixtures;
 pub mod reader;
+pub mod random;
 pub mod recall;
+pub mod values;

@@ -198,8 +198,8 @@ impl Recall {
         self.problems.extend(other.problems);
     }
 
-    /// Whether every threshold is reached: values asked for and all found, 97 % byte for byte, every place true, no
-    /// decoy and no page gap reported.
+    /// Whether every threshold is reached: values were asked for and all found, 97 % byte for byte,
+    /// every place true, no decoy and no page gap reported.
     pub fn passes(&self) -> bool {
         let whole = [self.found, self.places, self.offsets, self.decoys, self.gaps];
         self.found.of > 0
