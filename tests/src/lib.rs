@@ -3,8 +3,9 @@
 //!
 //! Test support: misuse of the builder panics.
 
+pub mod builder;
 pub mod fixtures;
-pub mod reader;
 pub mod random;
+pub mod reader;
 pub mod recall;
 pub mod values;

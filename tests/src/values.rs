@@ -146,9 +146,9 @@ mod tests {
     fn tokens_have_their_shape_and_a_changed_one_fails() {
         let token = github_token(&mut Random::new(1));
         assert_eq!((token.len(), token.get(..4)), (40, Some("ghp_")));
-        assert_eq!(base62_checksum(&token.as_bytes()[4..34]), token[34..]);
+        assert!(token.ends_with(&base62_checksum(&token.as_bytes()[4..34])));
         let wrong = with_wrong_checksum(&token);
-        assert_ne!(base62_checksum(&wrong.as_bytes()[4..34]), wrong[34..]);
+        assert!(!wrong.ends_with(&base62_checksum(&wrong.as_bytes()[4..34])));
         assert_ne!(npm_token(&mut Random::new(2)), npm_token(&mut Random::new(3)));
     }
 
