@@ -1,1 +1,11 @@
-//! Checkpoint builder and recall.
+//! What the tests of cryoscan stand on: real checkpoints with known secrets, a comparison of reports
+//! with what is truly in them, and a builder of checkpoints of any shape.
+//!
+//! Test support: misuse of the builder panics.
+
+pub mod builder;
+pub mod fixtures;
+pub mod random;
+pub mod reader;
+pub mod recall;
+pub mod values;
