@@ -8,6 +8,8 @@
 pub mod check;
 pub mod coverage;
 pub mod diagnostic;
+pub mod finding;
 pub mod limits;
 pub mod region;
+pub mod report;
 pub mod secret;
