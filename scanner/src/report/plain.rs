@@ -1,13 +1,61 @@
 //! Text for a terminal: hostile strings made harmless, numbers made short, lines broken.
 
 use std::fmt::Write as _;
+use std::io::{self, Write};
+
+use super::Style;
+
+/// Characters of a string from a target where the report is not verbose.
+const CLIP: usize = 160;
+
+/// One line, of which the first `painted` bytes are in the colour `sgr` (the parameters of ECMA-48's
+/// SELECT GRAPHIC RENDITION).
+pub(super) struct Line {
+    pub(super) text: String,
+    pub(super) painted: usize,
+    pub(super) sgr: &'static str,
+}
+
+impl Line {
+    /// A line without colour.
+    pub(super) fn new(text: impl Into<String>) -> Self {
+        Self { text: text.into(), painted: 0, sgr: "" }
+    }
+
+    /// A line in one colour.
+    pub(super) fn painted(text: String, sgr: &'static str) -> Self {
+        Self { painted: text.len(), text, sgr }
+    }
+
+    /// Writes the line and its end.
+    pub(super) fn write(&self, out: &mut dyn Write, color: bool) -> io::Result<()> {
+        match self.text.split_at_checked(self.painted) {
+            Some((painted, rest)) if color && !painted.is_empty() => {
+                writeln!(out, "\x1b[{}m{painted}\x1b[0m{rest}", self.sgr)
+            }
+            _ => writeln!(out, "{}", self.text),
+        }
+    }
+}
+
+/// A paragraph behind a margin.
+pub(super) fn paragraph(style: &Style, margin: usize, text: &str) -> Vec<Line> {
+    let blank = " ".repeat(margin);
+    let lines = wrap(text, style.width.saturating_sub(margin));
+    lines.into_iter().map(|line| Line::new(format!("{blank}{line}"))).collect()
+}
+
+/// A string from a target, harmless, and short where the report is short.
+pub(super) fn safe(style: &Style, text: &str) -> String {
+    if style.verbose { escape(text) } else { clip(text, CLIP) }
+}
 
 /// Makes a string from a target harmless for a terminal and for the logs of CI systems.
 ///
 /// Control characters, and characters that reorder or hide what follows them (Unicode bidi controls,
 /// zero-width and tag characters), become `\u{…}`. So does a colon that would start a workflow
 /// command (`::error …`): runners of GitHub look for one behind any white space.
-pub(super) fn escape(text: &str) -> String {
+fn escape(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
     let mut chars = text.chars().peekable();
     let mut word_start = true;

@@ -2,17 +2,17 @@
 //! are believed and what to do, then what was not scanned. One screen, unless all is asked for.
 
 use std::cmp::Reverse;
-use std::collections::BTreeMap;
 use std::io::{self, Write};
 
-use super::plain::{bytes, clip, escape, number, wrap};
+use super::plain::{Line, bytes, number, paragraph, safe, wrap};
 use super::record::{CheckpointRecord, CoverageRecord, Record, Run, SeverityCounts, Summary};
 use super::{Format, Report, Style};
-use crate::check::{Confidence, Outcome, Severity};
-use crate::coverage::{Coverage, Reason};
-use crate::diagnostic::{Code, Diagnostic, Level};
-use crate::finding::{Excerpt, Finding, Place};
-use crate::region::RegionKind;
+use crate::check::{Confidence, Severity};
+use crate::coverage::Coverage;
+use crate::finding::Finding;
+
+mod entry;
+mod gap;
 
 /// For people at a terminal.
 pub(super) const FORMAT: Format = Format {
@@ -23,13 +23,12 @@ pub(super) const FORMAT: Format = Format {
 
 /// Lines of a report that is not verbose.
 const SCREEN: usize = 40;
-/// Lines of it about checkpoints, and about what was not scanned.
+/// Lines of it about checkpoints.
 const HEAD: usize = 6;
+/// Lines of it about what was not scanned.
 const TAIL: usize = 8;
 /// Findings shown in detail where not all of them fit.
 const DETAILED: usize = 2;
-/// Characters of a string from a target where the report is not verbose.
-const CLIP: usize = 160;
 /// Columns before the text of a finding: the longest severity and two blanks.
 const MARGIN: usize = 10;
 
@@ -42,28 +41,16 @@ struct Text {
     out: Box<dyn Write + Send>,
     style: Style,
     run: Option<Run>,
+    /// The first ones, or all; `checkpoint_count` knows how many there are.
     checkpoints: Vec<CheckpointRecord>,
     checkpoint_count: u64,
     /// The worst ones, or all; `counts` knows how many there are.
     findings: Vec<Finding>,
     counts: SeverityCounts,
-    diagnostics: BTreeMap<(Level, Code), (u64, Vec<Diagnostic>)>,
+    problems: gap::Problems,
     coverage: Coverage,
     notes: Vec<String>,
     summary: Option<Summary>,
-}
-
-/// One line, of which the first `painted` bytes are in the colour `sgr`.
-struct Line {
-    text: String,
-    painted: usize,
-    sgr: &'static str,
-}
-
-impl From<String> for Line {
-    fn from(text: String) -> Self {
-        Self { text, painted: 0, sgr: "" }
-    }
 }
 
 impl Report for Text {
@@ -79,8 +66,7 @@ impl Report for Text {
             Record::Finding(finding) => self.keep(finding),
             Record::Diagnostic(record) => {
                 let problem = &record.diagnostic;
-                let (count, kept) =
-                    self.diagnostics.entry((problem.level, problem.code)).or_default();
+                let (count, kept) = self.problems.entry((problem.level, problem.code)).or_default();
                 *count += 1;
                 if self.style.verbose || kept.is_empty() {
                     kept.push(problem.clone());
@@ -97,23 +83,18 @@ impl Report for Text {
 
     fn finish(&mut self) -> io::Result<()> {
         self.findings.sort_by_key(rank);
-        let mut head = self.verdict();
-        head.extend(self.checkpoints());
-        let mut tail = self.not_scanned();
-        if !self.style.verbose && tail.len() > TAIL {
-            tail.truncate(TAIL - 1);
-            tail.push("  and more: -v shows all".to_owned().into());
-        }
-        let room = SCREEN.saturating_sub(head.len() + tail.len() + 2);
-        let mut page = head;
+        let mut page = self.verdict();
+        page.extend(self.checkpoints());
+        let tail = self.not_scanned();
+        let room = SCREEN.saturating_sub(page.len() + tail.len() + 2);
         for part in [self.findings(room), tail] {
             if !part.is_empty() {
-                page.push(String::new().into());
+                page.push(Line::new(""));
                 page.extend(part);
             }
         }
         for line in page {
-            self.write(&line)?;
+            line.write(&mut self.out, self.style.color)?;
         }
         self.out.flush()
     }
@@ -134,7 +115,7 @@ impl Text {
             checkpoint_count: 0,
             findings: Vec::new(),
             counts: SeverityCounts::default(),
-            diagnostics: BTreeMap::new(),
+            problems: gap::Problems::new(),
             coverage: Coverage::default(),
             notes: Vec::new(),
             summary: None,
@@ -151,30 +132,9 @@ impl Text {
         }
     }
 
-    fn write(&mut self, line: &Line) -> io::Result<()> {
-        match line.text.split_at_checked(line.painted) {
-            Some((painted, rest)) if self.style.color && !painted.is_empty() => {
-                writeln!(self.out, "\x1b[{}m{painted}\x1b[0m{rest}", line.sgr)
-            }
-            _ => writeln!(self.out, "{}", line.text),
-        }
-    }
-
-    /// A string from a target, harmless, and short where the report is short.
-    fn safe(&self, text: &str) -> String {
-        if self.style.verbose { escape(text) } else { clip(text, CLIP) }
-    }
-
-    /// A paragraph behind a margin.
-    fn indented(&self, margin: usize, text: &str) -> Vec<Line> {
-        let blank = " ".repeat(margin);
-        let lines = wrap(text, self.style.width.saturating_sub(margin));
-        lines.into_iter().map(|line| format!("{blank}{line}").into()).collect()
-    }
-
     fn verdict(&self) -> Vec<Line> {
         let what = match self.run.as_ref().map(|run| run.targets.as_slice()) {
-            Some([target]) => self.safe(target),
+            Some([target]) => safe(&self.style, target),
             _ => number(self.checkpoint_count, "checkpoint", "checkpoints"),
         };
         let whole = self.summary.as_ref().is_some_and(|summary| summary.complete);
@@ -182,9 +142,9 @@ impl Text {
         let (text, sgr) = match (worst, whole) {
             (Some((severity, _)), _) => {
                 let found = number(self.counts.total(), "finding", "findings");
-                let rest = if whole { "Everything" } else { "NOT everything" };
                 let by = counts(&self.counts);
-                (format!("{found} in {what}: {by}. {rest} was scanned."), color(severity))
+                let scanned = if whole { "Everything" } else { "NOT everything" };
+                (format!("{found} in {what}: {by}. {scanned} was scanned."), color(severity))
             }
             (None, true) => {
                 let scanned = bytes(self.coverage.scanned);
@@ -195,262 +155,93 @@ impl Text {
             }
         };
         let lines = wrap(&text, self.style.width);
-        lines.into_iter().map(|text| Line { painted: text.len(), text, sgr }).collect()
+        lines.into_iter().map(|line| Line::painted(line, sgr)).collect()
     }
 
     fn checkpoints(&self) -> Vec<Line> {
         let mut lines = Vec::new();
-        let mut shown = 0;
+        let mut hidden = self.checkpoint_count;
         for checkpoint in &self.checkpoints {
-            let more = self.indented(2, &self.checkpoint(checkpoint));
+            let more = paragraph(&self.style, 2, &self.checkpoint(checkpoint));
             if !self.style.verbose && lines.len() + more.len() >= HEAD {
                 break;
             }
             lines.extend(more);
-            shown += 1;
+            hidden = hidden.saturating_sub(1);
         }
-        let hidden = self.checkpoint_count.saturating_sub(shown);
         if hidden > 0 {
-            lines.push(format!("  and {}", number(hidden, "checkpoint", "checkpoints")).into());
+            let more = number(hidden, "more checkpoint", "more checkpoints");
+            lines.push(Line::new(format!("  and {more}")));
         }
         lines
     }
 
     fn checkpoint(&self, record: &CheckpointRecord) -> String {
-        let mut text = format!("{} {}: ", record.checkpoint, self.safe(&record.target));
-        text.push_str(&self.safe(&record.producer));
-        if let Some(name) = record.container.name.as_ref().or(record.container.id.as_ref()) {
-            text.push_str(&format!(" container {}", self.safe(name)));
-        }
-        if let Some(pod) = &record.pod {
+        let safe = |text: &str| safe(&self.style, text);
+        let name = record.container.name.as_ref().or(record.container.id.as_ref());
+        let pod = record.pod.as_ref().map(|pod| {
             let names = [&pod.namespace, &pod.name];
             let names: Vec<&str> = names.into_iter().flatten().map(String::as_str).collect();
-            text.push_str(&format!(" of pod {}", self.safe(&names.join("/"))));
+            format!("of pod {}", safe(&names.join("/")))
+        });
+        let mut who = vec![safe(&record.producer)];
+        who.extend(name.map(|name| format!("container {}", safe(name))));
+        who.extend(pod);
+        who.extend(record.host.as_ref().map(|host| format!("on {}", safe(host))));
+        let time = record.checkpointed.as_ref().map(|time| format!(", frozen {}", safe(time)));
+        let mut text = format!(
+            "{} {}: {}{}",
+            record.checkpoint,
+            safe(&record.target),
+            who.join(" "),
+            time.unwrap_or_default()
+        );
+        if self.style.verbose || self.checkpoint_count == 1 {
+            let processes = number(record.processes, "process", "processes");
+            let files = number(record.files, "file", "files");
+            let memory = bytes(record.memory_bytes);
+            text = format!("{text}; {processes}, {memory} of memory, {files}");
         }
-        if let Some(host) = &record.host {
-            text.push_str(&format!(" on {}", self.safe(host)));
-        }
-        if let Some(time) = &record.checkpointed {
-            text.push_str(&format!(", frozen {}", self.safe(time)));
-        }
-        if !self.style.verbose && self.checkpoint_count > 1 {
-            return text;
-        }
-        let processes = number(record.processes, "process", "processes");
-        let files = number(record.files, "file", "files");
-        format!("{text}; {processes}, {} of memory, {files}", bytes(record.memory_bytes))
+        text
     }
 
     /// Findings in at most `room` lines: all in detail if they fit, else the worst, then one line each.
     fn findings(&self, room: usize) -> Vec<Line> {
-        let detailed: Vec<Vec<Line>> =
-            self.findings.iter().map(|finding| self.finding(finding)).collect();
-        let total = self.counts.total();
-        let lines: usize = detailed.iter().map(Vec::len).sum();
-        if self.style.verbose || (lines <= room && total == self.findings.len() as u64) {
-            return detailed.into_iter().flatten().collect();
+        let details: Vec<Vec<Line>> =
+            self.findings.iter().map(|finding| entry::detailed(&self.style, finding)).collect();
+        let lines: usize = details.iter().map(Vec::len).sum();
+        let all = self.findings.len() as u64 == self.counts.total();
+        if self.style.verbose || (all && lines <= room) {
+            return details.into_iter().flatten().collect();
         }
         let mut page: Vec<Line> = Vec::new();
         let mut left = self.counts;
-        for (index, (finding, detail)) in self.findings.iter().zip(detailed).enumerate() {
-            let part = if index < DETAILED { detail } else { self.one_line(finding) };
+        for (index, (finding, detail)) in self.findings.iter().zip(details).enumerate() {
+            let lines = if index < DETAILED { detail } else { entry::short(&self.style, finding) };
             // One line stays for what is not shown.
-            if page.len() + part.len() + 1 > room {
+            if page.len() + lines.len() + 1 > room {
                 break;
             }
-            page.extend(part);
+            page.extend(lines);
             left.remove(finding.severity);
         }
         if left.total() > 0 {
             let more = number(left.total(), "more finding", "more findings");
-            page.push(
-                format!("{more} ({}): -v shows all, -f jsonl is for programs", counts(&left))
-                    .into(),
-            );
+            let by = counts(&left);
+            page.push(Line::new(format!("{more} ({by}): -v shows all, -f jsonl is for programs")));
         }
         page
     }
 
-    fn finding(&self, finding: &Finding) -> Vec<Line> {
-        let mut lines = self.heading(finding, &self.safe(&finding.title));
-        let mut facts = self.value(finding);
-        facts.push_str(&format!("confidence {}", finding.confidence.name()));
-        for (index, evidence) in finding.evidence.iter().enumerate() {
-            facts.push_str(if index == 0 { ": " } else { ", " });
-            facts.push_str(&format!("{} {}", self.safe(&evidence.check), outcome(evidence.result)));
-        }
-        facts.push_str(&format!("; rule {}, {}", self.safe(&finding.rule.id), finding.id));
-        let mut body = vec![facts, extent(finding)];
-        body.extend(self.best(&finding.places).into_iter().map(|place| self.place(place)));
-        if self.style.verbose {
-            if finding.places_omitted > 0 {
-                body.push(format!("and {}", number(finding.places_omitted, "place", "places")));
-            }
-            for (name, value) in &finding.attributes {
-                body.push(format!("{} = {}", escape(name), escape(value)));
-            }
-        }
-        if let Some(reason) = &finding.suppression {
-            body.push(format!("suppressed: {}", self.safe(reason)));
-        }
-        if !finding.remediation.is_empty() {
-            body.push(format!("to do: {}", self.safe(&finding.remediation)));
-        }
-        if self.style.verbose {
-            body.extend(finding.references.iter().map(|page| format!("see {}", escape(page))));
-        }
-        for text in body {
-            lines.extend(self.indented(MARGIN, &text));
-        }
-        lines
-    }
-
-    fn one_line(&self, finding: &Finding) -> Vec<Line> {
-        let title = clip(&finding.title, CLIP / 2);
-        let text = format!("{title}; {}; {}", extent(finding), finding.id);
-        self.heading(finding, &text)
-    }
-
-    fn heading(&self, finding: &Finding, text: &str) -> Vec<Line> {
-        let mut lines = self.indented(MARGIN, text);
-        if let Some(first) = lines.first_mut() {
-            let name = finding.severity.name().to_uppercase();
-            first.painted = name.len();
-            first.sgr = color(finding.severity);
-            first.text = format!("{name:MARGIN$}{}", first.text.trim_start());
-        }
-        lines
-    }
-
-    fn value(&self, finding: &Finding) -> String {
-        if let Some(Excerpt { preview, length, value, value_b64 }) =
-            finding.secret.as_ref().or(finding.matched.as_ref())
-        {
-            let shown = value.as_ref().or(value_b64.as_ref()).unwrap_or(preview);
-            return format!("{} ({}); ", self.safe(shown), bytes(*length));
-        }
-        match &finding.indicator {
-            Some(indicator) => {
-                format!("{} {}; ", self.safe(&indicator.kind), self.safe(&indicator.value))
-            }
-            None => String::new(),
-        }
-    }
-
-    /// All places, or the first and one of another kind.
-    fn best<'a>(&self, places: &'a [Place]) -> Vec<&'a Place> {
-        let Some(first) = places.first() else { return Vec::new() };
-        if self.style.verbose {
-            return places.iter().collect();
-        }
-        let other = places.iter().find(|place| place.region != first.region).or(places.get(1));
-        std::iter::once(first).chain(other).collect()
-    }
-
-    fn place(&self, place: &Place) -> String {
-        let comm = place.comm.as_ref().map(|comm| self.safe(comm));
-        let process = match (comm, place.pid) {
-            (Some(comm), Some(pid)) => Some(format!("{comm} ({pid})")),
-            (None, Some(pid)) => Some(format!("process {pid}")),
-            (comm, None) => comm,
-        };
-        let mut parts = Vec::new();
-        match (process, place.region) {
-            (Some(process), RegionKind::Memory) => parts.push(process),
-            (Some(process), region) => parts.push(format!("{} of {process}", region_name(region))),
-            (None, RegionKind::File) => {}
-            (None, region) => parts.push(region_name(region)),
-        }
-        if let Some(address) = place.address {
-            let mut text = format!("at {address}");
-            if let Some(vma) = &place.vma {
-                let path = vma.path.as_ref().map(|path| format!(" {}", self.safe(path)));
-                text.push_str(&format!(
-                    " in {} {}-{} {}{}",
-                    self.safe(&vma.kind),
-                    vma.start,
-                    vma.end,
-                    self.safe(&vma.prot),
-                    path.unwrap_or_default()
-                ));
-            }
-            parts.push(text);
-        }
-        parts.extend(place.path.as_ref().map(|path| self.safe(path)));
-        match (place.line, place.column) {
-            (Some(line), Some(column)) => parts.push(format!("line {line}, column {column}")),
-            (Some(line), None) => parts.push(format!("line {line}")),
-            (None, _) => {
-                if place.address.is_none() || self.style.verbose {
-                    parts.extend(place.image.as_ref().map(|image| self.safe(image)));
-                    parts.extend(place.offset.map(|offset| format!("offset {offset}")));
-                }
-            }
-        }
-        if !place.decoded.is_empty() {
-            parts.push(format!("as {}", self.safe(&place.decoded.join(", "))));
-        }
-        if place.superseded {
-            parts.push("replaced by a later dump".to_owned());
-        }
-        parts.join(", ")
-    }
-
-    /// What was not scanned, and what else went wrong.
     fn not_scanned(&self) -> Vec<Line> {
-        let mut lines: Vec<Line> = Vec::new();
-        let gaps = self.coverage.skipped.iter().filter(|(reason, _)| reason.is_gap());
-        let missing = gaps.clone().fold(0u64, |sum, (_, count)| sum.saturating_add(*count));
-        if missing > 0 {
-            let text = format!("Not scanned: {} of {}", bytes(missing), bytes(self.coverage.total));
-            lines.push(Line { painted: text.len(), text, sgr: BOLD });
-            for (reason, count) in gaps {
-                lines.extend(
-                    self.indented(2, &format!("{}: {}", bytes(*count), reason_text(*reason))),
-                );
-            }
-        }
+        let mut lines = gap::gaps(&self.style, &self.coverage);
         for note in &self.notes {
-            lines.extend(self.indented(2, &self.safe(note)));
+            lines.extend(paragraph(&self.style, 2, &safe(&self.style, note)));
         }
-        for ((level, code), (count, kept)) in &self.diagnostics {
-            if *level == Level::Note && !self.style.verbose {
-                continue;
-            }
-            for (index, problem) in kept.iter().enumerate() {
-                let times = if index == 0 && *count > 1 {
-                    format!(" ({count} times)")
-                } else {
-                    String::new()
-                };
-                lines.extend(self.problem(*level, *code, &times, problem));
-            }
-        }
-        lines
-    }
-
-    fn problem(&self, level: Level, code: Code, times: &str, problem: &Diagnostic) -> Vec<Line> {
-        let (name, sgr) = match level {
-            Level::Error => ("error", RED),
-            Level::Warning => ("warning", YELLOW),
-            Level::Note => ("note", ""),
-        };
-        let mut text = format!("{name}: {}{times}: {}", code.name(), self.safe(&problem.member));
-        if problem.offset > 0 {
-            text.push_str(&format!(" at byte {}", problem.offset));
-        }
-        text.push_str(&format!(": {}", self.safe(&problem.message)));
-        if let (Some(expected), Some(found)) = (&problem.expected, &problem.found) {
-            text.push_str(&format!(
-                "; expected {}, found {}",
-                self.safe(expected),
-                self.safe(found)
-            ));
-        }
-        let mut lines = self.indented(2, &text);
-        if let Some(first) = lines.first_mut() {
-            first.painted = 2 + name.len();
-            first.sgr = sgr;
+        lines.extend(gap::problems(&self.style, &self.problems));
+        if !self.style.verbose && lines.len() > TAIL {
+            lines.truncate(TAIL - 1);
+            lines.push(Line::new("  and more: -v shows all"));
         }
         lines
     }
@@ -470,71 +261,6 @@ fn counts(counts: &SeverityCounts) -> String {
     let words: Vec<String> =
         some.map(|(severity, count)| format!("{count} {}", severity.name())).collect();
     words.join(", ")
-}
-
-/// `17 copies in 3 processes and 1 file`.
-fn extent(finding: &Finding) -> String {
-    let mut holders = Vec::new();
-    if finding.processes > 0 {
-        holders.push(number(finding.processes, "process", "processes"));
-    }
-    if finding.files > 0 {
-        holders.push(number(finding.files, "file", "files"));
-    }
-    let copies = number(finding.count, "copy", "copies");
-    if holders.is_empty() { copies } else { format!("{copies} in {}", holders.join(" and ")) }
-}
-
-fn outcome(result: Outcome) -> &'static str {
-    match result {
-        Outcome::Pass => "passed",
-        Outcome::Weak => "doubtful",
-        Outcome::Fail => "failed",
-        Outcome::Unavailable => "could not be made",
-    }
-}
-
-fn region_name(region: RegionKind) -> String {
-    let name = match region {
-        RegionKind::Memory => "memory",
-        RegionKind::SharedMemory => "shared memory",
-        RegionKind::Argv => "arguments",
-        RegionKind::Environ => "environment",
-        RegionKind::Pipe => "pipe",
-        RegionKind::Fifo => "FIFO",
-        RegionKind::SocketQueue => "socket queue",
-        RegionKind::TcpQueue => "TCP queue",
-        RegionKind::GhostFile => "deleted file",
-        RegionKind::Memfd => "memfd",
-        RegionKind::SysvMessage => "SysV message",
-        RegionKind::SysvShm => "SysV shared memory",
-        RegionKind::Tty => "terminal",
-        RegionKind::TmpfsFile => "tmpfs file",
-        RegionKind::File => "file",
-        RegionKind::VolumeFile => "volume file",
-        RegionKind::Log => "log",
-        RegionKind::Metadata => "metadata",
-        RegionKind::BpfMap => "BPF map",
-        RegionKind::Registers => "registers",
-        RegionKind::RawImage => "pages without addresses",
-    };
-    name.to_owned()
-}
-
-fn reason_text(reason: Reason) -> &'static str {
-    match reason {
-        Reason::ZeroPage => "pages of zeros",
-        Reason::ParentMissing => {
-            "pages in a parent dump that is not here; scan it together with this one"
-        }
-        Reason::Lazy => "pages left on a page server",
-        Reason::Encrypted => "encrypted pages",
-        Reason::Limit => "beyond a limit against hostile input",
-        Reason::Throttled => "where a rule met too many candidates",
-        Reason::Unreadable => "unreadable, or missing at the end of a truncated file",
-        Reason::Excluded => "excluded by an option",
-        Reason::NotContent => "headers and padding",
-    }
 }
 
 #[cfg(test)]
