@@ -29,8 +29,16 @@ pub enum Reason {
     NotContent,
 }
 
+impl Reason {
+    /// Whether the bytes could have held something: a zero page and a header could not.
+    pub fn is_gap(self) -> bool {
+        !matches!(self, Self::ZeroPage | Self::NotContent)
+    }
+}
+
 /// Bytes of one checkpoint by what became of them. `merge` is associative and commutative.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "dev", derive(schemars::JsonSchema))]
 pub struct Coverage {
     /// Stored bytes of every member, counted when its header was read.
     pub total: u64,

@@ -64,11 +64,13 @@ codes! {
     ProcessIncomplete "process-incomplete" "An image of a process is missing or damaged; what is known of the process was used.",
     SparseMember "sparse-member" "A sparse member of a tar archive; its map is not read yet, so it was not scanned.",
     StaleTail "stale-tail" "Bytes lie behind the end mark of an archive; no program reads them, and they were not scanned.",
+    TargetFailed "target-failed" "A target could not be scanned at all; the other targets were.",
     Throttled "throttled" "A rule met more candidates in one stretch of memory than its limit; the rest of that stretch was not searched by it.",
 }
 
 /// One problem, and where to look for it with a hex viewer.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[cfg_attr(feature = "dev", derive(schemars::JsonSchema))]
 pub struct Diagnostic {
     /// How bad it is.
     pub level: Level,
@@ -81,8 +83,10 @@ pub struct Diagnostic {
     /// One line: lower case, no full stop, says what happens now.
     pub message: String,
     /// What should have been there.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub expected: Option<String>,
     /// What was there.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub found: Option<String>,
 }
 

@@ -5,7 +5,66 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
+use serde::{Deserialize, Serialize};
+
 use crate::secret::SecretBytes;
+
+/// How sure it is that a finding is what its rule says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "dev", derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub enum Confidence {
+    /// It has the shape; much else has it too.
+    Low,
+    /// The shape is rare, or its surroundings speak for it.
+    Medium,
+    /// The shape is of this kind only.
+    High,
+    /// A checksum or a cryptographic relation proves it.
+    Confirmed,
+}
+
+impl Confidence {
+    /// The name in reports and rules.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Low => "low",
+            Self::Medium => "medium",
+            Self::High => "high",
+            Self::Confirmed => "confirmed",
+        }
+    }
+}
+
+/// The harm that a finding does if it is true.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "dev", derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub enum Severity {
+    /// Worth knowing.
+    Info,
+    /// Opens little, or helps only together with other things.
+    Low,
+    /// Opens one service, within bounds.
+    Medium,
+    /// Opens a service or an account.
+    High,
+    /// Opens an infrastructure, or lets others be impersonated.
+    Critical,
+}
+
+impl Severity {
+    /// The name in reports and rules.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Info => "info",
+            Self::Low => "low",
+            Self::Medium => "medium",
+            Self::High => "high",
+            Self::Critical => "critical",
+        }
+    }
+}
 
 /// What a check sees of a candidate.
 #[derive(Debug, Clone)]
@@ -26,7 +85,9 @@ impl Subject<'_> {
 }
 
 /// What a check has to say about a candidate.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[cfg_attr(feature = "dev", derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
 pub enum Outcome {
     /// It is what the rule says.
     Pass,

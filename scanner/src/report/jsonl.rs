@@ -1,0 +1,51 @@
+//! JSON Lines: one record a line, nothing else. All other formats can be made from it.
+
+use std::io::{self, Write};
+
+use super::{Format, Record, Report, Style};
+
+/// For log shippers, `jq` and later runs of cryoscan.
+pub(super) const FORMAT: Format = Format {
+    name: "jsonl",
+    help: "JSON Lines, one record a line: for programs",
+    make: |out, _: &Style| Box::new(JsonLines { out }),
+};
+
+struct JsonLines {
+    out: Box<dyn Write + Send>,
+}
+
+impl Report for JsonLines {
+    fn record(&mut self, record: &Record) -> io::Result<()> {
+        // One write a line, so that a reader of a pipe never sees half a record of a live run.
+        let mut line = serde_json::to_vec(record)?;
+        line.push(b'\n');
+        self.out.write_all(&line)
+    }
+
+    fn finish(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{sample, tests::written};
+    use super::*;
+
+    #[test]
+    fn every_record_is_one_line_in_fixed_key_order() {
+        insta::assert_snapshot!(written(&FORMAT, &Style::default(), &sample::findings()));
+    }
+
+    #[test]
+    fn a_line_break_in_a_name_does_not_break_the_line() {
+        let records = sample::hostile();
+        let text = written(&FORMAT, &Style::default(), &records);
+        assert_eq!(text.lines().count(), records.len());
+        for line in text.lines() {
+            let value: serde_json::Value = serde_json::from_str(line).unwrap();
+            assert!(value["type"].is_string(), "{line}");
+        }
+    }
+}
