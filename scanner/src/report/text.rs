@@ -124,7 +124,7 @@ impl Text {
 
     /// Keeps a finding, and of many only those that can be shown.
     fn keep(&mut self, finding: &Finding) {
-        self.counts.add(finding.severity);
+        self.counts.add(finding.severity, 1);
         self.findings.push(finding.clone());
         if !self.style.verbose && self.findings.len() > 2 * SCREEN {
             self.findings.sort_by_key(rank);

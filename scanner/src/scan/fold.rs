@@ -97,9 +97,8 @@ pub(super) fn fold(
             max_places: settings.max_places,
         };
         for finding in finding::findings(tallies, &context, settings.limits.findings) {
-            outcome.findings.add(finding.severity);
             let row = (finding.severity, finding.confidence);
-            let count = outcome.by_confidence.entry(row).or_default();
+            let count = outcome.findings.entry(row).or_default();
             *count = count.saturating_add(1);
             emit(Record::Finding(finding))?;
         }

@@ -9,14 +9,14 @@ mod work;
 use std::collections::BTreeMap;
 use std::io::{self, Read};
 use std::path::PathBuf;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::check::{Confidence, Severity};
 use crate::checkpoint::Checkpoint;
 use crate::limits::Limits;
 use crate::matching::Engine;
 use crate::region::CELL;
-use crate::report::{Record, Rules, Run, SCHEMA, SeverityCounts, Tool};
+use crate::report::{Record, Rules, Run, SCHEMA, Tool};
 use crate::rule::{RuleFileError, RuleSet};
 use crate::secret::SecretBytes;
 
@@ -39,6 +39,8 @@ pub struct Settings {
     pub grep: Vec<String>,
     /// Key of fingerprints; `None`: the built-in one.
     pub fingerprint_key: Option<SecretBytes>,
+    /// Whether the report may hold what differs from run to run.
+    pub measured: bool,
 }
 
 impl Default for Settings {
@@ -52,6 +54,7 @@ impl Default for Settings {
             max_places: 32,
             grep: Vec::new(),
             fingerprint_key: None,
+            measured: false,
         }
     }
 }
@@ -80,32 +83,32 @@ impl Target {
 /// How far a scan has come, for whoever watches.
 #[derive(Debug, Default)]
 pub struct Progress {
-    /// Bytes that the rules have seen.
-    pub scanned: AtomicU64,
-    /// Bytes that are known to wait or be done.
-    pub total: AtomicU64,
+    scanned: AtomicU64,
+    total: AtomicU64,
 }
 
-/// Why nothing could be said of a target.
+impl Progress {
+    /// Bytes that the rules have seen.
+    pub fn scanned(&self) -> u64 {
+        self.scanned.load(Ordering::Relaxed)
+    }
+
+    /// Stored bytes of the targets so far; decoding can make more of them.
+    pub fn total(&self) -> u64 {
+        self.total.load(Ordering::Relaxed)
+    }
+}
+
+/// Why nothing could be said of a target, or no scan be made.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ScanError {
-    /// It could not be opened or read.
-    #[error("{target}: {error}")]
-    Unreadable {
-        /// The target.
-        target: String,
-        /// What the system says.
-        error: io::Error,
-    },
-    /// It holds no checkpoint.
-    #[error("{target}: not a checkpoint: {found}")]
-    NotACheckpoint {
-        /// The target.
-        target: String,
-        /// What it is instead.
-        found: String,
-    },
+    /// The target could not be opened or read.
+    #[error("{0}")]
+    Unreadable(io::Error),
+    /// The target holds no checkpoint; what it is instead.
+    #[error("not a checkpoint: {0}")]
+    NotACheckpoint(String),
     /// A rule or a pattern is wrong.
     #[error(transparent)]
     Rules(#[from] RuleFileError),
@@ -117,15 +120,13 @@ pub enum ScanError {
 /// What came of a scan.
 #[derive(Debug, Default)]
 pub struct Outcome {
-    /// Findings by severity.
-    pub findings: SeverityCounts,
-    /// Findings by severity and confidence.
-    pub by_confidence: BTreeMap<(Severity, Confidence), u64>,
+    /// Findings, by severity and confidence.
+    pub findings: BTreeMap<(Severity, Confidence), u64>,
     /// Checkpoints scanned.
     pub checkpoints: u64,
-    /// Whether every target and all of it was scanned.
+    /// Whether all of them was scanned.
     pub complete: bool,
-    /// Targets of which nothing could be said.
+    /// Targets of which nothing could be said, and why.
     pub failed: Vec<(String, ScanError)>,
     /// Bytes that the rules have seen.
     pub scanned_bytes: u64,

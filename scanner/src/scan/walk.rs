@@ -106,8 +106,7 @@ fn walk(
     dispatcher: Dispatcher,
     stdin: &mut dyn Read,
 ) -> Result<Scanned, ScanError> {
-    let name = target.name();
-    let unreadable = |error| ScanError::Unreadable { target: name.clone(), error };
+    let unreadable = ScanError::Unreadable;
     let location = match target {
         Target::Path(path) => {
             let full = path.canonicalize().unwrap_or_else(|_| path.clone());
@@ -150,7 +149,7 @@ fn walk(
     walk.held_pages();
     walk.missing_pages();
     let found = walk.kind.clone();
-    let scanned = walk.finish(name.clone());
+    let scanned = walk.finish(target.name());
     if scanned.checkpoints.is_empty() {
         // What went wrong while reading says more than that nothing was found.
         let worst = scanned.partial.notes.values().flatten().find(|note| note.level == Level::Error);
@@ -163,7 +162,7 @@ fn walk(
             }
             None => found,
         };
-        return Err(ScanError::NotACheckpoint { target: name, found });
+        return Err(ScanError::NotACheckpoint(found));
     }
     Ok(scanned)
 }
@@ -266,7 +265,7 @@ impl Walk<'_> {
             }
         } else {
             let extent = Extent::all(Source::file(path)?);
-            self.progress.total.store(extent.len(), Ordering::Relaxed);
+            self.progress.total.fetch_add(extent.len(), Ordering::Relaxed);
             self.target(Body::At(extent))
         }
     }
