@@ -5,6 +5,7 @@
 //! runs the [`rule`]s over windows of bytes, [`tally`] merges what they found, [`finding`] makes
 //! findings of it and [`report`] writes them. [`scan`] drives all of it.
 
+pub mod archive;
 pub mod check;
 pub mod coverage;
 pub mod diagnostic;

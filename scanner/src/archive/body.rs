@@ -1,0 +1,102 @@
+//! The bytes of a member, and a look at their beginning.
+
+use std::io::{self, Cursor, Read};
+
+use super::source::Extent;
+
+/// The bytes of a member: a range that can be read again and by other threads, or a stream that
+/// passes once.
+pub enum Body<'a> {
+    /// A range of a file or of memory.
+    At(Extent),
+    /// Bytes as they come.
+    Stream(&'a mut dyn Read),
+}
+
+impl std::fmt::Debug for Body<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::At(extent) => f.debug_tuple("At").field(extent).finish(),
+            Self::Stream(_) => f.write_str("Stream"),
+        }
+    }
+}
+
+impl<'a> Body<'a> {
+    /// Reads it from its start to its end.
+    pub fn reader(self) -> Box<dyn Read + 'a> {
+        match self {
+            Self::At(extent) => Box::new(extent.reader()),
+            Self::Stream(stream) => Box::new(stream),
+        }
+    }
+
+    /// Looks at its beginning; [`Peek::body`] is the whole again.
+    ///
+    /// # Errors
+    /// From reading it.
+    pub fn peek(self) -> io::Result<(Head, Peek<'a>)> {
+        match self {
+            Self::At(extent) => {
+                let head = Head::read(&mut extent.reader())?;
+                Ok((head, Peek(Peeked::At(extent))))
+            }
+            Self::Stream(stream) => {
+                let head = Head::read(stream)?;
+                let replay = Cursor::new(head.clone()).chain(stream);
+                Ok((head, Peek(Peeked::Stream(replay))))
+            }
+        }
+    }
+}
+
+/// The first 512 bytes of a body, or all of it.
+#[derive(Debug, Clone)]
+pub struct Head(Vec<u8>);
+
+impl Head {
+    /// Enough to tell every container and image.
+    const BYTES: u64 = 512;
+
+    #[expect(clippy::disallowed_methods, reason = "bounded by take")]
+    fn read(from: &mut dyn Read) -> io::Result<Self> {
+        let mut bytes = Vec::new();
+        from.take(Self::BYTES).read_to_end(&mut bytes)?;
+        Ok(Self(bytes))
+    }
+
+    /// The bytes.
+    pub fn bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl AsRef<[u8]> for Head {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+/// A body whose beginning was looked at.
+pub struct Peek<'a>(Peeked<'a>);
+
+enum Peeked<'a> {
+    At(Extent),
+    Stream(io::Chain<Cursor<Head>, &'a mut dyn Read>),
+}
+
+impl std::fmt::Debug for Peek<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Peek")
+    }
+}
+
+impl Peek<'_> {
+    /// The body from its start on; a stream passes once, so ask once.
+    pub fn body(&mut self) -> Body<'_> {
+        match &mut self.0 {
+            Peeked::At(extent) => Body::At(extent.clone()),
+            Peeked::Stream(replay) => Body::Stream(replay),
+        }
+    }
+}

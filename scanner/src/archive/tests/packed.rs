@@ -1,0 +1,154 @@
+use super::{How, gzip_of, noise, tar_of, walk, walk_as, zstd_of};
+use crate::archive::Cause;
+use crate::diagnostic::Code;
+use crate::limits::Limits;
+
+#[test]
+fn a_compressed_tar_is_its_members() {
+    let tar = tar_of(&[("etc/passwd", b"root"), ("big", &noise(1, 300_000))]);
+    for packed in [gzip_of(&tar), zstd_of(&tar)] {
+        let (seen, problems, error) = walk(&packed);
+        assert_eq!((problems, error), (vec![], None));
+        assert_eq!((seen[0].name.as_str(), seen[0].bytes.as_slice()), ("etc/passwd", &b"root"[..]));
+        assert_eq!(seen[1].bytes, noise(1, 300_000));
+        // Inside another tar the chain names both.
+        let (seen, _, error) = walk(&tar_of(&[("rootfs-diff.tar", &packed)]));
+        assert_eq!((seen[0].name.as_str(), error), ("rootfs-diff.tar!etc/passwd", None));
+    }
+}
+
+#[test]
+fn a_compressed_file_keeps_its_name() {
+    for packed in [gzip_of(b"text"), zstd_of(b"text")] {
+        let (seen, ..) = walk(&tar_of(&[("log.1", &packed)]));
+        assert_eq!((seen[0].name.as_str(), seen[0].bytes.as_slice()), ("log.1", &b"text"[..]));
+        assert_eq!(seen[0].size, None);
+    }
+    let mut gzip =
+        flate2::GzBuilder::new().mtime(99).read(&b"text"[..], flate2::Compression::default());
+    let mut bytes = Vec::new();
+    std::io::Read::read_to_end(&mut gzip, &mut bytes).unwrap();
+    assert_eq!(walk(&bytes).0[0].mtime, Some(99));
+}
+
+#[test]
+fn all_members_and_frames_count() {
+    let skippable = [&[0x50, 0x2a, 0x4d, 0x18, 3, 0, 0, 0][..], b"abc"].concat();
+    let gzip = [gzip_of(b"one "), gzip_of(b""), gzip_of(b"two")].concat();
+    let zstd = [
+        skippable.clone(),
+        zstd_of(b"one "),
+        skippable.clone(),
+        zstd_of(b""),
+        zstd_of(b"two"),
+        skippable,
+    ]
+    .concat();
+    for packed in [gzip, zstd] {
+        let (seen, problems, error) = walk(&packed);
+        assert_eq!(seen[0].bytes, b"one two");
+        assert_eq!((problems, error), (vec![], None));
+    }
+}
+
+#[test]
+fn what_stands_behind_the_end_is_said() {
+    for packed in [gzip_of(b"text"), zstd_of(b"text")] {
+        let len = packed.len() as u64;
+        assert_eq!(walk(&[packed.clone(), vec![0; 100]].concat()).1, []);
+        let (seen, problems, error) = walk(&[packed, vec![0; 4], b"garbage".to_vec()].concat());
+        assert_eq!((seen[0].bytes.as_slice(), error), (&b"text"[..], None));
+        assert_eq!((problems[0].code, problems[0].offset), (Code::StaleTail, len + 4));
+        assert_eq!(problems[0].lost, 7);
+    }
+}
+
+#[test]
+fn damage_ends_the_stream_and_says_where() {
+    let text = noise(1, 200_000);
+    for (name, mut packed) in [("gzip", gzip_of(&text)), ("zstd", zstd_of(&text))] {
+        let (seen, _, error) = walk(&packed[..packed.len() / 2]);
+        assert!(text.starts_with(&seen[0].bytes) && seen[0].bytes.len() > 50_000, "{name}");
+        let expected = format!("{name} at byte {:#x}: expected 1 more bytes", packed.len() / 2);
+        assert!(error.as_ref().unwrap().starts_with(&expected), "{error:?}");
+        let end = packed.len() - 6;
+        packed[end] ^= 0xff; // The checksum of gzip, the last block of zstd.
+        let (_, _, error) = walk(&packed);
+        if name == "gzip" {
+            assert!(error.unwrap().starts_with("gzip at byte "));
+        }
+        packed[6..13].fill(0xff); // The head of the first block.
+        assert!(walk(&packed).2.is_some());
+    }
+}
+
+#[test]
+fn windows_beyond_128_mib_are_refused_with_numbers() {
+    use std::io::Write as _;
+    let mut zstd = ::zstd::Encoder::new(Vec::new(), 1).unwrap();
+    zstd.set_parameter(::zstd::zstd_safe::CParameter::WindowLog(28)).unwrap();
+    zstd.write_all(b"text").unwrap();
+    let packed = zstd.finish().unwrap();
+    assert_eq!(
+        walk(&packed).2.unwrap(),
+        "zstd at byte 0x0: bytes of the window: limit of 134217728 reached, found 268435456"
+    );
+    let mut zstd = ::zstd::Encoder::new(Vec::new(), 1).unwrap();
+    zstd.set_parameter(::zstd::zstd_safe::CParameter::WindowLog(27)).unwrap();
+    zstd.write_all(b"text").unwrap();
+    assert_eq!(walk(&zstd.finish().unwrap()).0[0].bytes, b"text");
+}
+
+#[test]
+fn bombs_end_at_the_ratio() {
+    let floor = 1 << 20;
+    let limits = Limits { expansion_floor: floor, expansion_ratio: 100, ..Limits::default() };
+    let zeros = vec![0; 8 << 20];
+    for packed in [gzip_of(&zeros), zstd_of(&zeros)] {
+        // The target itself may hold gigabytes of zeros.
+        walk_as(&packed, How::At, limits.clone(), |walk, done| {
+            assert!(done.is_ok());
+            assert_eq!(walk.seen[0].bytes.len(), zeros.len());
+        });
+        for how in [How::At, How::Stream] {
+            walk_as(
+                &tar_of(&[("bomb", &packed), ("b", b"2")]),
+                how,
+                limits.clone(),
+                |walk, done| {
+                    assert!(done.is_ok(), "the walk goes on behind a bomb");
+                    assert_eq!(walk.names(), ["bomb", "b"]);
+                    let read = walk.seen[0].bytes.len() as u64;
+                    assert!((floor..floor + (1 << 20)).contains(&read), "{read}");
+                    assert!(
+                        walk.inside[0].contains("bytes decompressed from its stored bytes: limit")
+                    );
+                },
+            );
+        }
+    }
+}
+
+#[test]
+fn bombs_end_at_the_total() {
+    let limits = Limits { decoded_bytes: 3 << 20, ..Limits::default() };
+    let once = gzip_of(&vec![0; 2 << 20]);
+    let twice = gzip_of(&gzip_of(&vec![0; 1 << 20]));
+    walk_as(
+        &tar_of(&[("a", &once), ("b", &once), ("c", &twice)]),
+        How::Stream,
+        limits,
+        |walk, done| {
+            assert!(done.is_ok());
+            assert_eq!(walk.seen[0].bytes.len(), 2 << 20);
+            assert!(walk.seen[1].bytes.len() <= 1 << 20);
+            assert!(walk.inside[0].contains("limit of 3145728 reached"), "{}", walk.inside[0]);
+        },
+    );
+    let limits = Limits { decoded_bytes: 100, ..Limits::default() };
+    walk_as(&once, How::At, limits, |_, done| {
+        let error = done.unwrap_err();
+        assert!(matches!(error.cause, Cause::Limit { limit: 100, .. }));
+        assert_eq!(error.diagnostic("x").code, Code::LimitReached);
+    });
+}

@@ -1,0 +1,63 @@
+use proptest::collection::vec;
+use proptest::option;
+use proptest::prelude::*;
+use proptest::sample::Index;
+
+use super::{gzip_of, noise, tar_of, walk, zstd_of};
+use crate::archive::container_of;
+
+proptest! {
+    #[test]
+    fn a_range_and_a_stream_give_the_same(
+        members in vec(("[a-z./]{1,40}[a-z]", 0_usize..3000), 0..8),
+        packing in 0..3,
+        damage in vec((any::<Index>(), any::<u8>()), 0..4),
+        cut in option::of(any::<Index>()),
+    ) {
+        let bodies: Vec<_> = members
+            .iter()
+            .enumerate()
+            .map(|(seed, (name, len))| (name.replace("..", "x"), noise(seed as u64, *len)))
+            .map(|(name, body)| (name.trim_start_matches('/').to_owned(), body))
+            .collect();
+        let members: Vec<_> =
+            bodies.iter().map(|(name, body)| (name.as_str(), body.as_slice())).collect();
+        let tar = tar_of(&members);
+        let mut bytes = match packing {
+            0 => tar,
+            1 => gzip_of(&tar),
+            _ => zstd_of(&tar),
+        };
+        let end = bytes.len();
+        if damage.is_empty() && cut.is_none() && !members.is_empty() {
+            let (seen, problems, error) = walk(&bytes);
+            prop_assert_eq!((problems, error), (vec![], None));
+            for (seen, (_, body)) in seen.iter().zip(&bodies) {
+                prop_assert_eq!(&seen.bytes, body);
+            }
+        }
+        for (at, byte) in damage {
+            bytes[at.index(end)] = byte;
+        }
+        if let Some(cut) = cut {
+            bytes.truncate(cut.index(end));
+        }
+        if container_of(&bytes).is_some() {
+            walk(&bytes); // Compares the two.
+        }
+    }
+
+    #[test]
+    fn noise_never_panics(
+        magic in proptest::sample::select(vec![
+            &b"\x1f\x8b\x08"[..],
+            b"\x28\xb5\x2f\xfd",
+            b"\x50\x2a\x4d\x18",
+            b"PK\x03\x04",
+            b"PK\x05\x06",
+        ]),
+        rest in vec(any::<u8>(), 0..2000),
+    ) {
+        walk(&[magic, &rest].concat());
+    }
+}

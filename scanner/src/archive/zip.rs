@@ -1,0 +1,348 @@
+//! zip (PKWARE APPNOTE.TXT 6.3): jar, war, wheels. Read from its first byte to its last, so that
+//! it need not be at hand whole, and what its central directory hides is seen too.
+
+use std::io::BufRead as _;
+
+use flate2::{Decompress, FlushDecompress, Status};
+
+use super::error::{Cause, ContainerError, Problem};
+use super::input::{Input, count};
+use super::packed::{Decoder, Metered};
+use super::{Body, Consumed, Flow, Member, MemberKind, Opening};
+use crate::diagnostic::{Code, Level};
+
+// APPNOTE 4.3: signatures of records.
+const LOCAL: &[u8] = b"PK\x03\x04";
+const EXTRA_DATA: &[u8] = b"PK\x06\x08";
+const CENTRAL: &[u8] = b"PK\x01\x02";
+const SIGNATURE: &[u8] = b"PK\x05\x05";
+const END_64: &[u8] = b"PK\x06\x06";
+const LOCATOR_64: &[u8] = b"PK\x06\x07";
+const END: &[u8] = b"PK\x05\x06";
+const DESCRIPTOR: &[u8] = b"PK\x07\x08";
+
+pub(super) fn is(head: &[u8]) -> bool {
+    head.starts_with(LOCAL) || head.starts_with(END)
+}
+
+pub(super) fn open(body: Body<'_>, opening: &mut Opening<'_>) -> Result<Consumed, ContainerError> {
+    let mut zip = Zip { input: Input::new(body), raw: Decompress::new(false), members: 0 };
+    match zip.walk(opening) {
+        Ok(()) => Ok(Consumed { bytes: zip.input.pos() }),
+        Err(cause) => {
+            let offset = zip.input.pos();
+            Err(ContainerError { container: "zip", offset, consumed: offset, cause })
+        }
+    }
+}
+
+struct Zip<'a> {
+    input: Input<'a>,
+    /// Kept between members for its tables.
+    raw: Decompress,
+    members: u64,
+}
+
+/// A local file header (APPNOTE 4.3.7).
+struct Local {
+    encrypted: bool,
+    method: u64,
+    /// Bytes stored; `None` when they stand behind them.
+    stored: Option<u64>,
+    /// A data descriptor follows.
+    described: bool,
+    kind: MemberKind,
+    name: Vec<u8>,
+}
+
+impl Zip<'_> {
+    fn walk(&mut self, opening: &mut Opening<'_>) -> Result<(), Cause> {
+        loop {
+            let next = self.input.look(LOCAL.len());
+            if next != LOCAL {
+                return self.directory(opening);
+            }
+            let local = self.local(opening)?;
+            self.members = self.members.saturating_add(1);
+            if self.member(&local, opening)? == Flow::Stop {
+                return Ok(());
+            }
+        }
+    }
+
+    fn local(&mut self, opening: &Opening<'_>) -> Result<Local, Cause> {
+        let header = self.record::<30>()?;
+        let flags = little(&header, 6, 2);
+        let mut stored = little(&header, 18, 4);
+        let plain = little(&header, 22, 4);
+        let raw_name = self.bytes(little(&header, 26, 2))?;
+        let extra = self.bytes(little(&header, 28, 2))?;
+        if stored == u64::from(u32::MAX) {
+            // The field before it is there only if it is needed (APPNOTE 4.5.3).
+            let skip = if plain == u64::from(u32::MAX) { 8 } else { 0 };
+            stored = zip64(&extra).map_or(stored, |field| little(field, skip, 8));
+        }
+        let described = flags & 8 != 0;
+        Ok(Local {
+            encrypted: flags & 1 != 0,
+            method: little(&header, 8, 2),
+            stored: (!described || stored != 0).then_some(stored),
+            described,
+            kind: if raw_name.ends_with(b"/") { MemberKind::Folder } else { MemberKind::File },
+            name: opening.name(&raw_name),
+        })
+    }
+
+    fn member(&mut self, local: &Local, opening: &mut Opening<'_>) -> Result<Flow, Cause> {
+        match (local.encrypted, local.method, local.stored) {
+            (false, 0, Some(size)) => self.stored(local, size, opening),
+            // Nothing, and then what describes it: checked below.
+            (false, 0, None) => self.stored(local, 0, opening),
+            (false, 8, _) => self.deflated(local, opening),
+            (encrypted, method, stored) => {
+                let why = if encrypted {
+                    "encrypted".to_owned()
+                } else {
+                    format!("compressed by method {method}")
+                };
+                let Some(size) = stored else {
+                    let expected = "a size in front of the member".to_owned();
+                    return Err(Cause::Malformed { expected, found: format!("none, {why}") });
+                };
+                let text = format!("member of a zip is {why}, its {size} bytes were skipped");
+                let problem = Problem::of(&local.name, Code::MemberUnreadable, text);
+                opening.problem(problem.lost(size));
+                self.input.skip_all(0, size)?;
+                self.described(local, size, None)?;
+                Ok(Flow::Continue)
+            }
+        }
+    }
+
+    fn stored(
+        &mut self,
+        local: &Local,
+        size: u64,
+        opening: &mut Opening<'_>,
+    ) -> Result<Flow, Cause> {
+        let (name, kind) = (local.name.clone(), local.kind.clone());
+        let flow = self.input.deliver(size, opening, |body| Member {
+            name,
+            kind,
+            size: Some(size),
+            mtime: None,
+            body,
+        })?;
+        if flow == Flow::Continue {
+            self.described(local, size, Some(size))?;
+        }
+        Ok(flow)
+    }
+
+    fn deflated(&mut self, local: &Local, opening: &mut Opening<'_>) -> Result<Flow, Cause> {
+        let start = self.input.pos();
+        self.raw.reset(false);
+        let inflate = Inflate {
+            input: &mut self.input,
+            left: local.stored.unwrap_or(u64::MAX),
+            raw: &mut self.raw,
+            ended: false,
+        };
+        let mut body = Metered::new(inflate, opening.budget, true);
+        let flow = opening.member(Member {
+            name: local.name.clone(),
+            kind: local.kind.clone(),
+            size: None,
+            mtime: None,
+            body: Body::Stream(&mut body),
+        })?;
+        if flow == Flow::Stop {
+            return Ok(flow);
+        }
+        let Some(stored) = local.stored else {
+            // Only decoding it tells where it ends.
+            body.drain();
+            if let Some(cause) = body.fault {
+                return Err(cause);
+            }
+            let stored = self.input.pos().saturating_sub(start);
+            self.described(local, stored, Some(self.raw.total_out()))?;
+            return Ok(flow);
+        };
+        let code = match &body.fault {
+            Some(Cause::Malformed { .. }) => Some(Code::ContainerMalformed),
+            Some(Cause::Limit { .. }) => Some(Code::LimitReached),
+            Some(Cause::Truncated { .. } | Cause::Io(_) | Cause::Visitor(_)) | None => None,
+        };
+        match (code, body.fault) {
+            (Some(code), Some(cause)) => {
+                let text = format!("member of a zip ends early: {cause}");
+                opening.problem(Problem::of(&local.name, code, text));
+            }
+            (None, Some(cause)) => return Err(cause),
+            (_, None) => {}
+        }
+        self.input.skip_all(self.input.pos().saturating_sub(start), stored)?;
+        self.described(local, stored, None)?;
+        Ok(flow)
+    }
+
+    /// Goes over the data descriptor of a member, if it has one (APPNOTE 4.3.9): checksum and
+    /// sizes, of four or eight bytes, with or without a signature in front. The sizes and the
+    /// record behind it tell which of the four it is.
+    fn described(&mut self, local: &Local, stored: u64, plain: Option<u64>) -> Result<(), Cause> {
+        if !local.described {
+            return Ok(());
+        }
+        let next = self.input.look(26);
+        let fits = |&(signature, word): &(usize, usize)| {
+            let sizes = signature.saturating_add(4);
+            let second = sizes.saturating_add(word);
+            let mask = if word == 4 { u64::from(u32::MAX) } else { u64::MAX };
+            next.starts_with(DESCRIPTOR.get(..signature).unwrap_or_default())
+                && little(next, sizes, word) == stored & mask
+                && plain.is_none_or(|plain| little(next, second, word) == plain & mask)
+                && next
+                    .get(second.saturating_add(word)..)
+                    .is_some_and(|rest| rest.starts_with(b"PK"))
+        };
+        match [(4, 4), (4, 8), (0, 4), (0, 8)].iter().find(|shape| fits(shape)) {
+            Some((signature, word)) => {
+                self.input
+                    .consume(signature.saturating_add(4).saturating_add(word.saturating_mul(2)));
+                Ok(())
+            }
+            None if next.len() < 26 => {
+                let found = count(next.len());
+                Err(self.input.cut(26, found))
+            }
+            None => Err(Cause::Malformed {
+                expected: format!("a data descriptor of {stored} stored bytes"),
+                found: "other bytes".to_owned(),
+            }),
+        }
+    }
+
+    /// The central directory: it holds nothing to scan, but should name what was found.
+    fn directory(&mut self, opening: &mut Opening<'_>) -> Result<(), Cause> {
+        let start = self.input.pos();
+        let mut named = 0_u64;
+        loop {
+            let next = self.input.look(4).to_vec();
+            let variable = match next.as_slice() {
+                CENTRAL => {
+                    named = named.saturating_add(1);
+                    let record = self.record::<46>()?;
+                    [28, 30, 32].map(|at| little(&record, at, 2)).into_iter().sum()
+                }
+                EXTRA_DATA => little(&self.record::<8>()?, 4, 4),
+                SIGNATURE => little(&self.record::<6>()?, 4, 2),
+                END_64 => little(&self.record::<12>()?, 4, 8),
+                LOCATOR_64 => self.record::<20>().map(|_| 0)?,
+                END => little(&self.record::<22>()?, 20, 2),
+                short if short.len() < 4 => return Err(self.input.cut(4, count(short.len()))),
+                other => {
+                    return Err(Cause::Malformed {
+                        expected: "the next record of a zip".to_owned(),
+                        found: other.escape_ascii().to_string(),
+                    });
+                }
+            };
+            self.input.skip_all(0, variable)?;
+            if next == END {
+                break;
+            }
+        }
+        if named != self.members {
+            let text =
+                "the central directory does not name what the zip holds, all of it was scanned";
+            let problem = Problem::new(Level::Warning, Code::ContainerMalformed, start, text);
+            let members = self.members;
+            opening.problem(
+                problem.expected(format!("{members} members"), format!("{named} members")),
+            );
+        }
+        if let Some(at) = self.input.skip_zeros() {
+            let lost = self.input.skip(u64::MAX);
+            opening.problem(Problem::stale_tail(at, lost));
+        }
+        self.input.fault().map_or(Ok(()), Err)
+    }
+
+    /// The fixed part of a record.
+    fn record<const N: usize>(&mut self) -> Result<[u8; N], Cause> {
+        let mut record = [0; N];
+        match self.input.fill(&mut record) {
+            n if n < N => Err(self.input.cut(count(N), count(n))),
+            _ => Ok(record),
+        }
+    }
+
+    /// Up to 65,535 bytes behind it.
+    fn bytes(&mut self, len: u64) -> Result<Vec<u8>, Cause> {
+        let mut bytes = vec![0; usize::try_from(len).unwrap_or_default()];
+        let found = count(self.input.fill(&mut bytes));
+        if found < len { Err(self.input.cut(len, found)) } else { Ok(bytes) }
+    }
+}
+
+/// The zip64 field among extra fields (APPNOTE 4.5.3): id 1.
+fn zip64(mut extra: &[u8]) -> Option<&[u8]> {
+    loop {
+        let len = usize::try_from(little(extra, 2, 2)).ok()?;
+        let (field, rest) = extra.get(4..)?.split_at_checked(len)?;
+        if little(extra, 0, 2) == 1 {
+            return Some(field);
+        }
+        extra = rest;
+    }
+}
+
+/// A little-endian number; what is not there counts as zeros.
+fn little(bytes: &[u8], at: usize, len: usize) -> u64 {
+    let field = bytes.get(at..).unwrap_or_default();
+    field.iter().take(len).rev().fold(0, |number, byte| number << 8 | u64::from(*byte))
+}
+
+/// Raw deflate (RFC 1951), which tells its own end.
+struct Inflate<'i, 'a> {
+    input: &'i mut Input<'a>,
+    /// Stored bytes that may still be taken.
+    left: u64,
+    raw: &'i mut Decompress,
+    ended: bool,
+}
+
+impl Decoder for Inflate<'_, '_> {
+    fn decode(&mut self, out: &mut [u8]) -> Result<usize, Cause> {
+        let bad = |found: String| Cause::Malformed { expected: "deflated data".to_owned(), found };
+        while !self.ended {
+            let left = usize::try_from(self.left).unwrap_or(usize::MAX);
+            let stored = self.input.look(left.min(1 << 16));
+            let at_end = stored.is_empty();
+            let (before_in, before_out) = (self.raw.total_in(), self.raw.total_out());
+            let status = self.raw.decompress(stored, out, FlushDecompress::None);
+            let status = status.map_err(|error| bad(error.to_string()))?;
+            let used = self.raw.total_in().saturating_sub(before_in);
+            let made = self.raw.total_out().saturating_sub(before_out);
+            self.input.consume(usize::try_from(used).unwrap_or(usize::MAX));
+            self.left = self.left.saturating_sub(used);
+            self.ended = status == Status::StreamEnd;
+            if made > 0 {
+                return Ok(usize::try_from(made).unwrap_or(usize::MAX));
+            }
+            if used == 0 && !self.ended {
+                return Err(if at_end && self.left > 0 {
+                    self.input.cut(1, 0)
+                } else {
+                    bad("its end".to_owned())
+                });
+            }
+        }
+        Ok(0)
+    }
+
+    fn pos(&self) -> u64 {
+        self.input.pos()
+    }
+}
