@@ -3,6 +3,7 @@ use proptest::option;
 use proptest::prelude::*;
 use proptest::sample::Index;
 
+use super::tars::header;
 use super::{gzip_of, noise, tar_of, walk, zstd_of};
 use crate::archive::container_of;
 
@@ -44,6 +45,35 @@ proptest! {
         }
         if container_of(&bytes).is_some() {
             walk(&bytes); // Compares the two.
+        }
+    }
+
+    #[test]
+    fn hostile_headers_never_panic(
+        parts in vec(
+            (
+                proptest::sample::select(b"\x000127xgLKSXDMV".to_vec()),
+                any::<[u8; 12]>(),
+                0_u64..2000,
+                any::<bool>(),
+                prop_oneof![vec(any::<u8>(), 0..1500), "([0-9]{1,2} (path|size|GNU.sparse.map)=[0-9]{0,9}\n){1,9}".prop_map(String::into_bytes)],
+            ),
+            1..8,
+        ),
+    ) {
+        let mut bytes = Vec::new();
+        for (kind, size_field, size, wild, body) in parts {
+            bytes.extend(header(kind, "name", size, |block| {
+                if wild {
+                    block[124..136].copy_from_slice(&size_field);
+                    block[482] = size_field[0];
+                }
+            }));
+            bytes.extend(&body);
+            bytes.resize(bytes.len().next_multiple_of(512), 0);
+        }
+        if container_of(&bytes).is_some() {
+            walk(&bytes);
         }
     }
 

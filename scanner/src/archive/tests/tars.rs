@@ -5,7 +5,12 @@ use crate::diagnostic::{Code, Level};
 use crate::limits::Limits;
 
 /// A header block made by hand.
-fn header(kind: u8, name: &str, size: u64, change: impl FnOnce(&mut [u8; 512])) -> Vec<u8> {
+pub(super) fn header(
+    kind: u8,
+    name: &str,
+    size: u64,
+    change: impl FnOnce(&mut [u8; 512]),
+) -> Vec<u8> {
     let mut block = [0; 512];
     let put = |block: &mut [u8; 512], at: usize, text: &str| {
         block[at..at + text.len()].copy_from_slice(text.as_bytes());
