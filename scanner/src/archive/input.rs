@@ -80,6 +80,14 @@ impl<'a> Input<'a> {
         next.get(..want).unwrap_or(next)
     }
 
+    /// Some of the next bytes; none at the end.
+    pub(super) fn next_bytes(&mut self) -> &[u8] {
+        if self.buffered() == 0 {
+            self.refill();
+        }
+        self.buffer.get(self.start..self.end).unwrap_or_default()
+    }
+
     /// Leaves out `bytes`, or all that are left; gives how many.
     pub(super) fn skip(&mut self, bytes: u64) -> u64 {
         let from_buffer = usize::try_from(bytes).unwrap_or(usize::MAX).min(self.buffered());
@@ -222,10 +230,7 @@ impl Read for Input<'_> {
 
 impl BufRead for Input<'_> {
     fn fill_buf(&mut self) -> io::Result<&[u8]> {
-        if self.buffered() == 0 {
-            self.refill();
-        }
-        Ok(self.buffer.get(self.start..self.end).unwrap_or_default())
+        Ok(self.next_bytes())
     }
 
     fn consume(&mut self, bytes: usize) {

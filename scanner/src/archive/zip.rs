@@ -318,7 +318,8 @@ impl Decoder for Inflate<'_, '_> {
         let bad = |found: String| Cause::Malformed { expected: "deflated data".to_owned(), found };
         while !self.ended {
             let left = usize::try_from(self.left).unwrap_or(usize::MAX);
-            let stored = self.input.look(left.min(1 << 16));
+            let stored = self.input.next_bytes();
+            let stored = stored.get(..left).unwrap_or(stored);
             let at_end = stored.is_empty();
             let (before_in, before_out) = (self.raw.total_in(), self.raw.total_out());
             let status = self.raw.decompress(stored, out, FlushDecompress::None);

@@ -1,5 +1,7 @@
 //! zstd (RFC 8878): one file, in frames; skippable frames hold nothing of it.
 
+use std::io::BufRead as _;
+
 use ::zstd::stream::raw::{DParameter, Decoder as Frames, Operation};
 
 use super::error::{Cause, ContainerError};
@@ -58,10 +60,10 @@ impl Decoder for Zstd<'_> {
                 self.frames.reinit().map_err(bad)?;
                 self.inside = true;
             }
-            let stored = self.input.look(1 << 16);
+            let stored = self.input.next_bytes();
             let at_end = stored.is_empty();
             let status = self.frames.run_on_buffers(stored, out).map_err(bad)?;
-            std::io::BufRead::consume(&mut self.input, status.bytes_read);
+            self.input.consume(status.bytes_read);
             self.inside = status.remaining != 0;
             if status.bytes_written > 0 {
                 return Ok(status.bytes_written);

@@ -165,7 +165,9 @@ impl Tar<'_> {
         let size = header.size().unwrap_or_default();
         match header.kind() {
             b'x' | b'X' | b'g' => {
-                let records = self.extended(at, size, opening)?;
+                let Some(records) = self.extended(at, size, opening)? else {
+                    return Ok(Flow::Continue);
+                };
                 let mut pax = match header.kind() {
                     b'g' => std::mem::take(&mut self.globals),
                     _ => self.next.pax.take().unwrap_or_else(|| self.globals.clone()),
@@ -185,12 +187,12 @@ impl Tar<'_> {
             }
             b'L' => {
                 let name = self.extended(at, size, opening)?;
-                self.next.long_name = Some(header::text(&name).to_vec());
+                self.next.long_name = name.map(|name| header::text(&name).to_vec());
                 Ok(Flow::Continue)
             }
             b'K' => {
                 let link = self.extended(at, size, opening)?;
-                self.next.long_link = Some(header::text(&link).to_vec());
+                self.next.long_link = link.map(|link| header::text(&link).to_vec());
                 Ok(Flow::Continue)
             }
             _ => self.content(header, opening),
@@ -203,11 +205,11 @@ impl Tar<'_> {
         at: u64,
         size: u64,
         opening: &mut Opening<'_>,
-    ) -> Result<Vec<u8>, Cause> {
-        let mut bytes = Vec::new();
+    ) -> Result<Option<Vec<u8>>, Cause> {
+        let mut bytes = None;
         if size <= EXTENDED {
-            bytes.resize(usize::try_from(size).unwrap_or_default(), 0);
-            let found = self.input.fill(&mut bytes);
+            let bytes = bytes.insert(vec![0; usize::try_from(size).unwrap_or_default()]);
+            let found = self.input.fill(bytes);
             if count(found) < size {
                 return Err(self.input.cut(size, count(found)));
             }

@@ -5,7 +5,12 @@ use crate::diagnostic::{Code, Level};
 use crate::limits::Limits;
 
 /// A header block made by hand.
-fn header(kind: u8, name: &str, size: u64, change: impl FnOnce(&mut [u8; 512])) -> Vec<u8> {
+pub(super) fn header(
+    kind: u8,
+    name: &str,
+    size: u64,
+    change: impl FnOnce(&mut [u8; 512]),
+) -> Vec<u8> {
     let mut block = [0; 512];
     let put = |block: &mut [u8; 512], at: usize, text: &str| {
         block[at..at + text.len()].copy_from_slice(text.as_bytes());
@@ -45,7 +50,7 @@ fn pax(kind: u8, records: &[(&str, &str)]) -> Vec<u8> {
         while len != rest.len() + len.to_string().len() {
             len += 1;
         }
-        text.push_str(&format!("{len}{rest}"));
+        text = text + &len.to_string() + &rest;
     }
     member(kind, "PaxHeaders/x", text.as_bytes())
 }
@@ -255,6 +260,13 @@ fn every_truncation_gives_what_came_before() {
     for (whole, step) in [(tar.clone(), 37), (gzip_of(&tar), 83), (zstd_of(&tar), 83)] {
         for cut in (513..whole.len()).step_by(step) {
             let (seen, problems, error) = walk(&whole[..cut]);
+            if let [Seen { name, bytes, .. }] = seen.as_slice()
+                && name.is_empty()
+            {
+                // Compressed, and not enough of it to see the tar: zstd works by blocks.
+                assert!(tar.starts_with(bytes) && error.is_some());
+                continue;
+            }
             for (seen, (name, body)) in seen.iter().zip(["a", "b", "c"].iter().zip(&bodies)) {
                 assert_eq!(seen.name, *name);
                 assert_eq!(seen.size, Some(body.len() as u64));
@@ -283,7 +295,7 @@ fn the_end_mark_ends() {
     let padding = [tar.clone(), vec![0; 8 << 10]].concat();
     assert_eq!(walk(&padding).1, []);
     // A second archive behind the end mark is not read, and said.
-    let stale = [tar.clone(), vec![0; 512], tar.clone(), vec![0; 99]].concat();
+    let stale = [tar.clone(), vec![0; 512], tar, vec![0; 99]].concat();
     let (seen, problems, error) = walk(&stale);
     assert_eq!((seen.len(), error), (1, None));
     assert_eq!((problems[0].code, problems[0].offset), (Code::StaleTail, 2560));
@@ -345,7 +357,7 @@ fn hostile_sizes() {
     assert_eq!((seen.len(), problems[0].code), (2, Code::ContainerMalformed));
     assert_eq!(problems[0].expected.as_deref(), Some("a size"));
     let most = size([0x80, 0, 0, 0, 0x7f, 255, 255, 255, 255, 255, 255, 255]);
-    let (seen, _, error) = walk(&archive(&[most, member(b'0', "b", b"2")]));
+    let (seen, _, error) = walk(&archive(&[most, vec![b'x'; 1024]]));
     assert_eq!((seen[0].size, seen[0].bytes.len()), (Some(u64::MAX >> 1), 2048));
     assert_eq!(
         error.unwrap(),
