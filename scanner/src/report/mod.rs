@@ -10,12 +10,18 @@ mod plain;
 mod record;
 #[cfg(test)]
 mod sample;
+#[cfg(feature = "dev")]
+mod schema;
 mod text;
+
+pub use plain::escape;
 
 pub use record::{
     CheckpointRecord, Container, CoverageRecord, DiagnosticRecord, Measured, Pod, Record, Rules,
     Run, SCHEMA, SeverityCounts, Summary, Tool, Verdict,
 };
+#[cfg(feature = "dev")]
+pub use schema::schema;
 
 /// Writes records in one format.
 pub trait Report {

@@ -55,7 +55,7 @@ pub(super) fn safe(style: &Style, text: &str) -> String {
 /// Control characters, and characters that reorder or hide what follows them (Unicode bidi controls,
 /// zero-width and tag characters), become `\u{…}`. So does a colon that would start a workflow
 /// command (`::error …`): runners of GitHub look for one behind any white space.
-fn escape(text: &str) -> String {
+pub fn escape(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
     let mut chars = text.chars().peekable();
     let mut word_start = true;

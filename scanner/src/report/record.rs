@@ -194,10 +194,10 @@ pub struct SeverityCounts {
 }
 
 impl SeverityCounts {
-    /// Counts one finding.
-    pub fn add(&mut self, severity: Severity) {
+    /// Counts findings.
+    pub fn add(&mut self, severity: Severity, more: u64) {
         let count = self.of(severity);
-        *count = count.saturating_add(1);
+        *count = count.saturating_add(more);
     }
 
     /// Takes one finding away.

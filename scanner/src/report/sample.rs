@@ -100,7 +100,7 @@ pub(super) fn many() -> Vec<Record> {
         for (index, finding) in [password(), token(), grep()].into_iter().enumerate() {
             let id = format!("c{number}-{:04}", index + 1);
             let checkpoint = format!("c{number}");
-            counts.add(finding.severity);
+            counts.add(finding.severity, 1);
             records.push(Record::Finding(Finding { id, checkpoint, ..finding }));
         }
         for code in Code::ALL {
