@@ -6,10 +6,13 @@
 //! findings of it and [`report`] writes them. [`scan`] drives all of it.
 
 pub mod check;
+#[cfg(feature = "cli")]
+pub mod cli;
 pub mod coverage;
 pub mod diagnostic;
 pub mod finding;
 pub mod limits;
 pub mod region;
 pub mod report;
+pub mod scan;
 pub mod secret;

@@ -1,0 +1,155 @@
+//! The command line: the only part that reads the environment, the clock and the terminal.
+
+use std::ffi::OsString;
+use std::io::{self, IsTerminal, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anstream::{AutoStream, ColorChoice};
+use clap::Parser;
+use indicatif::ProgressBar;
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::fmt::MakeWriter;
+
+use self::args::{Cli, Color, Command, LogArgs};
+use crate::report::{Style, escape};
+use crate::scan::Target;
+
+mod args;
+#[cfg(feature = "dev")]
+mod dev;
+mod exit;
+mod inspect;
+mod output;
+mod progress;
+mod scan;
+mod value;
+
+/// Runs the program with the arguments of the process, its name first.
+pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let hardened = harden();
+    let cli = match Cli::try_parse_from(args) {
+        Ok(cli) => cli,
+        Err(message) => {
+            // A reader that has gone away has seen enough of the help page.
+            message.print().unwrap_or_default();
+            return u8::try_from(message.exit_code()).map_or(ExitCode::FAILURE, ExitCode::from);
+        }
+    };
+    let bar = ProgressBar::hidden();
+    let style = start(cli.log, &bar);
+    if let Err(error) = hardened {
+        tracing::warn!("this process may be dumped while it holds secrets: {error}");
+    }
+    let command = cli.command.or_else(|| cli.scan.map(Command::Scan));
+    let code = match command {
+        Some(Command::Scan(args)) => {
+            if !args.no_progress && !cli.log.quiet {
+                progress::show(&bar);
+            }
+            scan::run(args, &style, &bar)
+        }
+        Some(Command::Inspect(args)) => inspect::run(&args),
+        #[cfg(feature = "dev")]
+        Some(Command::Dev(command)) => dev::run(&command),
+        None => Err(anyhow::anyhow!("no target given")),
+    };
+    let code = code.unwrap_or_else(|error| {
+        bar.finish_and_clear();
+        output::complain(&escape(&format!("{error:#}")));
+        2
+    });
+    ExitCode::from(code)
+}
+
+/// `-` is standard input.
+fn target(path: PathBuf) -> Target {
+    if path.as_os_str() == "-" { Target::Stdin } else { Target::Path(path) }
+}
+
+/// Keeps secrets in the memory of this process from core dumps and debuggers of the same user.
+#[cfg(target_os = "linux")]
+fn harden() -> io::Result<()> {
+    use rustix::process::{DumpableBehavior, set_dumpable_behavior};
+    Ok(set_dumpable_behavior(DumpableBehavior::NotDumpable)?)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn harden() -> io::Result<()> {
+    Ok(())
+}
+
+/// Sets up colours and the log, and gives the style of what goes to standard output.
+fn start(args: LogArgs, bar: &ProgressBar) -> Style {
+    match args.color {
+        Color::Auto => ColorChoice::Auto,
+        Color::Always => ColorChoice::Always,
+        Color::Never => ColorChoice::Never,
+    }
+    .write_global();
+    let level = match (args.quiet, args.verbose) {
+        (true, _) => LevelFilter::ERROR,
+        (false, 0) => LevelFilter::WARN,
+        (false, 1) => LevelFilter::INFO,
+        (false, 2) => LevelFilter::DEBUG,
+        (false, _) => LevelFilter::TRACE,
+    };
+    let filter = EnvFilter::builder().with_default_directive(level.into()).from_env_lossy();
+    let log = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(Stderr(bar.clone()))
+        .with_ansi(AutoStream::choice(&io::stderr()) != ColorChoice::Never)
+        .with_target(false)
+        .without_time();
+    // A second subscriber in one process is refused; the first one goes on.
+    log.try_init().unwrap_or_default();
+    Style {
+        verbose: args.verbose > 0,
+        color: AutoStream::choice(&io::stdout()) != ColorChoice::Never,
+        width: width().unwrap_or(Style::default().width),
+    }
+}
+
+/// Columns of the terminal; a report for a file or a pipe does not depend on it.
+fn width() -> Option<usize> {
+    let stdout = io::stdout();
+    if !stdout.is_terminal() {
+        return None;
+    }
+    let size = rustix::termios::tcgetwinsize(&stdout).ok()?;
+    Some(usize::from(size.ws_col)).filter(|columns| *columns > 0)
+}
+
+/// Standard error, with the progress bar out of the way.
+struct Stderr(ProgressBar);
+
+impl Write for &Stderr {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.suspend(|| io::stderr().write(bytes))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl<'a> MakeWriter<'a> for Stderr {
+    type Writer = &'a Stderr;
+
+    fn make_writer(&'a self) -> Self::Writer {
+        self
+    }
+}
+
+#[cfg(test)]
+#[cfg(target_os = "linux")]
+mod tests {
+    use rustix::process::{DumpableBehavior, dumpable_behavior};
+
+    #[test]
+    fn the_process_leaves_no_core_dump() {
+        super::harden().unwrap();
+        assert_eq!(dumpable_behavior().unwrap(), DumpableBehavior::NotDumpable);
+    }
+}

@@ -1,0 +1,158 @@
+//! `cryoscan scan`.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::Path;
+use std::sync::Arc;
+use std::thread;
+use std::time::Instant;
+
+use anyhow::{Context, bail};
+use indicatif::ProgressBar;
+
+use super::args::ScanArgs;
+use super::exit::Policy;
+use super::output::{Reports, complain};
+use super::progress::Watch;
+use super::value;
+use crate::diagnostic::{Code, Diagnostic, Level};
+use crate::limits::Limits;
+use crate::report::{
+    DiagnosticRecord, Measured, Record, SeverityCounts, Style, Summary, Verdict, escape,
+};
+use crate::scan::{self, Outcome, Progress, Settings, Target};
+use crate::secret::SecretBytes;
+
+/// Scans, writes the reports, and gives the exit code.
+pub(super) fn run(args: ScanArgs, style: &Style, bar: &ProgressBar) -> anyhow::Result<u8> {
+    let format = value::format(&args.format).context("no such format")?;
+    let settings = settings(&args)?;
+    let policy = Policy {
+        gate: args.fail_on,
+        strict: args.strict,
+        allow_incomplete: args.allow_incomplete,
+        findings_code: args.findings_exit_code,
+    };
+    let targets: Vec<Target> = args.targets.into_iter().map(super::target).collect();
+    let mut reports = Reports::open(format, style, &args.output)?;
+
+    let started = Instant::now();
+    let progress = Arc::new(Progress::default());
+    let watch = Watch::start(Arc::clone(&progress), bar.clone());
+    let outcome = scan::scan(&targets, &settings, &progress, &mut |record| reports.record(&record));
+    let peak_memory_bytes = watch.finish();
+    let outcome = match outcome {
+        Err(_) if reports.nobody_reads() => return Ok(0),
+        outcome => outcome?,
+    };
+
+    let code = policy.code(policy.judge(&outcome));
+    let measured = settings.measured.then(|| Measured {
+        seconds: started.elapsed().as_secs_f64(),
+        peak_memory_bytes,
+        scanned_bytes: outcome.scanned_bytes,
+    });
+    match conclude(&mut reports, &outcome, code, measured) {
+        Err(_) if reports.nobody_reads() => Ok(0),
+        done => Ok(done.map(|()| code)?),
+    }
+}
+
+fn settings(args: &ScanArgs) -> anyhow::Result<Settings> {
+    Ok(Settings {
+        threads: args
+            .threads
+            .map_or_else(|| thread::available_parallelism().map_or(1, usize::from), usize::from),
+        memory: args.memory,
+        window: args.window_size,
+        limits: Limits::default(),
+        show_secrets: args.show_secrets,
+        max_places: args.max_places,
+        grep: args.grep.clone(),
+        fingerprint_key: args.fingerprint_key.as_deref().map(key).transpose()?,
+        measured: !args.no_measured,
+    })
+}
+
+/// Reads a key; the line end that editors and `echo` leave is no part of it.
+fn key(path: &Path) -> anyhow::Result<SecretBytes> {
+    const LEAST: usize = 16;
+    const MOST: usize = 4096;
+    let name = || path.display().to_string();
+    // Room for all of it from the start: a buffer that grows leaves copies behind.
+    let mut bytes = Vec::with_capacity(MOST + 1);
+    let file = File::open(path).with_context(name)?;
+    #[expect(clippy::disallowed_methods, reason = "bounded by take")]
+    file.take(MOST as u64 + 1).read_to_end(&mut bytes).with_context(name)?;
+    while bytes.last().is_some_and(|byte| matches!(byte, b'\r' | b'\n')) {
+        bytes.pop();
+    }
+    let key = SecretBytes::from(bytes);
+    if !(LEAST..=MOST).contains(&key.len()) {
+        bail!("{}: expected a key of {LEAST} to {MOST} bytes, found {}", name(), key.len());
+    }
+    Ok(key)
+}
+
+/// The records behind the checkpoints: what could not be scanned at all, and the summary.
+fn conclude(
+    reports: &mut Reports,
+    outcome: &Outcome,
+    exit: u8,
+    measured: Option<Measured>,
+) -> io::Result<()> {
+    for (target, error) in &outcome.failed {
+        let message = error.to_string();
+        complain(&escape(&format!("{target}: {message}")));
+        let diagnostic = Diagnostic::new(Level::Error, Code::TargetFailed, target, message);
+        reports.record(&Record::Diagnostic(DiagnosticRecord { checkpoint: None, diagnostic }))?;
+    }
+    reports.record(&Record::Summary(summary(outcome, exit, measured)))?;
+    reports.finish()
+}
+
+fn summary(outcome: &Outcome, exit: u8, measured: Option<Measured>) -> Summary {
+    let mut findings = SeverityCounts::default();
+    for ((severity, _), count) in &outcome.findings {
+        findings.add(*severity, *count);
+    }
+    let complete = outcome.complete && outcome.failed.is_empty();
+    let verdict = match (findings.total(), complete) {
+        (0, true) => Verdict::Clean,
+        (0, false) => Verdict::Incomplete,
+        _ => Verdict::Findings,
+    };
+    Summary { verdict, findings, checkpoints: outcome.checkpoints, complete, exit, measured }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::check::{Confidence, Severity};
+    use crate::scan::ScanError;
+
+    #[test]
+    fn clean_means_that_everything_was_scanned() {
+        let whole = Outcome { complete: true, ..Outcome::default() };
+        assert_eq!(summary(&whole, 0, None).verdict, Verdict::Clean);
+        let part = Outcome::default();
+        assert_eq!(summary(&part, 3, None).verdict, Verdict::Incomplete);
+        let failed = vec![("x".to_owned(), ScanError::NotACheckpoint)];
+        let failed = Outcome { complete: true, failed, ..Outcome::default() };
+        assert_eq!(summary(&failed, 2, None).verdict, Verdict::Incomplete);
+        assert!(!summary(&failed, 2, None).complete);
+    }
+
+    #[test]
+    fn findings_are_counted_over_all_confidences() {
+        let findings = [
+            ((Severity::High, Confidence::Low), 2),
+            ((Severity::High, Confidence::Confirmed), 3),
+            ((Severity::Info, Confidence::High), 1),
+        ];
+        let outcome = Outcome { findings: findings.into(), ..Outcome::default() };
+        let summary = summary(&outcome, 3, None);
+        assert_eq!(summary.verdict, Verdict::Findings);
+        assert_eq!((summary.findings.high, summary.findings.info), (5, 1));
+    }
+}

@@ -1,0 +1,201 @@
+//! What a user of the program sees: help pages, exit codes, files.
+#![expect(clippy::disallowed_methods, reason = "reads its own fixtures")]
+#![expect(clippy::unwrap_used, reason = "a test that cannot run fails")]
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::{env, fs};
+
+fn cryoscan(args: &[&str]) -> Output {
+    command(args).output().unwrap()
+}
+
+/// The program without the environment of whoever runs the tests.
+fn command(args: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_cryoscan"));
+    command.args(args).env_clear().env("COLUMNS", "100").stdin(Stdio::null());
+    command
+}
+
+fn stdout(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).unwrap()
+}
+
+/// Compares with a file of `tests/ui`; `UPDATE_UI=1` writes it.
+fn assert_page(name: &str, found: &str) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/ui").join(name);
+    if env::var_os("UPDATE_UI").is_some() {
+        fs::write(&path, found).unwrap();
+    }
+    let expected = fs::read_to_string(&path).unwrap();
+    assert!(found == expected, "{name} is not up to date (UPDATE_UI=1 writes it):\n{found}");
+}
+
+/// An empty folder of this test's own.
+fn folder(name: &str) -> PathBuf {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    if folder.exists() {
+        fs::remove_dir_all(&folder).unwrap();
+    }
+    fs::create_dir_all(&folder).unwrap();
+    folder
+}
+
+#[test]
+fn help_pages() {
+    let pages: [(&str, &[&str]); 4] = [
+        ("cryoscan-short.txt", &["-h"]),
+        ("cryoscan.txt", &["--help"]),
+        ("scan.txt", &["scan", "--help"]),
+        ("inspect.txt", &["inspect", "--help"]),
+    ];
+    for (name, args) in pages {
+        let output = cryoscan(args);
+        assert_eq!(output.status.code(), Some(0), "{name}");
+        assert_page(name, &stdout(&output));
+    }
+}
+
+#[test]
+fn usage_errors_exit_with_2() {
+    let cases: [&[&str]; 11] = [
+        &[],
+        &["scan"],
+        &["inspect"],
+        &["x.tar", "--no-such-option"],
+        &["x.tar", "--format", "xml"],
+        &["x.tar", "--fail-on", "severe"],
+        &["x.tar", "--fail-on", "high:sure"],
+        &["x.tar", "--memory", "lots"],
+        &["x.tar", "--threads", "0"],
+        &["x.tar", "--output", "report.jsonl"],
+        &["x.tar", "--findings-exit-code", "256"],
+    ];
+    for args in cases {
+        let output = cryoscan(args);
+        assert_eq!(output.status.code(), Some(2), "{args:?}");
+        assert!(output.stdout.is_empty(), "{args:?}");
+        assert!(!output.stderr.is_empty(), "{args:?}");
+    }
+}
+
+#[test]
+fn usage_errors_come_from_the_environment_too() {
+    let output = command(&["x.tar"]).env("CRYOSCAN_FAIL_ON", "severe").output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    assert!(stderr(&output).contains("--fail-on"), "{}", stderr(&output));
+}
+
+#[test]
+fn a_bare_path_is_scan() {
+    let target = folder("bare").join("missing.tar");
+    let target = target.to_str().unwrap();
+    let bare = cryoscan(&[target, "--format=jsonl", "--no-measured"]);
+    let named = cryoscan(&["scan", target, "--format=jsonl", "--no-measured"]);
+    assert_eq!(bare.status.code(), Some(2));
+    assert_eq!(stdout(&bare), stdout(&named));
+    assert_eq!(stderr(&bare), stderr(&named));
+}
+
+#[test]
+fn a_target_that_cannot_be_read_is_in_the_report_and_on_standard_error() {
+    let target = folder("missing").join("missing.tar");
+    let output = cryoscan(&[target.to_str().unwrap(), "-f", "jsonl"]);
+    assert_eq!(output.status.code(), Some(2));
+    let lines: Vec<serde_json::Value> =
+        stdout(&output).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let schema = include_str!("../../docs/generated/report.schema.json");
+    let schema = jsonschema::validator_for(&serde_json::from_str(schema).unwrap()).unwrap();
+    assert!(lines.iter().all(|line| schema.is_valid(line)), "{lines:?}");
+    let types: Vec<&str> = lines.iter().map(|line| line["type"].as_str().unwrap()).collect();
+    assert_eq!(types, ["run", "diagnostic", "summary"]);
+    assert_eq!(lines[1]["code"], "target-failed");
+    assert_eq!(lines[2]["exit"], 2);
+    assert_eq!(lines[2]["complete"], false);
+    assert!(stderr(&output).starts_with("cryoscan: "), "{}", stderr(&output));
+}
+
+#[test]
+fn a_name_cannot_write_to_the_terminal() {
+    let output = cryoscan(&["\u{1b}[2Jmissing\r.tar", "--color=always"]);
+    let text = stdout(&output) + &stderr(&output);
+    assert!(!text.contains("\u{1b}[2J") && !text.contains('\r'), "{text:?}");
+    assert!(text.contains("\\u{1b}[2Jmissing\\u{d}.tar"), "{text:?}");
+}
+
+#[test]
+fn files_get_the_same_report_and_only_their_owner_reads_them() {
+    let folder = folder("files");
+    let (page, lines) = (folder.join("page.txt"), folder.join("lines.jsonl"));
+    let outputs = [("text", &page), ("jsonl", &lines)];
+    let outputs = outputs.map(|(format, path)| format!("{format}={}", path.display()));
+    let [page_arg, lines_arg] = &outputs;
+    fs::write(&page, "an older report").unwrap();
+    let output = cryoscan(&["missing.tar", "--no-measured", "-o", page_arg, "-o", lines_arg]);
+    assert_eq!(output.status.code(), Some(2));
+    assert_eq!(fs::read_to_string(&page).unwrap(), stdout(&output));
+    let again = cryoscan(&["missing.tar", "--no-measured", "-f", "jsonl"]);
+    assert_eq!(fs::read_to_string(&lines).unwrap(), stdout(&again));
+    assert_eq!(fs::read_dir(&folder).unwrap().count(), 2, "nothing temporary is left");
+    #[cfg(unix)]
+    for path in [&page, &lines] {
+        use std::os::unix::fs::PermissionsExt;
+        assert_eq!(fs::metadata(path).unwrap().permissions().mode() & 0o777, 0o600);
+    }
+}
+
+#[test]
+fn an_output_that_cannot_be_written_exits_with_2() {
+    let folder = folder("unwritable");
+    let inside = folder.join("none").join("report.txt");
+    let twice = format!("text={}", folder.join("twice.txt").display());
+    let cases: [&[&str]; 3] = [
+        &["missing.tar", "-o", &format!("text={}", inside.display())],
+        &["missing.tar", "-o", &format!("text={}", folder.display())],
+        &["missing.tar", "-o", &twice, "-o", &twice],
+    ];
+    for args in cases {
+        let output = cryoscan(args);
+        assert_eq!(output.status.code(), Some(2), "{args:?}");
+        assert!(output.stdout.is_empty(), "{args:?}: nothing is scanned");
+        assert!(stderr(&output).contains(folder.to_str().unwrap()), "{}", stderr(&output));
+    }
+    assert_eq!(fs::read_dir(&folder).unwrap().count(), 0, "nothing is left behind");
+}
+
+#[test]
+fn a_key_that_is_too_short_is_refused() {
+    let path = folder("key").join("key");
+    fs::write(&path, "short\n").unwrap();
+    let output = cryoscan(&["missing.tar", "--fingerprint-key", path.to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(stderr(&output).contains("found 5"), "{}", stderr(&output));
+}
+
+#[test]
+#[cfg(unix)]
+fn a_reader_that_goes_away_is_no_error() {
+    for args in [&["missing.tar", "-f", "jsonl"][..], &["missing.tar", "-f", "text"], &["--help"]] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let output = command(args).stdout(writer).output().unwrap();
+        assert_eq!(output.status.code(), Some(0), "{args:?}: {}", stderr(&output));
+        assert!(!stderr(&output).contains("panicked"), "{}", stderr(&output));
+    }
+}
+
+#[test]
+#[cfg(unix)]
+fn a_reader_that_goes_away_does_not_cost_the_files() {
+    let path = folder("pager").join("report.jsonl");
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let file = format!("jsonl={}", path.display());
+    let mut command = command(&["missing.tar", "-f", "jsonl", "-o", &file]);
+    assert_eq!(command.stdout(writer).status().unwrap().code(), Some(2));
+    assert!(fs::read_to_string(&path).unwrap().contains("\"summary\""));
+}
