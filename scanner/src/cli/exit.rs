@@ -45,7 +45,7 @@ pub(super) struct Policy {
 
 impl Policy {
     /// Judges a scan.
-    pub(super) fn judge(&self, outcome: &Outcome) -> Exit {
+    pub(super) fn judge(self, outcome: &Outcome) -> Exit {
         let fails = |gate: &Gate| {
             outcome.findings.iter().any(|((severity, confidence), count)| {
                 *severity >= gate.severity && *confidence >= gate.confidence && *count > 0
@@ -63,7 +63,7 @@ impl Policy {
     }
 
     /// The number that the process ends with.
-    pub(super) fn code(&self, exit: Exit) -> u8 {
+    pub(super) fn code(self, exit: Exit) -> u8 {
         match exit {
             Exit::Passed => 0,
             Exit::GateFailed => self.findings_code,

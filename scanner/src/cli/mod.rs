@@ -24,6 +24,7 @@ mod inspect;
 mod output;
 mod progress;
 mod scan;
+mod value;
 
 /// Runs the program with the arguments of the process, its name first.
 pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
@@ -138,5 +139,17 @@ impl<'a> MakeWriter<'a> for Stderr {
 
     fn make_writer(&'a self) -> Self::Writer {
         self
+    }
+}
+
+#[cfg(test)]
+#[cfg(target_os = "linux")]
+mod tests {
+    use rustix::process::{DumpableBehavior, dumpable_behavior};
+
+    #[test]
+    fn the_process_leaves_no_core_dump() {
+        super::harden().unwrap();
+        assert_eq!(dumpable_behavior().unwrap(), DumpableBehavior::NotDumpable);
     }
 }

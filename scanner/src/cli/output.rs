@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 
-use super::args::Output;
+use super::value::Output;
 use crate::report::{Format, Record, Report, Style};
 
 /// All reports of a run.
@@ -53,18 +53,15 @@ impl Reports {
     /// Completes every report; files appear under their names.
     ///
     /// # Errors
-    /// When a report cannot be written.
-    pub(super) fn finish(mut self) -> io::Result<()> {
+    /// When a report cannot be written, or nobody reads standard output and there is no file.
+    pub(super) fn finish(&mut self) -> io::Result<()> {
         // Files first: quitting the pager must not cost them.
-        for (mut report, mut file) in std::mem::take(&mut self.files) {
+        for (report, file) in &mut self.files {
             let done = report.finish().and_then(|()| file.commit());
             done.map_err(|error| file.named(&error))?;
         }
         let written = self.stdout.as_mut().map_or(Ok(()), |stdout| stdout.finish());
-        match written {
-            Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(error),
-            _ => Ok(()),
-        }
+        self.unless_closed(written)
     }
 
     fn unless_closed(&mut self, written: io::Result<()>) -> io::Result<()> {

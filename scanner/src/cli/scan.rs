@@ -10,10 +10,11 @@ use std::time::Instant;
 use anyhow::{Context, bail};
 use indicatif::ProgressBar;
 
-use super::args::{self, ScanArgs};
+use super::args::ScanArgs;
 use super::exit::Policy;
 use super::output::{Reports, complain};
 use super::progress::Watch;
+use super::value;
 use crate::diagnostic::{Code, Diagnostic, Level};
 use crate::limits::Limits;
 use crate::report::{
@@ -24,7 +25,7 @@ use crate::secret::SecretBytes;
 
 /// Scans, writes the reports, and gives the exit code.
 pub(super) fn run(args: ScanArgs, style: &Style, bar: &ProgressBar) -> anyhow::Result<u8> {
-    let format = args::format(&args.format).context("no such format")?;
+    let format = value::format(&args.format).context("no such format")?;
     let settings = settings(&args)?;
     let policy = Policy {
         gate: args.fail_on,
@@ -52,11 +53,9 @@ pub(super) fn run(args: ScanArgs, style: &Style, bar: &ProgressBar) -> anyhow::R
         scanned_bytes: outcome.scanned_bytes,
     });
     match conclude(&mut reports, &outcome, code, measured) {
-        Err(_) if reports.nobody_reads() => return Ok(0),
-        done => done?,
+        Err(_) if reports.nobody_reads() => Ok(0),
+        done => Ok(done.map(|()| code)?),
     }
-    reports.finish()?;
-    Ok(code)
 }
 
 fn settings(args: &ScanArgs) -> anyhow::Result<Settings> {
@@ -108,7 +107,8 @@ fn conclude(
         let diagnostic = Diagnostic::new(Level::Error, Code::TargetFailed, target, message);
         reports.record(&Record::Diagnostic(DiagnosticRecord { checkpoint: None, diagnostic }))?;
     }
-    reports.record(&Record::Summary(summary(outcome, exit, measured)))
+    reports.record(&Record::Summary(summary(outcome, exit, measured)))?;
+    reports.finish()
 }
 
 fn summary(outcome: &Outcome, exit: u8, measured: Option<Measured>) -> Summary {

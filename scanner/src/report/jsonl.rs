@@ -48,4 +48,31 @@ mod tests {
             assert!(value["type"].is_string(), "{line}");
         }
     }
+
+    #[test]
+    fn every_line_follows_the_schema() {
+        let schema = include_str!("../../../docs/generated/report.schema.json");
+        let schema = jsonschema::validator_for(&serde_json::from_str(schema).unwrap()).unwrap();
+        let sets = [
+            sample::findings(),
+            sample::clean(),
+            sample::incomplete(),
+            sample::many(),
+            sample::hostile(),
+        ];
+        for line in written(&FORMAT, &Style::default(), &sets.concat()).lines() {
+            let value = serde_json::from_str(line).unwrap();
+            if let Err(fault) = schema.validate(&value) {
+                panic!("{fault} at {}: {line}", fault.instance_path());
+            }
+        }
+        let wrong = [
+            r#"{"type":"finding"}"#,
+            r#"{"type":"verdict"}"#,
+            r#"{"type":"coverage","checkpoint":"c1","total":-1,"scanned":0,"skipped":{},"decoded":0,"notes":[]}"#,
+        ];
+        for line in wrong {
+            assert!(!schema.is_valid(&serde_json::from_str(line).unwrap()), "{line}");
+        }
+    }
 }

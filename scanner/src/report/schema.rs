@@ -1,5 +1,7 @@
 //! The JSON Schema of a line, made from the types.
 
+use schemars::generate::SchemaSettings;
+
 use super::Record;
 
 /// The JSON Schema of one line of a report, as it is kept in `docs/generated/report.schema.json`.
@@ -7,8 +9,10 @@ use super::Record;
 /// # Errors
 /// Never in practice: a schema is always valid JSON.
 pub fn schema() -> serde_json::Result<String> {
-    let text = serde_json::to_string_pretty(&schemars::schema_for!(Record))?;
-    Ok(text + "\n")
+    // What is written, not what could be read: keys that may be left out are not required.
+    let settings = SchemaSettings::draft2020_12().for_serialize();
+    let schema = settings.into_generator().into_root_schema_for::<Record>();
+    Ok(serde_json::to_string_pretty(&schema)? + "\n")
 }
 
 #[cfg(test)]

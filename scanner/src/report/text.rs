@@ -9,6 +9,7 @@ use super::record::{CheckpointRecord, CoverageRecord, Record, Run, SeverityCount
 use super::{Format, Report, Style};
 use crate::check::{Confidence, Severity};
 use crate::coverage::Coverage;
+use crate::diagnostic::Code;
 use crate::finding::Finding;
 
 mod entry;
@@ -68,7 +69,9 @@ impl Report for Text {
                 let problem = &record.diagnostic;
                 let (count, kept) = self.problems.entry((problem.level, problem.code)).or_default();
                 *count += 1;
-                if self.style.verbose || kept.is_empty() {
+                // Each target that failed has its own name to give.
+                let most = if problem.code == Code::TargetFailed { TAIL } else { 1 };
+                if self.style.verbose || kept.len() < most {
                     kept.push(problem.clone());
                 }
             }
@@ -149,6 +152,9 @@ impl Text {
             (None, true) => {
                 let scanned = bytes(self.coverage.scanned);
                 (format!("Nothing found in {what}: everything was scanned, {scanned}."), GREEN)
+            }
+            (None, false) if self.checkpoint_count == 0 => {
+                ("Nothing was scanned: there is no checkpoint that can be read.".to_owned(), RED)
             }
             (None, false) => {
                 (format!("Nothing found in {what}, but NOT everything was scanned."), RED)
@@ -328,6 +334,13 @@ mod tests {
             painted = painted.replace(&format!("\x1b[{code}m"), "");
         }
         assert_eq!(painted, page(&sample::findings()));
+    }
+
+    #[test]
+    fn without_a_checkpoint_nothing_was_scanned() {
+        let mut records = sample::incomplete();
+        records.retain(|record| !matches!(record, Record::Checkpoint(_) | Record::Coverage(_)));
+        assert!(page(&records).starts_with("Nothing was scanned"));
     }
 
     #[test]

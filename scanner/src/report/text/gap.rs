@@ -33,20 +33,22 @@ pub(super) fn problems(style: &Style, problems: &Problems) -> Vec<Line> {
         if *level == Level::Note && !style.verbose {
             continue;
         }
-        for (index, problem) in kept.iter().enumerate() {
-            lines.extend(one(style, problem, if index == 0 { *count } else { 1 }));
+        // Those that are not shown are counted on the first one.
+        let mut hidden = count.saturating_sub(kept.len() as u64);
+        for problem in kept {
+            lines.extend(one(style, problem, std::mem::take(&mut hidden)));
         }
     }
     lines
 }
 
-fn one(style: &Style, problem: &Diagnostic, count: u64) -> Vec<Line> {
+fn one(style: &Style, problem: &Diagnostic, more: u64) -> Vec<Line> {
     let (name, sgr) = match problem.level {
         Level::Error => ("error", RED),
         Level::Warning => ("warning", YELLOW),
         Level::Note => ("note", BOLD),
     };
-    let times = if count > 1 { format!(" ({count} times)") } else { String::new() };
+    let more = if more > 0 { format!(" (and {more} more)") } else { String::new() };
     let at =
         if problem.offset > 0 { format!(" at byte {}", problem.offset) } else { String::new() };
     let difference = match (&problem.expected, &problem.found) {
@@ -57,7 +59,7 @@ fn one(style: &Style, problem: &Diagnostic, count: u64) -> Vec<Line> {
     };
     let (member, message) = (safe(style, &problem.member), safe(style, &problem.message));
     let code = problem.code.name();
-    let text = format!("{name}: {code}{times}: {member}{at}: {message}{difference}");
+    let text = format!("{name}: {code}{more}: {member}{at}: {message}{difference}");
     let mut lines = paragraph(style, 2, &text);
     if let Some(first) = lines.first_mut() {
         first.painted = 2 + name.len();
