@@ -5,14 +5,67 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
+use serde::{Deserialize, Serialize};
+
 use crate::secret::SecretBytes;
+
+mod armour;
+mod aws;
+mod connection;
+mod crc32;
+pub mod entropy;
+mod jenkins;
+mod jwt;
+mod key;
+pub mod known;
+mod kubernetes;
+mod openssh;
+mod pem;
+mod placeholder;
+mod uri;
+
+pub use placeholder::{Placeholder, placeholder};
+pub use uri::{ConnectionUri, parse as parse_connection_uri};
+
+/// How sure a finding is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "dev", derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub enum Confidence {
+    /// It has the shape only, or a check found it doubtful.
+    Low,
+    /// Shape and context speak for it.
+    Medium,
+    /// Its structure or its place leaves little doubt.
+    High,
+    /// A checksum, a proof or a whole structure shows it.
+    Confirmed,
+}
+
+/// The harm if a finding is true.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "dev", derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub enum Severity {
+    /// Worth knowing, no harm by itself.
+    Info,
+    /// Little, or short-lived.
+    Low,
+    /// Access to something of limited worth, or a protected key.
+    Medium,
+    /// Access to a service or its data.
+    High,
+    /// Access to an account, a cluster or an identity.
+    Critical,
+}
 
 /// What a check sees of a candidate.
 #[derive(Debug, Clone)]
 pub struct Subject<'a> {
     /// The text run around the candidate, narrow (UTF-16 folded).
     pub text: &'a [u8],
-    /// Where in `text` the rule's pattern says the value lies.
+    /// Where in `text` the rule's pattern says the value lies. Kinds without a fixed length ask
+    /// for the longest run that the value's alphabet allows: the check finds the end inside it.
     pub span: Range<usize>,
     /// Whether `text` ends where memory ends, so that the value may go on beyond it.
     pub cut: bool,
@@ -23,14 +76,28 @@ impl Subject<'_> {
     pub fn value(&self) -> &[u8] {
         self.text.get(self.span.clone()).unwrap_or_default()
     }
+
+    /// The span of a part of [`Self::value`], in `text`. It never leaves the given span.
+    fn part(&self, within: Range<usize>) -> Range<usize> {
+        let at = |offset: usize| self.span.start.saturating_add(offset).min(self.span.end);
+        at(within.start)..at(within.end)
+    }
+
+    /// Whether the value's first `len` bytes run up to where memory ends.
+    fn is_cut_at(&self, len: usize) -> bool {
+        self.cut && self.span.start.saturating_add(len) >= self.text.len()
+    }
 }
 
 /// What a check has to say about a candidate.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[cfg_attr(feature = "dev", derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
 pub enum Outcome {
     /// It is what the rule says.
     Pass,
-    /// It looks like it and is damaged, cut or doubtful: the finding stays, with low confidence.
+    /// It looks like it and is damaged, cut, doubtful, or of little worth (a default password, a
+    /// published test key): the finding stays, with low confidence.
     Weak,
     /// It is not: the candidate is dropped.
     Fail,
@@ -46,7 +113,7 @@ pub type Attributes = BTreeMap<&'static str, String>;
 pub struct Verdict {
     /// Whether the candidate is what it seems.
     pub outcome: Outcome,
-    /// The true span of the value in `Subject::text`: a stale tail is cut off, never added.
+    /// The true span of the value in `Subject::text`: inside the given span, a stale tail is cut.
     pub span: Range<usize>,
     /// Facts read off the value.
     pub attributes: Attributes,
@@ -57,11 +124,180 @@ pub struct Verdict {
 impl Verdict {
     /// An answer about the span as it was found, without attributes.
     pub fn of(outcome: Outcome, subject: &Subject<'_>) -> Self {
-        Self {
-            outcome,
-            span: subject.span.clone(),
-            attributes: Attributes::new(),
-            canonical: None,
+        Self { outcome, span: subject.span.clone(), attributes: Attributes::new(), canonical: None }
+    }
+}
+
+/// A check that rules name in `checks`.
+#[derive(Debug, Clone, Copy)]
+pub struct Check {
+    /// The name in rules and in evidence.
+    pub name: &'static str,
+    /// What a pass proves by itself. [`Confidence::Low`]: nothing, it only weeds out what is not.
+    pub on_pass: Confidence,
+    /// Looks at a candidate. The span of the answer is never outside the subject's.
+    pub run: fn(&Subject<'_>) -> Verdict,
+}
+
+/// Every check, by name.
+pub static CHECKS: &[Check] = &[
+    Check { name: "aws-access-key-id", on_pass: Confidence::High, run: aws::access_key_id },
+    Check { name: "aws-secret-key", on_pass: Confidence::Medium, run: aws::secret_key },
+    Check { name: "connection-uri", on_pass: Confidence::High, run: connection::run },
+    Check { name: "der-private-key", on_pass: Confidence::Confirmed, run: pem::der },
+    Check { name: "github-crc32", on_pass: Confidence::Confirmed, run: crc32::run },
+    Check { name: "hex-entropy", on_pass: Confidence::Low, run: entropy::hex },
+    Check { name: "jenkins-ciphertext", on_pass: Confidence::High, run: jenkins::ciphertext },
+    Check { name: "jwt", on_pass: Confidence::High, run: jwt::run },
+    Check {
+        name: "kubernetes-service-account",
+        on_pass: Confidence::High,
+        run: kubernetes::service_account,
+    },
+    Check { name: "not-placeholder", on_pass: Confidence::Low, run: placeholder::run },
+    Check { name: "npm-crc32", on_pass: Confidence::Confirmed, run: crc32::run },
+    Check { name: "openssh", on_pass: Confidence::Confirmed, run: openssh::run },
+    Check { name: "pem", on_pass: Confidence::Confirmed, run: pem::run },
+];
+
+/// The check of that name.
+pub fn check(name: &str) -> Option<&'static Check> {
+    CHECKS.iter().find(|check| check.name == name)
+}
+
+/// Characters of an attribute, after which it is cut.
+const ATTRIBUTE_CHARS: usize = 200;
+
+/// Text from a value as an attribute: no control or format characters, at most
+/// [`ATTRIBUTE_CHARS`] of the text's characters.
+fn attribute(text: &str) -> String {
+    let mut out = String::new();
+    for (index, c) in text.chars().enumerate() {
+        if index == ATTRIBUTE_CHARS {
+            out.push('…');
+            break;
+        }
+        // escape_debug also covers format characters, such as those that turn the direction.
+        if matches!(c, '"' | '\'' | '\\') {
+            out.push(c);
+        } else {
+            out.extend(c.escape_debug());
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// A subject whose value is all of `text`.
+    pub(super) fn whole(text: &[u8]) -> Subject<'_> {
+        Subject { text, span: 0..text.len(), cut: false }
+    }
+
+    #[test]
+    fn names_are_unique_and_sorted() {
+        assert!(CHECKS.is_sorted_by(|a, b| a.name < b.name));
+        for entry in CHECKS {
+            assert_eq!(check(entry.name).map(|c| c.name), Some(entry.name));
+        }
+        assert!(check("no-such-check").is_none());
+    }
+
+    #[test]
+    fn scales_are_ordered_and_named_in_lower_case() {
+        assert!(Confidence::Low < Confidence::Medium && Confidence::High < Confidence::Confirmed);
+        assert!(Severity::Info < Severity::Low && Severity::High < Severity::Critical);
+        assert_eq!(serde_json::to_string(&Confidence::Confirmed).unwrap(), "\"confirmed\"");
+        assert_eq!(serde_json::from_str::<Severity>("\"info\"").unwrap(), Severity::Info);
+    }
+
+    #[test]
+    fn attributes_show_no_control_characters() {
+        assert_eq!(attribute("a\u{1b}[31m\u{202e}\"é"), "a\\u{1b}[31m\\u{202e}\"é");
+        assert_eq!(attribute(&"x".repeat(500)).chars().count(), 201);
+    }
+
+    /// Text that gets past the first tests of the checks.
+    fn pieces() -> impl Strategy<Value = Vec<u8>> {
+        let known: Vec<&'static [u8]> = vec![
+            b"-----BEGIN ",
+            b"RSA PRIVATE KEY",
+            b"OPENSSH PRIVATE KEY",
+            b"-----",
+            b"-----END ",
+            b"\\n",
+            b"\n",
+            b"MIIB",
+            b"MC4CAQAwBQYDK2VwBCIEI",
+            b"b3BlbnNzaC1rZXktdjEAAAAABG5vbmUAAAAEbm9uZQ",
+            b"openssh-key-v1\0\0\0\0\x04none",
+            b"\x30\x82\x01\x00\x02\x01\x00",
+            b"eyJhbGciOiJSUzI1NiJ9",
+            b"eyJhbGciOiJub25lIn0",
+            b".",
+            b"e30",
+            b"postgres",
+            b"jdbc:oracle:thin:",
+            b"jdbc:",
+            b"://",
+            b"user:",
+            b"@",
+            b"[::1]",
+            b"host",
+            b":5432",
+            b";password=",
+            b"${",
+            b"%",
+            b"{AQAAABAAAAAg",
+            b"}",
+            b"AKIA",
+            b"&#10;",
+            b"\\u000a",
+            "…é".as_bytes(),
+        ];
+        let piece = prop_oneof![
+            prop::sample::select(known).prop_map(<[u8]>::to_vec),
+            "[A-Za-z0-9+/=_-]{0,90}".prop_map(String::into_bytes),
+            prop::collection::vec(any::<u8>(), 0..24),
+        ];
+        prop::collection::vec(piece, 0..12).prop_map(|pieces| pieces.concat())
+    }
+
+    proptest! {
+        #[test]
+        fn no_check_panics_or_leaves_its_span(
+            text in pieces(),
+            a in any::<prop::sample::Index>(),
+            b in any::<prop::sample::Index>(),
+            from_start in any::<bool>(),
+            cut in any::<bool>(),
+        ) {
+            let (a, b) = (a.index(text.len().saturating_add(1)), b.index(text.len().saturating_add(1)));
+            let span = if from_start { 0..text.len() } else { a.min(b)..a.max(b) };
+            let subject = Subject { text: &text, span: span.clone(), cut };
+            for check in CHECKS {
+                let verdict = (check.run)(&subject);
+                prop_assert!(verdict.span.start <= verdict.span.end, "{}", check.name);
+                prop_assert!(
+                    span.start <= verdict.span.start && verdict.span.end <= span.end,
+                    "{}: {:?} is not inside {:?}", check.name, verdict.span, span
+                );
+                for value in verdict.attributes.values() {
+                    prop_assert!(!value.contains(char::is_control));
+                }
+            }
+        }
+
+        #[test]
+        fn a_span_outside_the_text_is_an_empty_value(text in pieces(), past in 1_usize..9) {
+            let start = text.len().saturating_add(past);
+            let subject = Subject { text: &text, span: start..start.saturating_add(40), cut: true };
+            for check in CHECKS {
+                prop_assert_ne!((check.run)(&subject).outcome, Outcome::Pass);
+            }
         }
     }
 }

@@ -1,0 +1,119 @@
+//! Values that everybody has: vendors' documentation, specifications, published test keys. Held as
+//! hashes, so that neither the sources nor the program hold the values.
+
+use data_encoding::HEXLOWER;
+use sha2::{Digest, Sha256};
+
+/// Whether a value stands in public documentation and protects nothing. The exact text decides.
+pub fn is_documentation_value(value: &[u8]) -> bool {
+    let digest = hash(value);
+    DOCUMENTATION.contains(&digest.as_str())
+        || (value.starts_with(GOOGLE_KEY)
+            && digest.get(..8).is_some_and(|head| PUBLISHED_GOOGLE_KEYS.contains(&head)))
+}
+
+/// Whether a private key (DER, or the decoded blob of OpenSSH) is published.
+pub(super) fn is_public_key(key: &[u8]) -> bool {
+    PUBLIC_KEYS.contains(&hash(key).as_str())
+}
+
+fn hash(value: &[u8]) -> String {
+    HEXLOWER.encode(&Sha256::digest(value))
+}
+
+/// SHA-256 of the value's text.
+const DOCUMENTATION: &[&str] = &[
+    // AWS: two access key ids, two secret keys.
+    "1a5d44a2dca19669d72edf4c4f1c27c4c1ca4b4408fbb17f6ce4ad452d78ddb3",
+    "c6ea27c534f993d31f0aef882e3d200e7b87470c379ae79c8f9b19d3bd363dc9",
+    "78314b11be2e581549ac1c4f616563fad3fdf0c3b71678f6e2299182080e0598",
+    "e21b597ba6b9cafa59d9ebc4d65c0385f5eb3fa56abab2607fa76589ad849a33",
+    // Azure: the storage emulator's key, the Cosmos DB emulator's key.
+    "0011cc25eb4320717494d2703e8cba85743e71b500283c21c8b88147992f9059",
+    "aa6547439583c3a275d4542a0df6c1ad6a863971be9f2a2220f027cc02aef615",
+    // kubeadm: three bootstrap tokens.
+    "a4b8b245ab28bc4f72dcaa0d9ba9f73d6488fa758a2a5cb55ecb11511f002f80",
+    "366da6cf65a08841e25019549f7175df15fbaa93bf4f9a35f911adc0738b918a",
+    "3002888f967a7086ab52fcc9e8bbc3e46724c349828ce6c8625b850a7036e876",
+    // Stripe: two test keys. Slack: a webhook's path.
+    "2cafc0970149a84f3b9e62eaf169f36f59907a3b3e31f7b82e68c69cd27f7326",
+    "f2d6ca16515033e5dce14eba840b979d27b5cbae24bb3e5bf484339667f86397",
+    "2f3227eccce10b918c6655a32787803ee297ffcf973336aad6924882c89567a9",
+    // jwt.io: three versions of its sample.
+    "7f75367e7881255134e1375e723d1dea8ad5f6a4fdb79d938df1f1754a830606",
+    "da816f9f2c16e6c5390e7636cadc40c43551bf0bbcf8f36c65539e6633a9c5e8",
+    "c794fa6d20c64efb9adf980ae93af472a1679775862d421ffe55d4a57fad5b3e",
+    // Grafana: a test's token. GitLab: the development seed's token.
+    "6b59c03c307209873c0219cde6ef59bc8ac6f22c0a5886dc0ac942523ff592dc",
+    "970ffe365ddf94563db8ba4962461d4adc694ac613678666b97158033c732c77",
+    // Mnemonics: all zeros; Hardhat's, and the first key made of it.
+    "c557eec878dfd852ba3f88087c4f350f09c55537ab5e549c3cd14320ec3cef38",
+    "f79cd64f9cea237897b8133e4b905b361c6f166faa5a1c64c32280938f5b707e",
+    "bc1a50966c9e6486bc4ebf880b51611a2a97fcb8e7a6976e9b81a9e3e8ca0e3c",
+    // RFC 7515 A.1 (symmetric key), RFC 8037 (Ed25519), RFC 6455 (handshake).
+    "8b1b17a9740c068accab5c3d0d652c8e3cc13206e70bb73b42ea41d4c2de3c12",
+    "190edf59d5736c3b3ea6bb36d57f5eb415a9b79f3201b381b8f3cb089135981f",
+    "15cef4b629cc2d07a4563df9516739d4c8d6097eb283e5260fd59299a3c99c56",
+    // Hex digests of nothing: SHA-256, SHA-1, MD5.
+    "cd372fb85148700fa88095e3492d3f9f5beb43e555e5ff26d95f5a6adc36f8e6",
+    "07e23ede2756aa3f5f7cc9759117c4910875e032c27b8556a1e20626224f10ec",
+    "f215faf9d88b7f0a881632ee22459ee452a296c808d261b6cc993d3a1fd0600e",
+];
+
+const GOOGLE_KEY: &[u8] = b"AIza";
+
+/// Google API keys that software development kits publish: the first four bytes of the SHA-256.
+const PUBLISHED_GOOGLE_KEYS: &[&str] = &[
+    "f56e3234", "2037abca", "3f370c9d", "e4a5542b", "a19f89ab", "0b476bdf", "eb540d2b", "37f8f09b",
+    "8731261c", "49f777db", "27a9a429", "dc0fcf04", "4c98242d", "ea9bb108", "3a8b61d0", "a6c814bc",
+];
+
+/// SHA-256 of the decoded key.
+const PUBLIC_KEYS: &[&str] = &[
+    // Vagrant's insecure keys: RSA, Ed25519. They are live logins on default boxes.
+    "56fb5326a1d72a4080d4870034ecac85b4ae1159f84b9bc458d46327083921e0",
+    "c68c1b1e6727cd0ed7cf48b926e4d0ae7608a90b178406fe505bb359355baa93",
+    // Go's net/http/internal/testcert, in every program that imports net/http/httptest.
+    "9115742bffb7e2787ea80ab36b3b95482293863ab44db62bcf57890ac709df2b",
+    // Python's test.certdata: keycert, keycert2, keycert3, keycert4, keycertecc; keycert of 3.7.
+    "73f9064b8a4be3e0e90b8f9f8dde7d285f6e6bf158f9b24913cbb7e469416caa",
+    "1093f6ea15cfb2f9a29f133f3ce5d6215b783348f56ef3fd30d510cbf083635e",
+    "6f120e9f72fd4537b105ece76404ac7c7680f5712b43b6527e2c449b409555cd",
+    "34b57c7e4b9121ffa6ebf1bfa3b08fb9ed8272e48267050f8464eb13a60e3e70",
+    "0184db1f82d1cba10b02c4e694626bc070def41a079e25d730007f390860bbc6",
+    "8547eb983f31a4007d9b636a2e8bee1d324d27d48eb3798dd1fa9efc5a013fc4",
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_of_documentation_are_known_by_their_exact_text() {
+        // Two values that are no secrets at all: RFC 6455 §1.3, and the SHA-256 of nothing.
+        assert!(is_documentation_value(b"dGhlIHNhbXBsZSBub25jZQ=="));
+        let nothing = hash(b"");
+        assert!(is_documentation_value(nothing.as_bytes()));
+        assert!(!is_documentation_value(nothing.to_uppercase().as_bytes()));
+        assert!(!is_documentation_value(b"anything else"));
+        assert!(!is_documentation_value(b""));
+    }
+
+    #[test]
+    fn the_aws_documentation_key_is_known() {
+        let id = ["AKIA", "IOSFODNN7", "EXAMPLE"].concat();
+        assert!(is_documentation_value(id.as_bytes()));
+    }
+
+    #[test]
+    fn hashes_are_well_formed_and_unique() {
+        for list in [DOCUMENTATION, PUBLIC_KEYS, PUBLISHED_GOOGLE_KEYS] {
+            let mut seen = std::collections::BTreeSet::new();
+            for hash in list {
+                assert!(HEXLOWER.decode(hash.as_bytes()).is_ok(), "{hash}");
+                assert!(seen.insert(hash), "{hash} twice");
+            }
+        }
+        assert!(DOCUMENTATION.iter().chain(PUBLIC_KEYS).all(|hash| hash.len() == 64));
+    }
+}
