@@ -69,12 +69,12 @@ pub(super) fn read(text: &[u8]) -> Option<Armour> {
             }
             break;
         }
-        if is_line_start && armour.body.is_empty() && armour.headers.len() < HEADERS {
-            if let Some((header, len)) = header(rest) {
-                armour.headers.push(header);
-                at = at.saturating_add(len);
-                continue;
-            }
+        let may_be_header =
+            is_line_start && armour.body.is_empty() && armour.headers.len() < HEADERS;
+        if let (true, Some((header, len))) = (may_be_header, header(rest)) {
+            armour.headers.push(header);
+            at = at.saturating_add(len);
+            continue;
         }
         let (symbol, len) = symbol(rest);
         at = at.saturating_add(len);
@@ -147,8 +147,7 @@ fn label(text: &[u8]) -> Option<&str> {
     let window = text.get(..text.len().min(LABEL.saturating_add(DASHES.len())))?;
     let end = memchr::memmem::find(window, DASHES)?;
     let label = window.get(..end)?;
-    let is_label =
-        label.iter().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || *b == b' ');
+    let is_label = label.iter().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || *b == b' ');
     if is_label { std::str::from_utf8(label).ok() } else { None }
 }
 
@@ -192,7 +191,8 @@ fn escape(text: &[u8]) -> (Symbol, usize) {
         [b'/', ..] => Symbol::Char(b'/'),
         [b'u', b'0', b'0', high, low, ..] => {
             let digits = [*high, *low];
-            let byte = std::str::from_utf8(&digits).ok().and_then(|d| u8::from_str_radix(d, 16).ok());
+            let byte =
+                std::str::from_utf8(&digits).ok().and_then(|d| u8::from_str_radix(d, 16).ok());
             let symbol = match byte {
                 Some(b'\n' | b'\r') => Symbol::Break,
                 Some(b'\t' | b' ' | b'"' | b'\'') => Symbol::Blank,
@@ -225,16 +225,27 @@ mod tests {
         let armour = read(text.as_bytes()).unwrap();
         assert_eq!(armour.label, "TEST KEY");
         assert!(armour.is_closed, "{text}");
-        assert_eq!(armour.span, text.find('-').unwrap()..text.rfind('-').unwrap() + 1);
+        assert_eq!(armour.span, text.find('-').unwrap()..text.trim_end_matches(';').len());
         String::from_utf8(armour.body.to_vec()).unwrap()
     }
 
     #[test]
     fn notations_of_line_ends() {
-        for line_end in
-            ["\n", "\r\n", "\\n", "\\r\\n", "\\\\n", "\n    ", " ", "\",\n  \"", "\\u000a", "&#10;",
-             "&#xD;\n", "\\\n", "\"\n\""]
-        {
+        for line_end in [
+            "\n",
+            "\r\n",
+            "\\n",
+            "\\r\\n",
+            "\\\\n",
+            "\n    ",
+            " ",
+            "\",\n  \"",
+            "\\u000a",
+            "&#10;",
+            "&#xD;\n",
+            "\\\n",
+            "\"\n\"",
+        ] {
             let lines = ["-----BEGIN TEST KEY-----", "QUJD", "RA==", "-----END TEST KEY-----"];
             let text = format!("key: {};", lines.join(line_end));
             assert_eq!(body(&text), "QUJDRA", "{line_end:?}");
@@ -245,8 +256,15 @@ mod tests {
     #[test]
     fn headers_are_read_and_are_no_body() {
         for line_end in ["\n", "\r\n", "\\n"] {
-            let text = ["-----BEGIN TEST KEY-----", "Proc-Type: 4,ENCRYPTED", "DEK-Info: DES,AB", "",
-                        "QUJD", "-----END TEST KEY-----"].join(line_end);
+            let text = [
+                "-----BEGIN TEST KEY-----",
+                "Proc-Type: 4,ENCRYPTED",
+                "DEK-Info: DES,AB",
+                "",
+                "QUJD",
+                "-----END TEST KEY-----",
+            ]
+            .join(line_end);
             let armour = read(text.as_bytes()).unwrap();
             assert_eq!(armour.header("proc-type"), Some("4,ENCRYPTED"), "{line_end:?}");
             assert_eq!(armour.header("DEK-Info"), Some("DES,AB"));
@@ -266,7 +284,8 @@ mod tests {
 
     #[test]
     fn text_that_stands_for_a_key() {
-        for body in ["...", "%s", "<your key>", "${KEY}", "{{ key }}", "MIIE…", "MIIE...", "***"] {
+        for body in ["...", "%s", "<your key>", "${KEY}", "{{ key }}", "MIIE…", "MIIE...", "***"]
+        {
             let text = format!("-----BEGIN TEST KEY-----\n{body}\n-----END TEST KEY-----");
             assert!(read(text.as_bytes()).unwrap().is_template, "{body}");
         }
@@ -274,8 +293,13 @@ mod tests {
 
     #[test]
     fn a_first_line_that_is_none() {
-        for text in ["", "-----BEGIN ", "-----BEGIN %s PRIVATE KEY-----", "-----BEGIN KEY----",
-                     "-----BEGIN a-----"] {
+        for text in [
+            "",
+            "-----BEGIN ",
+            "-----BEGIN %s PRIVATE KEY-----",
+            "-----BEGIN KEY----",
+            "-----BEGIN a-----",
+        ] {
             assert!(read(text.as_bytes()).is_none(), "{text}");
         }
     }

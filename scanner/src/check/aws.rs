@@ -45,12 +45,12 @@ fn account(decoded: &[u8]) -> Option<u64> {
 
 /// Checks 40 characters of base64 that look random. Shape and context stay all the proof.
 ///
-/// Thresholds: of random keys, fewer than one in 300 fails each of them.
+/// Of a million random keys, 1,100 have no digit, and 800 more are taken for a path or for words.
 pub(super) fn secret_key(subject: &Subject<'_>) -> Verdict {
     let value = subject.value();
     let classes = entropy::classes(value);
     let is_base64 = value.iter().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/'));
-    let slashes = value.iter().filter(|&&b| b == b'/').count();
+    let slashes = memchr::memchr_iter(b'/', value).count();
     let longest_word =
         value.split(|b| !b.is_ascii_lowercase()).map(<[u8]>::len).max().unwrap_or_default();
     let passes = value.len() == SECRET
@@ -58,8 +58,8 @@ pub(super) fn secret_key(subject: &Subject<'_>) -> Verdict {
         && classes.upper > 0
         && classes.lower > 0
         && classes.digits > 0
-        && slashes <= 3 // a path
-        && longest_word < 10 // words
+        && slashes <= 4 // a path
+        && longest_word < 12 // words
         && entropy::shannon(value) >= 4_200
         && !value.iter().all(u8::is_ascii_hexdigit)
         && !entropy::is_sequence(value)
@@ -127,8 +127,8 @@ mod tests {
     fn secrets_that_are_none_fail() {
         let good = BASE64.encode(&Sha256::digest([1])[..30]);
         let fails = [
-            (good[1..].to_owned(), "39 characters"),
-            (format!("{}=", &good[1..]), "padding"),
+            (good.chars().skip(1).collect(), "39 characters"),
+            (good.chars().skip(1).chain(['=']).collect(), "padding"),
             (data_encoding::HEXLOWER.encode(&Sha256::digest([1])[..20]), "a git hash"),
             ("com/example/Some/Path/of/A/Class1/Main2x".to_owned(), "a path"),
             ("ThisIsJustSomeDocumentationAbout4KeysXYZ".to_owned(), "words"),

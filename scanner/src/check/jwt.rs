@@ -223,7 +223,7 @@ pub(super) mod tests {
             changed[at] = b'!';
             assert_eq!(outcome(&changed), Outcome::Fail, "byte {at}");
         }
-        let mut changed = token.clone();
+        let mut changed = token;
         *changed.last_mut().unwrap() = b'B'; // Spare bits 01.
         assert_eq!(outcome(&changed), Outcome::Weak);
     }

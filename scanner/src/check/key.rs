@@ -65,10 +65,8 @@ pub(super) fn parse(der: &[u8]) -> Result<Key, Fault> {
 }
 
 fn fault(error: &der::Error) -> Fault {
-    match error.kind() {
-        der::ErrorKind::Incomplete { .. } => Fault::Truncated,
-        _ => Fault::Malformed,
-    }
+    let is_cut = matches!(error.kind(), der::ErrorKind::Incomplete { .. });
+    if is_cut { Fault::Truncated } else { Fault::Malformed }
 }
 
 fn private_key(element: &[u8], len: usize) -> Option<Key> {
@@ -100,18 +98,20 @@ fn key(label: &'static str, kind: &str) -> Key {
 /// RSAPrivateKey: version, n, e, d, p, q, dp, dq, qi; version 1 adds further primes.
 fn pkcs1(fields: &[AnyRef<'_>]) -> Option<Key> {
     let numbers: Vec<&[u8]> = fields.iter().map_while(|field| uint(*field)).collect();
-    let [version, n, e, d, p, q, _dp, _dq, _qi] = numbers.as_slice() else { return None };
+    let [version, modulus, exponent, private, p, q, _dp, _dq, _qi] = numbers.as_slice() else {
+        return None;
+    };
     let is_multi_prime = match (fields.len(), *version) {
         (9, [0]) => false,
         (10, [1]) => true,
         _ => return None,
     };
     let is_odd = |number: &[u8]| number.last().is_some_and(|last| last % 2 == 1);
-    if !is_odd(n) || !is_odd(e) || d.is_empty() {
+    if !is_odd(modulus) || !is_odd(exponent) || private.is_empty() {
         return None;
     }
-    let is_consistent = (!is_multi_prime).then(|| is_product(n, p, q));
-    Some(Key { bits: Some(bits(n)), is_consistent, ..key("RSA PRIVATE KEY", "RSA") })
+    let is_consistent = (!is_multi_prime).then(|| is_product(modulus, p, q));
+    Some(Key { bits: Some(bits(modulus)), is_consistent, ..key("RSA PRIVATE KEY", "RSA") })
 }
 
 /// version 0, p, q, g, public, private.
@@ -304,8 +304,8 @@ pub(super) fn is_product(n: &[u8], p: &[u8], q: &[u8]) -> bool {
     is_factor(p)
         && is_factor(q)
         && MODULI.iter().all(|&modulus| {
-            let product = u128::from(remainder(p, modulus))
-                .saturating_mul(u128::from(remainder(q, modulus)));
+            let product =
+                u128::from(remainder(p, modulus)).saturating_mul(u128::from(remainder(q, modulus)));
             product.checked_rem(u128::from(modulus)) == Some(u128::from(remainder(n, modulus)))
         })
 }
@@ -313,9 +313,9 @@ pub(super) fn is_product(n: &[u8], p: &[u8], q: &[u8]) -> bool {
 /// A big-endian number modulo a number below 2^61, seven bytes at a time.
 fn remainder(number: &[u8], modulus: u64) -> u64 {
     number.chunks(7).fold(0, |rest, chunk| {
-        let value = chunk.iter().fold(u128::from(rest), |value, &byte| {
-            value.wrapping_shl(8) | u128::from(byte)
-        });
+        let value = chunk
+            .iter()
+            .fold(u128::from(rest), |value, &byte| value.wrapping_shl(8) | u128::from(byte));
         value.checked_rem(u128::from(modulus)).and_then(|r| u64::try_from(r).ok()).unwrap_or(0)
     })
 }
@@ -398,12 +398,14 @@ pub(super) mod tests {
     }
 
     fn dsa() -> Vec<u8> {
-        let numbers = [&[0][..], &[0x7a; 128], &[0x7b; 20], &[3; 128], &[5; 128], &[6; 20]];
+        let numbers = [&[0][..], &[0x7a; 128], &[0xfb; 20], &[3; 128], &[5; 128], &[6; 20]];
         tlv(0x30, &[&numbers.map(integer).concat()])
     }
 
-    /// Every key of the tests with what must be read off it.
-    fn keys() -> Vec<(Vec<u8>, &'static str, Vec<(&'static str, &'static str)>)> {
+    /// Encoding, label, and what must be read off it.
+    type Case = (Vec<u8>, &'static str, Vec<(&'static str, &'static str)>);
+
+    fn keys() -> Vec<Case> {
         let null = [5, 0];
         let rsa_facts = vec![
             ("key.bits", "125"),
@@ -422,12 +424,21 @@ pub(super) mod tests {
             (wrap(EC, &oid("1.3.132.0.35"), &ec(66, None)), "PRIVATE KEY", ec_facts("P-521")),
             (ed25519(), "PRIVATE KEY", plain("Ed25519")),
             (wrap("1.3.101.111", &[], &tlv(4, &[&[7; 56]])), "PRIVATE KEY", plain("X448")),
-            (wrap("2.16.840.1.101.3.4.3.17", &[], &[7; 32]), "PRIVATE KEY",
-             plain("2.16.840.1.101.3.4.3.17")),
-            (pbes2(), "ENCRYPTED PRIVATE KEY",
-             vec![("key.encrypted", "true"), ("key.type", "encrypted")]),
-            (dsa(), "DSA PRIVATE KEY",
-             vec![("key.bits", "1023"), ("key.encrypted", "false"), ("key.type", "DSA")]),
+            (
+                wrap("2.16.840.1.101.3.4.3.17", &[], &[7; 32]),
+                "PRIVATE KEY",
+                plain("2.16.840.1.101.3.4.3.17"),
+            ),
+            (
+                pbes2(),
+                "ENCRYPTED PRIVATE KEY",
+                vec![("key.encrypted", "true"), ("key.type", "encrypted")],
+            ),
+            (
+                dsa(),
+                "DSA PRIVATE KEY",
+                vec![("key.bits", "1023"), ("key.encrypted", "false"), ("key.type", "DSA")],
+            ),
         ]
     }
 
@@ -435,7 +446,7 @@ pub(super) mod tests {
     fn every_form_is_read_and_its_end_found() {
         for (der, label, facts) in keys() {
             let text = [&der[..], b"stale bytes"].concat();
-            let key = parse(&text).unwrap();
+            let key = parse(&text).unwrap_or_else(|fault| panic!("{label} {facts:?}: {fault:?}"));
             assert_eq!((key.label, key.len), (label, der.len()));
             let attributes = key.attributes();
             let found = attributes.iter().map(|(name, value)| (*name, value.as_str()));

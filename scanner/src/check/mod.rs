@@ -11,6 +11,7 @@ use crate::secret::SecretBytes;
 
 mod armour;
 mod aws;
+mod connection;
 mod crc32;
 pub mod entropy;
 mod jenkins;
@@ -148,12 +149,7 @@ pub struct Verdict {
 impl Verdict {
     /// An answer about the span as it was found, without attributes.
     pub fn of(outcome: Outcome, subject: &Subject<'_>) -> Self {
-        Self {
-            outcome,
-            span: subject.span.clone(),
-            attributes: Attributes::new(),
-            canonical: None,
-        }
+        Self { outcome, span: subject.span.clone(), attributes: Attributes::new(), canonical: None }
     }
 }
 
@@ -172,7 +168,7 @@ pub struct Check {
 pub static CHECKS: &[Check] = &[
     Check { name: "aws-access-key-id", on_pass: Confidence::High, run: aws::access_key_id },
     Check { name: "aws-secret-key", on_pass: Confidence::Medium, run: aws::secret_key },
-    Check { name: "connection-uri", on_pass: Confidence::High, run: uri::run },
+    Check { name: "connection-uri", on_pass: Confidence::High, run: connection::run },
     Check { name: "der-private-key", on_pass: Confidence::Confirmed, run: pem::der },
     Check { name: "github-crc32", on_pass: Confidence::Confirmed, run: crc32::run },
     Check { name: "hex-entropy", on_pass: Confidence::Low, run: entropy::hex },

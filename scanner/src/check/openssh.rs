@@ -89,7 +89,7 @@ fn parse(blob: &[u8]) -> Option<Key> {
     if count == 0 || count > MAX_KEYS {
         return None;
     }
-    let mut public = reader.string()?;
+    let public = reader.string()?;
     for _ in 1..count {
         reader.string()?;
     }
@@ -102,15 +102,14 @@ fn parse(blob: &[u8]) -> Option<Key> {
 
     let mut fields = Wire(public);
     let kind = name(fields.string()?)?;
-    public = fields.0;
-    let (bits, is_proven) = if is_encrypted {
-        let is_block = !private.is_empty() && private.len().is_multiple_of(8);
-        (None, is_block && derivation != "none" && !options.is_empty())
-    } else if derivation == "none" && options.is_empty() {
-        let kind = kind.as_str();
-        (rsa_bits(kind, public), plain(private, kind, count)?)
-    } else {
+    let public = fields.0;
+    if is_encrypted != (derivation != "none") || is_encrypted == options.is_empty() {
         return None;
+    }
+    let (bits, is_proven) = if is_encrypted {
+        (None, !private.is_empty() && private.len().is_multiple_of(8))
+    } else {
+        (rsa_bits(&kind, public), plain(private, &kind, count)?)
     };
     Some(Key { cipher, kind, bits, is_proven, len })
 }
@@ -169,8 +168,7 @@ fn rsa_bits(kind: &str, public: &[u8]) -> Option<usize> {
 
 /// A name of RFC 4251 §6: printable ASCII, at most 64 characters.
 fn name(text: &[u8]) -> Option<String> {
-    let is_name =
-        (1..=64).contains(&text.len()) && text.iter().all(u8::is_ascii_graphic);
+    let is_name = (1..=64).contains(&text.len()) && text.iter().all(u8::is_ascii_graphic);
     is_name.then(|| String::from_utf8_lossy(text).into_owned())
 }
 
@@ -275,7 +273,11 @@ mod tests {
             (ecdsa(b"ssh-future"), Outcome::Weak, "unknown kind"),
             (encrypted(b"aes256-ctr", 144), Outcome::Pass, "encrypted"),
             (encrypted(b"aes256-ctr", 143), Outcome::Weak, "no whole block"),
-            ([encrypted(b"aes256-gcm@openssh.com", 144), tag.to_vec()].concat(), Outcome::Pass, "tag"),
+            (
+                [encrypted(b"aes256-gcm@openssh.com", 144), tag.to_vec()].concat(),
+                Outcome::Pass,
+                "tag",
+            ),
         ];
         for (blob, expected, why) in cases {
             assert_eq!(outcome(&blob), expected, "{why}");
@@ -317,6 +319,9 @@ mod tests {
 
     #[test]
     fn other_labels_are_not_ours() {
-        assert_eq!(run(&whole(armour("PRIVATE KEY", &ed25519(), "\n").as_bytes())).outcome, Outcome::Fail);
+        assert_eq!(
+            run(&whole(armour("PRIVATE KEY", &ed25519(), "\n").as_bytes())).outcome,
+            Outcome::Fail
+        );
     }
 }

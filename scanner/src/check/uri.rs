@@ -1,9 +1,8 @@
-//! Connection URIs with a password: databases, caches, brokers, JDBC, and any `scheme://u:p@host`.
+//! The grammar of connection URIs: databases, caches, brokers, JDBC, any `scheme://user:password@host`.
 
-use std::borrow::Cow;
 use std::ops::Range;
 
-use super::{Outcome, Placeholder, Subject, Verdict, attribute, entropy, placeholder};
+use zeroize::Zeroizing;
 
 /// A URI with a password in it. Ranges are offsets in the text that was parsed.
 #[derive(Clone, PartialEq, Eq)]
@@ -34,70 +33,6 @@ impl std::fmt::Debug for ConnectionUri {
             .field("password", &self.password)
             .finish_non_exhaustive()
     }
-}
-
-/// Checks a URI that begins where the span does. It ends where the grammar of RFC 3986 does, or at
-/// a quote, bracket or backslash; punctuation at its end belongs to the sentence around it.
-///
-/// Weak: a default password, one that equals the user, or one of two characters
-/// (`password.weak`). Fail: no password, no host, a placeholder.
-pub(super) fn run(subject: &Subject<'_>) -> Verdict {
-    let fail = Verdict::of(Outcome::Fail, subject);
-    let Some(uri) = parse(subject.text, subject.span.clone()) else { return fail };
-    let written = subject.text.get(uri.password.clone()).unwrap_or_default();
-    let password = percent_decoded(written);
-    let user = uri.user.as_deref().unwrap_or_default();
-    let is_weak = match placeholder(written).max_with(placeholder(&password)) {
-        Placeholder::Yes => return fail,
-        Placeholder::WeakDefault => true,
-        Placeholder::No => password.len() < 3 || password.eq_ignore_ascii_case(user.as_bytes()),
-    };
-    // `user:password@` of a manual; a token as the user is found by its own rule.
-    if is_weak && is_placeholder_user(user) || written == b"x-oauth-basic" {
-        return fail;
-    }
-
-    let mut verdict = Verdict::of(if is_weak { Outcome::Weak } else { Outcome::Pass }, subject);
-    verdict.span = uri.span.clone();
-    let attributes = &mut verdict.attributes;
-    attributes.insert("uri.engine", uri.engine.to_owned());
-    attributes.insert("uri.host", attribute(&uri.host));
-    attributes.insert("uri.scheme", attribute(&uri.scheme));
-    if !user.is_empty() && !may_be_token(user) {
-        attributes.insert("uri.user", attribute(user));
-    }
-    if let Some(database) = &uri.database {
-        attributes.insert("uri.database", attribute(database));
-    }
-    if is_weak {
-        attributes.insert("password.weak", "true".to_owned());
-    }
-    verdict
-}
-
-impl Placeholder {
-    /// The worse of two answers.
-    fn max_with(self, other: Self) -> Self {
-        match (self, other) {
-            (Self::Yes, _) | (_, Self::Yes) => Self::Yes,
-            (Self::WeakDefault, _) | (_, Self::WeakDefault) => Self::WeakDefault,
-            (Self::No, Self::No) => Self::No,
-        }
-    }
-}
-
-/// Users of manuals.
-fn is_placeholder_user(user: &str) -> bool {
-    const USERS: [&str; 15] = [
-        "user", "username", "usr", "uname", "login", "name", "myuser", "my_user", "dbuser",
-        "db_user", "youruser", "your_user", "someuser", "foo", "bar",
-    ];
-    user.len() == 1 || USERS.iter().any(|known| user.eq_ignore_ascii_case(known))
-}
-
-/// Attributes are never secret: a long random user may be one.
-fn may_be_token(user: &str) -> bool {
-    user.len() > 40 || user.len() >= 20 && entropy::shannon(user.as_bytes()) >= 3_600
 }
 
 /// Bytes of the longest password.
@@ -142,9 +77,8 @@ pub fn parse(text: &[u8], span: Range<usize>) -> Option<ConnectionUri> {
         (!text.is_empty()).then(|| String::from_utf8_lossy(&text).into_owned())
     };
     let database = database(value, tail);
-    let moved = |range: Range<usize>| {
-        base.saturating_add(range.start)..base.saturating_add(range.end)
-    };
+    let moved =
+        |range: Range<usize>| base.saturating_add(range.start)..base.saturating_add(range.end);
     Some(ConnectionUri {
         span: moved(0..end),
         scheme,
@@ -169,9 +103,9 @@ fn scheme(value: &[u8]) -> Option<usize> {
     }
     let slashes = memchr::memmem::find(value.get(..value.len().min(64))?, b"://");
     let thin = [&b"jdbc:oracle:thin:"[..], b"jdbc:oracle:oci:", b"jdbc:oracle:oci8:"];
-    let oracle = thin.iter().find(|head| {
-        value.get(..head.len()).is_some_and(|start| start.eq_ignore_ascii_case(head))
-    });
+    let oracle = thin
+        .iter()
+        .find(|head| value.get(..head.len()).is_some_and(|start| start.eq_ignore_ascii_case(head)));
     if let Some(head) = oracle {
         return Some(head.len());
     }
@@ -182,39 +116,17 @@ fn scheme(value: &[u8]) -> Option<usize> {
 
 /// Families of schemes. Dialects follow a `+` or, in JDBC, a `:`.
 fn engine(scheme: &str) -> &'static str {
-    const ENGINES: &[(&str, &[&str])] = &[
-        ("amqp", &["amqp", "amqps", "rabbitmq"]),
-        ("cassandra", &["cassandra"]),
-        ("clickhouse", &["clickhouse", "clickhouses", "ch"]),
-        ("couchbase", &["couchbase", "couchbases"]),
-        ("couchdb", &["couchdb"]),
-        ("db2", &["db2"]),
-        ("elasticsearch", &["elasticsearch", "es"]),
-        ("h2", &["h2"]),
-        ("influxdb", &["influxdb"]),
-        ("kafka", &["kafka"]),
-        ("ldap", &["ldap", "ldaps"]),
-        ("mariadb", &["mariadb"]),
-        ("memcached", &["memcached"]),
-        ("mongodb", &["mongodb"]),
-        ("mqtt", &["mqtt", "mqtts"]),
-        ("mysql", &["mysql", "mysql2", "mysqlx"]),
-        ("nats", &["nats"]),
-        ("neo4j", &["neo4j", "bolt"]),
-        ("oracle", &["oracle"]),
-        ("postgres", &["postgres", "postgresql", "pgsql", "postgis", "pg"]),
-        ("cockroachdb", &["cockroachdb", "cockroach"]),
-        ("redis", &["redis", "rediss", "valkey", "valkeys"]),
-        ("redshift", &["redshift"]),
-        ("rethinkdb", &["rethinkdb"]),
-        ("snowflake", &["snowflake"]),
-        ("sqlserver", &["sqlserver", "mssql", "tds", "jtds"]),
-        ("trino", &["trino", "presto"]),
-    ];
+    // The engine, then the schemes that are not called so.
+    const ENGINES: &str = "\
+        amqp,amqps,rabbitmq cassandra clickhouse,clickhouses,ch cockroachdb,cockroach \
+        couchbase,couchbases couchdb db2 elasticsearch,es h2 influxdb kafka ldap,ldaps mariadb \
+        memcached mongodb mqtt,mqtts mysql,mysql2,mysqlx nats neo4j,bolt oracle \
+        postgres,postgresql,pgsql,postgis,pg redis,rediss,valkey,valkeys redshift rethinkdb \
+        snowflake sqlserver,mssql,tds,jtds trino,presto";
     let family = scheme.strip_prefix("jdbc:").unwrap_or(scheme);
     let family = family.split(['+', ':']).next().unwrap_or_default();
-    let found = ENGINES.iter().find(|(_, schemes)| schemes.contains(&family));
-    found.map_or("url", |(engine, _)| engine)
+    let found = ENGINES.split(' ').find(|schemes| schemes.split(',').any(|name| name == family));
+    found.and_then(|schemes| schemes.split(',').next()).unwrap_or("url")
 }
 
 /// What stands between the scheme and the path. Ranges are offsets in the value.
@@ -275,8 +187,7 @@ fn authority(value: &[u8], at: usize, is_jdbc: bool) -> Option<Parts> {
 fn hosts(value: &[u8], mut at: usize) -> Option<(String, usize)> {
     let mut names = String::new();
     let mut end = None;
-    loop {
-        let Some((name, len)) = host(value.get(at..)?) else { break };
+    while let Some((name, len)) = host(value.get(at..)?) {
         let next = at.checked_add(len)?;
         // `amqp://…@a,amqp://…@b`: what looks like the next host is the next URI.
         if end.is_some() && value.get(next..)?.starts_with(b"://") {
@@ -319,6 +230,10 @@ fn host(text: &[u8]) -> Option<(&str, usize)> {
     } else {
         let is_name = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_' | b'%');
         let len = text.iter().take(256).take_while(|b| is_name(b)).count();
+        // A full stop at the end belongs to the name where more of the URI follows.
+        let is_last = !matches!(text.get(len), Some(b':' | b'/' | b'?'));
+        let marks = text.get(..len)?.iter().rev().take_while(|b| matches!(b, b'.' | b'-')).count();
+        let len = if is_last { len.checked_sub(marks)? } else { len };
         let name = std::str::from_utf8(text.get(..len)?).ok()?;
         let first = *name.as_bytes().first()?;
         if !(first.is_ascii_alphanumeric() || matches!(first, b'_' | b'%')) || !is_encoded(name) {
@@ -359,6 +274,8 @@ fn oracle_thin(value: &[u8], at: usize) -> Option<Parts> {
     }
     let (name, host_len) = host(value.get(host_at..)?)?;
     let host_end = host_at.checked_add(host_len)?;
+    let port = port(value.get(host_end..)?).unwrap_or(0);
+    let host_end = host_end.checked_add(port)?;
     let tail = value.get(host_end..)?.iter().take_while(|b| is_uri(**b)).count();
     Some(Parts {
         user: Some(at..slash),
@@ -413,12 +330,9 @@ fn database(value: &[u8], tail: Range<usize>) -> Option<Range<usize>> {
     Some(start..start.checked_add(len.unwrap_or(path.len()))?)
 }
 
-/// Text without percent-encoding (RFC 3986 §2.1); what is no encoding stays.
-fn percent_decoded(text: &[u8]) -> Cow<'_, [u8]> {
-    if !text.contains(&b'%') {
-        return Cow::Borrowed(text);
-    }
-    let mut out = Vec::with_capacity(text.len());
+/// Text without percent-encoding (RFC 3986 §2.1); what is no encoding stays. It may be a secret.
+pub(super) fn percent_decoded(text: &[u8]) -> Zeroizing<Vec<u8>> {
+    let mut out = Zeroizing::new(Vec::with_capacity(text.len()));
     let mut rest = text;
     while let Some((&first, after)) = rest.split_first() {
         let byte = match (first, after) {
@@ -433,7 +347,7 @@ fn percent_decoded(text: &[u8]) -> Cow<'_, [u8]> {
             rest = after;
         }
     }
-    Cow::Owned(out)
+    out
 }
 
 fn hex(digit: u8) -> Option<u8> {

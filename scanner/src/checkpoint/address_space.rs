@@ -78,7 +78,10 @@ pub(super) fn lay_out(
                     member,
                     format!("entry {index} is impossible; it and what follows it were left out"),
                 )
-                .expected("an end below 2^64", format!("{} pages at {:#x}", entry.pages, entry.vaddr)),
+                .expected(
+                    "an end below 2^64",
+                    format!("{} pages at {:#x}", entry.pages, entry.vaddr),
+                ),
             );
             break;
         };
@@ -90,7 +93,10 @@ pub(super) fn lay_out(
                     member,
                     format!("entry {index} does not follow the one before it; it was left out"),
                 )
-                .expected(format!("a page border at {end:#x} or above"), format!("{:#x}", entry.vaddr)),
+                .expected(
+                    format!("a page border at {end:#x} or above"),
+                    format!("{:#x}", entry.vaddr),
+                ),
             );
             if entry.is_present() {
                 let stored = bytes.min(image_len.saturating_sub(offset));
@@ -122,7 +128,10 @@ pub(super) fn lay_out(
             offset = aligned;
         }
         if let Some(compressed) = &entry.compressed {
-            let stored = compressed.sizes.iter().fold(0u64, |sum, size| sum.saturating_add(u64::from(*size)));
+            let stored = compressed
+                .sizes
+                .iter()
+                .fold(0u64, |sum, size| sum.saturating_add(u64::from(*size)));
             short(Reason::Unreadable, stored, true);
             layout.notes.push(
                 Diagnostic::new(

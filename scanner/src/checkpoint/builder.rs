@@ -272,7 +272,8 @@ impl Builder {
             if let PagemapKey::Task(pid) = key
                 && !processes.contains_key(pid)
             {
-                let item = criu::TreeItem { pid: *pid, ppid: 0, pgid: 0, sid: 0, threads: vec![*pid] };
+                let item =
+                    criu::TreeItem { pid: *pid, ppid: 0, pgid: 0, sid: 0, threads: vec![*pid] };
                 processes.insert(*pid, process::process(&item, records));
                 if records.inventory.as_ref().is_none_or(|inventory| !inventory.pre_dump) {
                     let member = set.pagemaps.get(key).map_or("", String::as_str);

@@ -72,7 +72,7 @@ pub(super) struct Metadata {
 
 impl Metadata {
     /// An annotation of the runtime specification.
-    pub fn annotation(&self, key: &str) -> Option<String> {
+    pub(super) fn annotation(&self, key: &str) -> Option<String> {
         self.spec.as_ref()?.annotations.get(key).filter(|value| !value.is_empty()).cloned()
     }
 }

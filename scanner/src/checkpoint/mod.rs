@@ -17,7 +17,7 @@ pub use address_space::{Layout, Shortfall};
 pub use builder::{Builder, Want};
 pub use container::{Container, Pod};
 pub use process::{Process, VmaInfo, VmaKind};
-pub use producer::PRODUCERS;
+pub use producer::{PRODUCERS, Producer};
 
 /// Number of a path: the same path has the same number in every run.
 pub fn path_id(path: &str) -> u64 {

@@ -20,7 +20,12 @@ impl Fingerprints {
     ///
     /// Under the key that everybody has, a value that could be guessed (a password) never enters:
     /// its hash could be tried out. Its context names it instead.
-    pub(super) fn of(&self, value: &Value<'_>, rule: &Rule, context: &Context<'_>) -> (String, String) {
+    pub(super) fn of(
+        &self,
+        value: &Value<'_>,
+        rule: &Rule,
+        context: &Context<'_>,
+    ) -> (String, String) {
         let contexts = || {
             value.tallies.iter().map(|(holder, kind, tally)| {
                 let name = tally.best.0.name.clone().unwrap_or_default();
@@ -33,7 +38,9 @@ impl Fingerprints {
         let image = container.image.as_deref().map(plain_image).unwrap_or_default();
         let digits = if rule.guessable && !self.is_private {
             let lowest = contexts()
-                .map(|(variable, owner, _)| [rule.family.clone(), variable, name.clone(), image.to_owned(), owner])
+                .map(|(variable, owner, _)| {
+                    [rule.family.clone(), variable, name.clone(), image.to_owned(), owner]
+                })
                 .min()
                 .unwrap_or_default();
             self.hash(&lowest.iter().map(String::as_str).collect::<Vec<_>>())

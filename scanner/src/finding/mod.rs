@@ -21,7 +21,7 @@ pub use fingerprint::Fingerprints;
 pub use model::{
     Address, Class, Evidence, Excerpt, Finding, Indicator, Place, RuleName, Status, Vma,
 };
-pub use proof::PROOFS;
+pub use proof::{PROOFS, Proof};
 
 /// What a finding is made from, beside its own tallies.
 #[derive(Debug, Clone, Copy)]
@@ -104,10 +104,9 @@ pub fn findings(
         .take(limit)
         .collect();
     findings.sort_by_cached_key(|finding| {
-        let lowest = finding
-            .places
-            .first()
-            .map(|place| (place.region, place.pid, place.address, place.path.clone(), place.offset));
+        let lowest = finding.places.first().map(|place| {
+            (place.region, place.pid, place.address, place.path.clone(), place.offset)
+        });
         (
             Reverse(finding.severity),
             Reverse(finding.confidence),
@@ -154,15 +153,15 @@ fn finding(value: &Value<'_>, context: &Context<'_>) -> Option<Finding> {
     if !also.is_empty() {
         attributes.insert("also".to_owned(), Vec::from_iter(also).join(" "));
     }
-    let severity =
-        severity::severity(rule.severity, &judgement.attributes, context.checkpoint);
+    let severity = severity::severity(rule.severity, &judgement.attributes, context.checkpoint);
     let excerpt = excerpt(value.key, rule, judgement.length, context);
     let (secret, matched, class) = match rule.class {
         rule::Class::Secret => (Some(excerpt), None, Class::Secret),
         rule::Class::Grep => (None, Some(excerpt), Class::Grep),
     };
     let named = judgement.name.as_ref().map(|name| format!(" {name}")).unwrap_or_default();
-    let title = format!("{}{named} {}", rule.name, place::holder_in_words(holder, kind, locus, context));
+    let title =
+        format!("{}{named} {}", rule.name, place::holder_in_words(holder, kind, locus, context));
     let (fingerprint, place_fingerprint) = context.fingerprints.of(value, rule, context);
     Some(Finding {
         id: String::new(),

@@ -32,7 +32,14 @@ pub(super) fn places(value: &Value<'_>, context: &Context<'_>) -> Places {
         total = total.saturating_add(tally.count.saturating_mul(of_one));
     }
     let order = |place: &Place| {
-        (place.region, place.pid, place.address, place.path.clone(), place.image.clone(), place.offset)
+        (
+            place.region,
+            place.pid,
+            place.address,
+            place.path.clone(),
+            place.image.clone(),
+            place.offset,
+        )
     };
     all.sort_by_cached_key(order);
     let mut shown = select(all, context.max_places);

@@ -4,7 +4,11 @@ use crate::check::{Attributes, Severity};
 use crate::checkpoint::Checkpoint;
 
 /// The harm of one value in one checkpoint.
-pub(super) fn severity(rule: Severity, attributes: &Attributes, checkpoint: &Checkpoint) -> Severity {
+pub(super) fn severity(
+    rule: Severity,
+    attributes: &Attributes,
+    checkpoint: &Checkpoint,
+) -> Severity {
     let is = |name: &str| attributes.get(name).is_some_and(|value| value == "true");
     let time = |text: &str| text.parse::<jiff::Timestamp>().ok();
     // A token that had expired when the checkpoint was made; never judged by today's clock.

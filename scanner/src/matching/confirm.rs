@@ -48,9 +48,7 @@ pub(super) struct Found {
 pub(super) fn find(rule: &Rule, run: Run<'_>, at: usize) -> Option<Found> {
     match &rule.anchor {
         Anchor::Run { len, .. } => Some(Found { span: at..at + len, name: None }),
-        Anchor::Prefix => {
-            search(rule, Input::new(run.text).range(at..).anchored(Anchored::Yes))
-        }
+        Anchor::Prefix => search(rule, Input::new(run.text).range(at..).anchored(Anchored::Yes)),
         Anchor::Label | Anchor::Path | Anchor::Text => {
             search(rule, Input::new(run.text).range(at..))
         }
@@ -114,8 +112,7 @@ pub(super) fn judge(rule: &Rule, run: Run<'_>, found: Found) -> Option<Confirmed
         span = verdict.span;
         attributes.extend(verdict.attributes);
         canonical = verdict.canonical.or(canonical);
-        evidence
-            .push(Evidence { check: check.name.to_owned(), outcome: verdict.outcome });
+        evidence.push(Evidence { check: check.name.to_owned(), outcome: verdict.outcome });
     }
     let value = run.text.get(span.clone()).filter(|value| !value.is_empty())?;
     if touches(&span) && passes == 0 && !rule.fixed_len {

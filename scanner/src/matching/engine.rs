@@ -113,8 +113,7 @@ impl Engine {
         scratch.candidates.clear();
         scratch.counts.clear();
         scratch.throttled.clear();
-        let raw =
-            Haystack { text: window.bytes, base: window.base, unit: 1, cut: window.cut };
+        let raw = Haystack { text: window.bytes, base: window.base, unit: 1, cut: window.cut };
         self.literals(window, raw, scratch);
         self.others(window, raw, scratch);
         let mut folded = std::mem::take(&mut scratch.folded);
@@ -138,12 +137,10 @@ impl Engine {
         scratch.folded = folded;
         overlap::suppress(&self.rules, &mut scratch.candidates);
         let near = self.near(&scratch.candidates);
-        for ((candidate, near), _) in scratch
-            .candidates
-            .drain(..)
-            .zip(near)
-            .zip(0..)
-            .filter(|((candidate, _), _)| !candidate.lost && window.own.contains(&candidate.start))
+        for ((candidate, near), _) in
+            scratch.candidates.drain(..).zip(near).zip(0..).filter(|((candidate, _), _)| {
+                !candidate.lost && window.own.contains(&candidate.start)
+            })
         {
             found(self.finish(window, candidate, near));
         }
@@ -257,9 +254,7 @@ impl Engine {
         haystack: Haystack<'_>,
         scratch: &mut Scratch,
     ) {
-        let cell_of = |at: usize| {
-            haystack.address(at).saturating_sub(window.region_start) / CELL
-        };
+        let cell_of = |at: usize| haystack.address(at).saturating_sub(window.region_start) / CELL;
         let mut at = 0;
         while at < haystack.text.len() {
             if haystack.address(at) >= window.own.end {
@@ -335,9 +330,9 @@ impl Engine {
 
     #[expect(clippy::unused_self, reason = "reads as a question to the engine")]
     fn path_fits(&self, rule: &Rule, window: &Window<'_>) -> bool {
-        rule.path.as_ref().is_none_or(|path| {
-            path.regex().is_some_and(|regex| regex.is_match(window.name))
-        })
+        rule.path
+            .as_ref()
+            .is_none_or(|path| path.regex().is_some_and(|regex| regex.is_match(window.name)))
     }
 
     /// For each match, whether its partner stands near: sorted by start, as `suppress` leaves them.

@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 
 use serde::Deserialize;
 
+use super::MAX_MATCH;
 use super::literals;
 use super::model::{self, Anchor, Class, Edge, Near, Pattern, Places, Report, Rule, RuleSet};
-use super::MAX_MATCH;
 use crate::check::{self, Confidence, Severity};
 use crate::region::RegionKind;
 
@@ -161,9 +161,7 @@ fn kinds(place: Where) -> &'static [RegionKind] {
         ],
         Where::Argv => &[Kind::Argv],
         Where::Environ => &[Kind::Environ],
-        Where::File => {
-            &[Kind::File, Kind::VolumeFile, Kind::TmpfsFile, Kind::GhostFile, Kind::Log]
-        }
+        Where::File => &[Kind::File, Kind::VolumeFile, Kind::TmpfsFile, Kind::GhostFile, Kind::Log],
         Where::Metadata => &[Kind::Metadata],
         Where::Kernel => &[
             Kind::Pipe,
@@ -307,8 +305,7 @@ fn rule(file: &str, family: &str, entry: Entry) -> Result<Rule, RuleFileError> {
     let hir = syntax(file, &id, &entry.regex)?;
     let regex = model::build(&entry.regex).map_err(|error| wrong(error.to_string()))?;
     let groups = regex.group_info();
-    let name_group =
-        groups.to_index(regex_automata::PatternID::ZERO, "name");
+    let name_group = groups.to_index(regex_automata::PatternID::ZERO, "name");
     if entry.secret_group >= groups.group_len(regex_automata::PatternID::ZERO) {
         return Err(wrong(format!("secretGroup {}: no such group", entry.secret_group)));
     }

@@ -4,7 +4,7 @@ mod file;
 mod literals;
 mod model;
 
-pub use file::{Example, RuleFileError};
+pub use file::{Example, RuleExamples, RuleFileError};
 pub use model::{Anchor, Class, Edge, Near, Pattern, Places, Report, Rule, RuleId, RuleSet};
 
 /// The longest text a rule may match, in characters.

@@ -11,9 +11,7 @@ use crate::diagnostic::{Code, Diagnostic, Level};
 use crate::finding::{self, Context, Fingerprints, Tallies};
 use crate::matching::Engine;
 use crate::region::{Holder, HolderKind, LabelKind, Locus, RegionKind};
-use crate::report::{
-    CheckpointRecord, Container, CoverageRecord, DiagnosticRecord, Pod, Record,
-};
+use crate::report::{CheckpointRecord, Container, CoverageRecord, DiagnosticRecord, Pod, Record};
 use crate::secret::SecretBytes;
 use crate::tally::{Partial, ValueKey};
 
@@ -156,8 +154,8 @@ fn describe_processes(
                 blank(&mut environ, process.environ.start, (holder, RegionKind::Environ), partial);
             }
             process.set_strings(&argv, &environ);
-            SecretBytes::from(argv);
-            SecretBytes::from(environ);
+            // Wiped.
+            drop((SecretBytes::from(argv), SecretBytes::from(environ)));
         }
     }
 }

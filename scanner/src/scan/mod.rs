@@ -72,9 +72,7 @@ impl Target {
     /// The name in reports.
     pub fn name(&self) -> String {
         match self {
-            Self::Path(path) => {
-                crate::archive::name::display(path.as_os_str().as_encoded_bytes())
-            }
+            Self::Path(path) => crate::archive::name::display(path.as_os_str().as_encoded_bytes()),
             Self::Stdin => "-".to_owned(),
         }
     }

@@ -152,7 +152,8 @@ fn walk(
     let scanned = walk.finish(target.name());
     if scanned.checkpoints.is_empty() {
         // What went wrong while reading says more than that nothing was found.
-        let worst = scanned.partial.notes.values().flatten().find(|note| note.level == Level::Error);
+        let worst =
+            scanned.partial.notes.values().flatten().find(|note| note.level == Level::Error);
         let found = match worst {
             Some(note) if note.member.is_empty() => {
                 format!("{found}, damaged at byte {}: {}", note.offset, note.message)
@@ -499,7 +500,8 @@ impl Walk<'_> {
         self.count(&unit, size, kept.saturating_add(rest));
         if let Err(exceeded) = charge {
             self.skip(&unit, Reason::Limit, kept.saturating_add(rest));
-            let note = Diagnostic::new(Level::Error, Code::LimitReached, path, exceeded.to_string());
+            let note =
+                Diagnostic::new(Level::Error, Code::LimitReached, path, exceeded.to_string());
             self.note(note);
             return Ok(Vec::new());
         }
@@ -747,12 +749,7 @@ impl Walk<'_> {
         }
     }
 
-    fn unowned_stream(
-        &mut self,
-        path: &str,
-        from: u64,
-        stream: &mut dyn Read,
-    ) -> io::Result<u64> {
+    fn unowned_stream(&mut self, path: &str, from: u64, stream: &mut dyn Read) -> io::Result<u64> {
         let got = self.raw_stream(path, from, u64::MAX, stream)?;
         if got > 0 {
             self.unowned_note(path, from, got);
@@ -896,23 +893,29 @@ impl Walk<'_> {
         let decoded = self.decoded();
         let (start, window) = (region.start, self.window);
         let this = &*self;
-        job::cut_stream(stream, start, window, || this.buffer(), |streamed| {
-            let Streamed { own, base, bytes, end } = streamed;
-            // A region that ends early ends where its bytes end.
-            let region_end = match end {
-                Some(end) if !bounded || end < region.end => end,
-                _ => region.end,
-            };
-            this.dispatcher.send(Job {
-                space: Arc::clone(space),
-                name: Arc::clone(&name),
-                unit: id,
-                region: start..region_end,
-                own,
-                input: Input::Bytes(base, bytes),
-                decoded,
-            });
-        })
+        job::cut_stream(
+            stream,
+            start,
+            window,
+            || this.buffer(),
+            |streamed| {
+                let Streamed { own, base, bytes, end } = streamed;
+                // A region that ends early ends where its bytes end.
+                let region_end = match end {
+                    Some(end) if !bounded || end < region.end => end,
+                    _ => region.end,
+                };
+                this.dispatcher.send(Job {
+                    space: Arc::clone(space),
+                    name: Arc::clone(&name),
+                    unit: id,
+                    region: start..region_end,
+                    own,
+                    input: Input::Bytes(base, bytes),
+                    decoded,
+                });
+            },
+        )
     }
 
     fn buffer(&self) -> Vec<u8> {

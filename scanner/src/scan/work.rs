@@ -26,7 +26,7 @@ pub(super) struct Work<'a> {
 
 impl Work<'_> {
     /// Works until no job is left; gives what it found.
-    pub fn run(&self, jobs: &Mutex<Receiver<Job>>, spent: &Sender<Vec<u8>>) -> Partial {
+    pub(super) fn run(&self, jobs: &Mutex<Receiver<Job>>, spent: &Sender<Vec<u8>>) -> Partial {
         let mut partial = Partial::default();
         let mut scratch = Scratch::default();
         let mut own_buffer = Vec::new();

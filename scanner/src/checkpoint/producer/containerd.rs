@@ -14,16 +14,15 @@ pub(super) const CRI: Producer = Producer {
             let status = metadata.status.as_ref()?;
             status.labels.get(key).filter(|value| !value.is_empty()).cloned()
         };
-        let name = |annotation: &str, key: &str| {
-            metadata.annotation(annotation).or_else(|| label(key))
-        };
+        let name =
+            |annotation: &str, key: &str| metadata.annotation(annotation).or_else(|| label(key));
         let container = &mut checkpoint.container;
         let short = name("io.kubernetes.cri.container-name", "io.kubernetes.container.name");
         container.name = short.or_else(|| container.name.take());
         let image = metadata.annotation("io.kubernetes.cri.image-name");
-        container.image = image.or_else(|| container.image.take()).or_else(|| {
-            metadata.status.as_ref().and_then(|status| status.image_ref.clone())
-        });
+        container.image = image
+            .or_else(|| container.image.take())
+            .or_else(|| metadata.status.as_ref().and_then(|status| status.image_ref.clone()));
         let id = metadata.status.as_ref().and_then(|status| status.id.clone());
         container.id = container.id.take().or(id);
         checkpoint.pod = Some(Pod {
