@@ -7,14 +7,14 @@ use super::{Outcome, Placeholder, Subject, Verdict, attribute, entropy, placehol
 /// a quote, bracket or backslash; punctuation at its end belongs to the sentence around it.
 ///
 /// Weak: a default password, one that equals the user, or one of two characters
-/// (`password.weak`). Fail: no password, no host, a placeholder.
+/// (`password.weak`); a URI that runs up to where memory ends. Fail: no password, no host, a placeholder.
 pub(super) fn run(subject: &Subject<'_>) -> Verdict {
     let fail = Verdict::of(Outcome::Fail, subject);
     let Some(uri) = parse(subject.text, subject.span.clone()) else { return fail };
     let written = subject.text.get(uri.password.clone()).unwrap_or_default();
     let password = percent_decoded(written);
     let user = uri.user.as_deref().unwrap_or_default();
-    let is_weak = match placeholder(written).max_with(placeholder(&password)) {
+    let is_weak = match placeholder(written).max(placeholder(&password)) {
         Placeholder::Yes => return fail,
         Placeholder::WeakDefault => true,
         Placeholder::No => password.len() < 3 || password.eq_ignore_ascii_case(user.as_bytes()),
@@ -24,7 +24,9 @@ pub(super) fn run(subject: &Subject<'_>) -> Verdict {
         return fail;
     }
 
-    let mut verdict = Verdict::of(if is_weak { Outcome::Weak } else { Outcome::Pass }, subject);
+    let is_doubtful = is_weak || subject.is_cut_at(uri.span.len());
+    let outcome = if is_doubtful { Outcome::Weak } else { Outcome::Pass };
+    let mut verdict = Verdict::of(outcome, subject);
     verdict.span = uri.span.clone();
     let attributes = &mut verdict.attributes;
     attributes.insert("uri.engine", uri.engine.to_owned());
@@ -40,17 +42,6 @@ pub(super) fn run(subject: &Subject<'_>) -> Verdict {
         attributes.insert("password.weak", "true".to_owned());
     }
     verdict
-}
-
-impl Placeholder {
-    /// The worse of two answers.
-    fn max_with(self, other: Self) -> Self {
-        match (self, other) {
-            (Self::Yes, _) | (_, Self::Yes) => Self::Yes,
-            (Self::WeakDefault, _) | (_, Self::WeakDefault) => Self::WeakDefault,
-            (Self::No, Self::No) => Self::No,
-        }
-    }
 }
 
 /// Users of manuals.

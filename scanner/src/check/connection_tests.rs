@@ -204,3 +204,14 @@ fn attributes_name_the_place_and_no_secret() {
     assert!(!verdict.attributes.contains_key("uri.user"));
     assert!(!format!("{:?}", parsed(&token)).contains(PASSWORD));
 }
+
+#[test]
+fn a_uri_that_memory_cuts_is_weak() {
+    let text = uri("redis://:P@cache");
+    let cut = |text: &str| {
+        let subject = Subject { text: text.as_bytes(), span: 0..text.len(), cut: true };
+        run(&subject).outcome
+    };
+    assert_eq!(cut(&text), Outcome::Weak);
+    assert_eq!(cut(&format!("{text}\n")), Outcome::Pass);
+}

@@ -75,6 +75,9 @@ pub fn classes(value: &[u8]) -> Classes {
 /// with a deviation of 0.06, 256 digits 3.96.
 const RANDOM_HEX: u32 = 3_300;
 
+/// Digits of the longest key that is looked at.
+const LONGEST_KEY: usize = 1024;
+
 /// Checks that hex digits (of a 32-byte or 128-byte key) could be random: one case, letters and
 /// digits, no period, no sequence. A digest passes as well, so that a pass proves nothing.
 pub(super) fn hex(subject: &Subject<'_>) -> Verdict {
@@ -85,7 +88,8 @@ pub(super) fn hex(subject: &Subject<'_>) -> Verdict {
 fn is_random_hex(value: &[u8]) -> bool {
     let Classes { upper, lower, digits, other } = classes(value);
     let one_case = (upper == 0) != (lower == 0);
-    one_case
+    value.len() <= LONGEST_KEY
+        && one_case
         && other == 0
         && digits > 0
         && value.iter().all(u8::is_ascii_hexdigit)

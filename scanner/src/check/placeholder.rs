@@ -5,8 +5,8 @@ use zeroize::Zeroizing;
 use super::entropy::{is_periodic, is_sequence};
 use super::{Outcome, Subject, Verdict, known};
 
-/// What a value is worth as a password.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// What a value is worth as a password, the best first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Placeholder {
     /// It may well be one.
     No,
