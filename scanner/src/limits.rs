@@ -25,8 +25,10 @@ pub struct Limits {
     pub records: u64,
     /// Bytes of pages images that are held back because their pagemap has not been seen (pipe only).
     pub late_pages_bytes: u64,
-    /// Distinct values of one checkpoint that become findings; the lowest by key are kept.
+    /// Distinct values of one target, by holder, that become findings; the lowest by key are kept.
     pub findings: usize,
+    /// The same, of values that only a proof makes findings.
+    pub unproven: usize,
     /// Diagnostics of one code and checkpoint; the lowest by member and offset are kept.
     pub diagnostics_per_code: usize,
     /// Bytes of a member name, after which it is cut.
@@ -46,7 +48,8 @@ impl Default for Limits {
             record_bytes: 16 << 20,
             records: 4_000_000,
             late_pages_bytes: 32 << 20,
-            findings: 100_000,
+            findings: 50_000,
+            unproven: 10_000,
             diagnostics_per_code: 100,
             name_bytes: 4096,
         }

@@ -211,9 +211,10 @@ impl Engine {
     ) {
         match &rule.anchor {
             Anchor::Prefix | Anchor::Inside => {}
-            Anchor::Run { class, len } => runs::each(haystack.text, class, *len, |at| {
+            Anchor::Run { class, len, word } => runs::each(haystack.text, class, *len, |at| {
                 let address = haystack.address(at);
-                if address < window.own.end.saturating_add(WIDEST)
+                if (!word || has_length_word(window, address, *len))
+                    && address < window.own.end.saturating_add(WIDEST)
                     && self.allowed(window, id, rule, haystack.unit == 2, address, scratch)
                 {
                     let run = around(rule, haystack, at);
@@ -390,6 +391,14 @@ impl Engine {
             value,
         }
     }
+}
+
+/// Whether the length of a string stands in the four bytes before it.
+fn has_length_word(window: &Window<'_>, address: u64, len: usize) -> bool {
+    let Some(at) = usize::try_from(address.saturating_sub(window.base)).ok() else { return false };
+    let word = at.checked_sub(4).and_then(|from| window.bytes.get(from..at));
+    word.and_then(|word| <[u8; 4]>::try_from(word).ok())
+        .is_some_and(|word| usize::try_from(u32::from_le_bytes(word)) == Ok(len))
 }
 
 /// The text run around a candidate, clipped to what the rule can match.

@@ -107,6 +107,7 @@ enum AnchorKey {
     #[default]
     Literal,
     Run,
+    Word,
     Label,
     Path,
 }
@@ -394,11 +395,11 @@ fn anchor(
     match entry.anchor {
         AnchorKey::Label => Ok((Anchor::Label, Vec::new(), 0)),
         AnchorKey::Path => Ok((Anchor::Path, Vec::new(), 0)),
-        AnchorKey::Run => {
+        AnchorKey::Run | AnchorKey::Word => {
             let (class, len) = literals::exact_run(hir).ok_or_else(|| {
-                "anchor run asks for one class, repeated exactly 16 times or more".to_owned()
+                "anchors run and word ask for one class, repeated exactly 16 times or more".to_owned()
             })?;
-            Ok((Anchor::Run { class: Box::new(class), len }, Vec::new(), 0))
+            Ok((Anchor::Run { class: Box::new(class), len, word: entry.anchor == AnchorKey::Word }, Vec::new(), 0))
         }
         AnchorKey::Literal if entry.keywords.is_empty() => {
             let found = literals::prefixes(hir).ok_or_else(|| {

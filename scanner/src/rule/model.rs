@@ -34,6 +34,9 @@ pub enum Anchor {
         class: Box<[bool; 256]>,
         /// The length of the run.
         len: usize,
+        /// Whether the length must stand before it, as in objects of HotSpot and V8: four bytes,
+        /// little-endian.
+        word: bool,
     },
     /// A string of the arguments or the environment of a process.
     Label,

@@ -62,9 +62,14 @@ pub(super) fn fold(
             note(Diagnostic::new(Level::Note, code, "", text));
         }
     }
+    if partial.overflow {
+        let text = "more values than are kept; those with the lowest hashes are shown";
+        note(Diagnostic::new(Level::Error, Code::LimitReached, "", text));
+    }
     let mut tallies: Vec<BTreeMap<ValueKey, Tallies<'_>>> =
         checkpoints.iter().map(|_| BTreeMap::new()).collect();
-    for ((key, holder, kind), tally) in &partial.tallies {
+    partial.tidy();
+    for ((key, holder, kind), tally) in partial.tallies.iter().chain(&partial.unproven) {
         let index = owner.of_holder(*holder, &partial);
         if let Some(tallies) = tallies.get_mut(index) {
             tallies.entry(*key).or_default().push((*holder, *kind, tally));

@@ -19,7 +19,7 @@ use crate::archive::{
 use crate::checkpoint::{Builder, Checkpoint, Layout, Want, path_id};
 use crate::coverage::{Coverage, Reason};
 use crate::diagnostic::{Code, Diagnostic, Level};
-use crate::limits::Budget;
+use crate::limits::{Budget, Limits};
 use crate::matching::Engine;
 use crate::region::{Holder, HolderKind, RegionKind, Space};
 use crate::tally::Partial;
@@ -69,9 +69,9 @@ pub(super) fn run(
         let dispatcher = Dispatcher { jobs: job_sender, spent: spent_receiver };
         let mut walked = walk(target, settings, progress, dispatcher, stdin);
         for worker in workers {
-            let found = worker.join().unwrap_or_else(|_| fallen());
+            let found = worker.join().unwrap_or_else(|_| fallen(limits));
             if let Ok(scanned) = &mut walked {
-                scanned.partial.merge(found, limits.findings, limits.diagnostics_per_code);
+                scanned.partial.merge(found, limits);
             }
         }
         walked
@@ -79,10 +79,10 @@ pub(super) fn run(
 }
 
 /// What is left of a worker that ended by a fault of its own.
-fn fallen() -> Partial {
+fn fallen(limits: &Limits) -> Partial {
     let mut partial = Partial::default();
     let text = "a worker of cryoscan ended early; what it had found is lost";
-    partial.note(Diagnostic::new(Level::Error, Code::Internal, "", text), usize::MAX);
+    partial.note(Diagnostic::new(Level::Error, Code::Internal, "", text), limits);
     partial
 }
 
@@ -318,7 +318,7 @@ impl Walk<'_> {
     }
 
     fn note(&mut self, note: Diagnostic) {
-        self.partial.note(note, self.settings.limits.diagnostics_per_code);
+        self.partial.note(note, &self.settings.limits);
     }
 
     /// The ledger of the folder or archive of that path.
@@ -924,11 +924,10 @@ impl Walk<'_> {
     }
 
     fn finish(self, target: String) -> Scanned {
-        let limit = self.settings.limits.diagnostics_per_code;
         let mut partial = self.partial;
         let (checkpoints, notes) = self.builder.finish();
         for note in notes {
-            partial.note(note, limit);
+            partial.note(note, &self.settings.limits);
         }
         Scanned {
             target,

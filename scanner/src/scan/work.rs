@@ -11,6 +11,7 @@ use crate::coverage::Reason;
 use crate::diagnostic::{Code, Diagnostic, Level};
 use crate::matching::{Engine, Scratch};
 use crate::region::{CELL, Cut, HolderKind, REACH, Window};
+use crate::rule::Report;
 use crate::secret::SecretBytes;
 use crate::tally::{LineFeeds, Partial};
 
@@ -41,7 +42,7 @@ impl Work<'_> {
             }));
             let limits = &self.settings.limits;
             match done {
-                Ok(part) => partial.merge(part, limits.findings, limits.diagnostics_per_code),
+                Ok(part) => partial.merge(part, limits),
                 Err(_) => {
                     scratch = Scratch::default();
                     let own = job.own.end.saturating_sub(job.own.start);
@@ -51,7 +52,7 @@ impl Work<'_> {
                     }
                     let text = format!("a fault in cryoscan; {own} bytes were not scanned");
                     let note = Diagnostic::new(Level::Error, Code::Internal, &job.name, text);
-                    partial.note(note.at(job.own.start), limits.diagnostics_per_code);
+                    partial.note(note.at(job.own.start), limits);
                 }
             }
             if let Input::Bytes(_, mut buffer) = job.input {
@@ -107,7 +108,9 @@ impl Work<'_> {
                 let feeds = line_feeds(before, own.start);
                 part.lines.insert((found.holder, found.locus.at), feeds);
             }
-            part.add(found, &job.name, self.settings.show_secrets, limits.findings);
+            let rule = self.engine.rules().get(found.judgement.rule);
+            let proven = rule.report == Report::Proven;
+            part.add(found, &job.name, proven, self.settings.show_secrets, limits);
         });
         if is_file && (job.own != job.region) {
             let key = (job.space.holder, own.start);
@@ -124,7 +127,7 @@ impl Work<'_> {
             };
             let text = format!("{holder}: too many candidates of rule {rule} in 64 KiB");
             let note = Diagnostic::new(Level::Error, Code::Throttled, &job.name, text);
-            part.note(note.at(throttled.cell), limits.diagnostics_per_code);
+            part.note(note.at(throttled.cell), limits);
             lost.insert(throttled.cell);
         }
         let scanned = own_bytes.len() as u64;
@@ -176,7 +179,7 @@ impl Work<'_> {
                     }
                     let note =
                         Diagnostic::new(Level::Error, Code::MemberUnreadable, &job.name, text);
-                    part.note(note.at(at), self.settings.limits.diagnostics_per_code);
+                    part.note(note.at(at), &self.settings.limits);
                     break;
                 }
             }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::{Match, Tally, ValueKey};
 use crate::coverage::Coverage;
 use crate::diagnostic::{Code, Diagnostic};
+use crate::limits::Limits;
 use crate::region::{Holder, LabelKind, RegionKind};
 use crate::secret::SecretBytes;
 
@@ -18,11 +19,18 @@ pub struct LineFeeds {
     pub last: Option<u64>,
 }
 
+/// Matches by value, holder and kind of region.
+pub type Tallies = BTreeMap<(ValueKey, Holder, RegionKind), Tally>;
+
 /// What a part of the work has found.
 #[derive(Debug, Clone, Default)]
 pub struct Partial {
-    /// Matches by value, holder and kind of region.
-    pub tallies: BTreeMap<(ValueKey, Holder, RegionKind), Tally>,
+    /// Matches that are findings.
+    pub tallies: Tallies,
+    /// Matches of rules that report only what is proven.
+    pub unproven: Tallies,
+    /// Whether values were left out of either because there were too many.
+    pub overflow: bool,
     /// Values that a proof or the user needs to see.
     pub kept: BTreeMap<ValueKey, SecretBytes>,
     /// Paths of the files that hold a match.
@@ -42,47 +50,41 @@ pub struct Partial {
 }
 
 impl Partial {
-    /// Adds a match.
-    pub fn add(&mut self, found: Match, name: &Arc<str>, keep_value: bool, limit: usize) {
+    /// Adds a match; `proven` says whether its rule reports only what is proven.
+    pub fn add(&mut self, found: Match, name: &Arc<str>, proven: bool, keep: bool, limits: &Limits) {
         let key = (found.key, found.holder, found.kind);
         if !name.is_empty() {
             self.names.entry(found.holder).or_insert_with(|| Arc::clone(name));
         }
-        if keep_value {
+        if keep {
             keep_lowest(&mut self.kept, found.key, found.value);
         }
-        let tally = Tally::of(found.judgement, found.locus);
-        match self.tallies.get_mut(&key) {
-            Some(present) => present.merge(tally),
-            None => {
-                self.tallies.insert(key, tally);
-            }
-        }
-        self.trim(limit);
+        let tallies = if proven { &mut self.unproven } else { &mut self.tallies };
+        tally(tallies, key, Tally::of(found.judgement, found.locus));
+        self.trim(limits);
     }
 
     /// Adds a problem; of one code the lowest are kept and all are counted.
-    pub fn note(&mut self, diagnostic: Diagnostic, limit: usize) {
+    pub fn note(&mut self, diagnostic: Diagnostic, limits: &Limits) {
         let code = diagnostic.code;
         let count = self.note_counts.entry(code).or_default();
         *count = count.saturating_add(1);
         let notes = self.notes.entry(code).or_default();
         notes.insert(diagnostic);
-        while notes.len() > limit {
+        while notes.len() > limits.diagnostics_per_code {
             notes.pop_last();
         }
     }
 
     /// Adds another part. Associative and commutative.
-    pub fn merge(&mut self, other: Self, findings: usize, diagnostics: usize) {
-        for (key, tally) in other.tallies {
-            match self.tallies.get_mut(&key) {
-                Some(present) => present.merge(tally),
-                None => {
-                    self.tallies.insert(key, tally);
-                }
-            }
+    pub fn merge(&mut self, other: Self, limits: &Limits) {
+        for (key, added) in other.tallies {
+            tally(&mut self.tallies, key, added);
         }
+        for (key, added) in other.unproven {
+            tally(&mut self.unproven, key, added);
+        }
+        self.overflow |= other.overflow;
         for (key, value) in other.kept {
             keep_lowest(&mut self.kept, key, value);
         }
@@ -96,7 +98,7 @@ impl Partial {
         for (code, notes) in other.notes {
             let present = self.notes.entry(code).or_default();
             present.extend(notes);
-            while present.len() > diagnostics {
+            while present.len() > limits.diagnostics_per_code {
                 present.pop_last();
             }
         }
@@ -104,17 +106,35 @@ impl Partial {
             let sum = self.note_counts.entry(code).or_default();
             *sum = sum.saturating_add(count);
         }
-        self.trim(findings);
+        self.trim(limits);
     }
 
-    /// Keeps the lowest `limit` entries: which ones never depends on the order of the work.
-    fn trim(&mut self, limit: usize) {
-        while self.tallies.len() > limit {
-            let Some(((key, ..), _)) = self.tallies.pop_last() else { return };
-            let held = self.tallies.last_key_value().is_some_and(|((last, ..), _)| *last == key);
-            if !held {
-                self.kept.remove(&key);
-            }
+    /// Keeps the lowest keys: which ones never depends on the order of the work, nor does it
+    /// whether any were left out.
+    fn trim(&mut self, limits: &Limits) {
+        while self.tallies.len() > limits.findings {
+            self.tallies.pop_last();
+            self.overflow = true;
+        }
+        while self.unproven.len() > limits.unproven {
+            self.unproven.pop_last();
+            self.overflow = true;
+        }
+    }
+
+    /// Forgets what belongs to no match any more: values and places of those that were left out.
+    pub fn tidy(&mut self) {
+        let keys: BTreeSet<ValueKey> =
+            self.tallies.keys().chain(self.unproven.keys()).map(|(key, ..)| *key).collect();
+        self.kept.retain(|key, _| keys.contains(key));
+    }
+}
+
+fn tally(tallies: &mut Tallies, key: (ValueKey, Holder, RegionKind), added: Tally) {
+    match tallies.get_mut(&key) {
+        Some(present) => present.merge(added),
+        None => {
+            tallies.insert(key, added);
         }
     }
 }
