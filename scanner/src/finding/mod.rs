@@ -34,8 +34,6 @@ pub struct Context<'a> {
     pub rules: &'a RuleSet,
     /// Paths of files.
     pub names: &'a BTreeMap<Holder, Arc<str>>,
-    /// Line feeds before places in files.
-    pub lines: &'a BTreeMap<(Holder, u64), LineFeeds>,
     /// Line feeds of whole windows of files.
     pub line_feeds: &'a BTreeMap<(Holder, u64), LineFeeds>,
     /// Values, where the user asked to see them.

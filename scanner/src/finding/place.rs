@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use super::{Address, Context, Place, Value, Vma};
 use crate::checkpoint::{Process, Shared, VmaInfo};
 use crate::region::{Holder, HolderKind, Locus, RegionKind};
+use crate::tally::LineFeeds;
 
 /// The places of one value.
 pub(super) struct Places {
@@ -23,8 +24,8 @@ pub(super) fn places(value: &Value<'_>, context: &Context<'_>) -> Places {
     let mut processes: BTreeSet<u32> = BTreeSet::new();
     for (holder, kind, tally) in &value.tallies {
         let mut of_one = 1;
-        for locus in &tally.lowest {
-            let places = words(*holder, *kind, *locus, context);
+        for (locus, lines) in &tally.lowest {
+            let places = words(*holder, *kind, *locus, *lines, context);
             of_one = places.len().max(1) as u64;
             processes.extend(places.iter().filter_map(|place| place.pid));
             all.extend(places);
@@ -76,7 +77,13 @@ fn select(all: Vec<Place>, most: usize) -> Vec<Place> {
 }
 
 /// The places of one locus: one, or one for each process that maps a shared segment there.
-fn words(holder: Holder, kind: RegionKind, locus: Locus, context: &Context<'_>) -> Vec<Place> {
+fn words(
+    holder: Holder,
+    kind: RegionKind,
+    locus: Locus,
+    lines: Option<LineFeeds>,
+    context: &Context<'_>,
+) -> Vec<Place> {
     let decoded = if locus.utf16 { vec!["utf-16le".to_owned()] } else { Vec::new() };
     let plain = Place {
         region: kind,
@@ -146,7 +153,7 @@ fn words(holder: Holder, kind: RegionKind, locus: Locus, context: &Context<'_>) 
             if is_image(kind) {
                 return vec![Place { image: name, offset, ..plain }];
             }
-            let (line, column) = line_and_column(holder, locus.at, context);
+            let (line, column) = line_and_column(holder, locus.at, lines, context);
             vec![Place { path: name, offset, line: Some(line), column: Some(column), ..plain }]
         }
     }
@@ -184,8 +191,12 @@ fn vma(info: &VmaInfo) -> Vma {
 }
 
 /// Line and column (in bytes) of an offset in a file, both from 1.
-fn line_and_column(holder: Holder, at: u64, context: &Context<'_>) -> (u64, u64) {
-    let within = context.lines.get(&(holder, at));
+fn line_and_column(
+    holder: Holder,
+    at: u64,
+    within: Option<LineFeeds>,
+    context: &Context<'_>,
+) -> (u64, u64) {
     let mut line = within.map_or(0, |feeds| feeds.count);
     let mut last = within.and_then(|feeds| feeds.last);
     // Whole windows before the one that holds the offset.
@@ -226,7 +237,7 @@ pub(super) fn holder_in_words(
     locus: Locus,
     context: &Context<'_>,
 ) -> String {
-    let place = words(holder, kind, locus, context).into_iter().next();
+    let place = words(holder, kind, locus, None, context).into_iter().next();
     let Some(place) = place else { return "in the checkpoint".to_owned() };
     match (place.pid, place.path.or(place.image)) {
         (Some(pid), _) => match place.comm.filter(|comm| !comm.is_empty()) {

@@ -17,8 +17,12 @@ const WIDEST: u64 = 2 * MAX_MATCH as u64;
 /// Text on each side of a candidate, beyond the longest match, that a rule may look at.
 const SURROUNDINGS: usize = 64;
 
-/// Characters that the candidates of one rule may make the engine look at in one cell.
+/// Characters that the candidates of one rule may make the engine look at in one cell, about.
 const CELL_BUDGET: usize = 4 << 20;
+
+/// Candidates of one rule in one cell, whatever their length: a token every hundred bytes is data,
+/// more is an attack.
+const CELL_CANDIDATES: std::ops::RangeInclusive<usize> = 640..=1024;
 
 const _: () = assert!(3 * WIDEST + 2 * (2 * SURROUNDINGS as u64) <= REACH, "matches stay in REACH");
 const _: () = assert!(CELL == REACH, "one cell before a window is all that is counted there");
@@ -151,11 +155,13 @@ impl Engine {
     /// Candidates that arise from literals.
     fn literals(&self, window: &Window<'_>, haystack: Haystack<'_>, scratch: &mut Scratch) {
         let last = window.own.end.saturating_add(2 * WIDEST);
+        let mut text = TextRun::default();
         self.prefilter.each(haystack.text, 0, |at, rules| {
             let address = haystack.address(at);
             if address >= last {
                 return;
             }
+            text.cover(haystack.text, at);
             for id in rules {
                 let rule = self.rules.get(*id);
                 if (haystack.unit == 2 && !rule.utf16)
@@ -163,7 +169,7 @@ impl Engine {
                 {
                     continue;
                 }
-                let run = around(rule, haystack, at);
+                let run = around(rule, haystack, at, &text);
                 self.confirm(window, *id, rule, haystack, run, at, scratch);
             }
         });
@@ -183,7 +189,8 @@ impl Engine {
         let cell = address.saturating_sub(window.region_start) / CELL;
         let count = scratch.counts.entry((id, utf16, cell)).or_default();
         *count += 1;
-        let most = (CELL_BUDGET / (rule.before + rule.max_len)).clamp(256, 4096);
+        let most = (CELL_BUDGET / (rule.before + rule.max_len))
+            .clamp(*CELL_CANDIDATES.start(), *CELL_CANDIDATES.end());
         if *count > most {
             if *count == most + 1 {
                 let cell = window.region_start.saturating_add(cell.saturating_mul(CELL));
@@ -217,7 +224,9 @@ impl Engine {
                     && address < window.own.end.saturating_add(WIDEST)
                     && self.allowed(window, id, rule, haystack.unit == 2, address, scratch)
                 {
-                    let run = around(rule, haystack, at);
+                    let mut text = TextRun::default();
+                    text.cover_near(haystack.text, at, len + 2 * SURROUNDINGS);
+                    let run = around(rule, haystack, at, &text);
                     self.confirm(window, id, rule, haystack, run, at, scratch);
                 }
             }),
@@ -389,6 +398,7 @@ impl Engine {
                 length: u32::try_from(value.len()).unwrap_or(u32::MAX),
             },
             value,
+            lines: None,
         }
     }
 }
@@ -401,15 +411,33 @@ fn has_length_word(window: &Window<'_>, address: u64, len: usize) -> bool {
         .is_some_and(|word| usize::try_from(u32::from_le_bytes(word)) == Ok(len))
 }
 
+/// The last text run that a candidate stood in: many candidates stand in one.
+#[derive(Debug, Default)]
+struct TextRun(std::ops::Range<usize>);
+
+impl TextRun {
+    /// Finds the run that covers `at`, unless it is known; candidates come in order.
+    fn cover(&mut self, text: &[u8], at: usize) {
+        if !self.0.contains(&at) {
+            let known = self.0.end;
+            self.0 = text_run::start(text, at, at.saturating_sub(known))..text_run::end(text, at, text.len());
+        }
+    }
+
+    /// Finds the run that covers `at`, as far as `reach` characters on both sides.
+    fn cover_near(&mut self, text: &[u8], at: usize, reach: usize) {
+        self.0 = text_run::start(text, at, reach)..text_run::end(text, at, reach);
+    }
+}
+
 /// The text run around a candidate, clipped to what the rule can match.
-fn around(rule: &Rule, haystack: Haystack<'_>, at: usize) -> (usize, usize, Cut) {
-    let before = rule.before + SURROUNDINGS;
-    let after = rule.max_len + SURROUNDINGS;
-    let start = text_run::start(haystack.text, at, before);
-    let end = text_run::end(haystack.text, at, after);
+fn around(rule: &Rule, haystack: Haystack<'_>, at: usize, run: &TextRun) -> (usize, usize, Cut) {
+    let before = at.saturating_sub(rule.before + SURROUNDINGS);
+    let after = at.saturating_add(rule.max_len + SURROUNDINGS);
+    let (start, end) = (run.0.start.max(before), run.0.end.min(after));
     let cut = Cut {
-        start: (start == 0 && haystack.cut.start) || (start > 0 && at - start == before),
-        end: (end == haystack.text.len() && haystack.cut.end) || end - at == after,
+        start: (start == 0 && haystack.cut.start) || start > run.0.start,
+        end: (end == haystack.text.len() && haystack.cut.end) || end < run.0.end,
     };
     (start, end, cut)
 }

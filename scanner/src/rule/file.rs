@@ -64,6 +64,7 @@ struct Entry {
     secret_group: usize,
     #[serde(default)]
     keywords: Vec<String>,
+    before: Option<usize>,
     severity: Severity,
     confidence: Confidence,
     #[serde(default)]
@@ -412,7 +413,8 @@ fn anchor(
                 return Err(format!("keyword {short:?} is shorter than 3 bytes"));
             }
             let words = entry.keywords.iter().map(|word| word.as_bytes().to_vec()).collect();
-            Ok((Anchor::Inside, words, max_len))
+            let before = entry.before.unwrap_or(max_len).min(max_len);
+            Ok((Anchor::Inside, words, before))
         }
     }
 }

@@ -93,7 +93,6 @@ pub(super) fn fold(
             name: &name,
             rules: engine.rules(),
             names: &partial.names,
-            lines: &partial.lines,
             line_feeds: &partial.line_feeds,
             kept: &partial.kept,
             fingerprints: &fingerprints,
@@ -168,7 +167,7 @@ fn describe_processes(
 /// Puts stars over everything that a rule found in a label's bytes.
 fn blank(bytes: &mut [u8], start: u64, place: (Holder, RegionKind), partial: &Partial) {
     let found = partial.tallies.iter().filter(|((_, holder, kind), _)| (*holder, *kind) == place);
-    for Locus { at, len, .. } in found.flat_map(|(_, tally)| &tally.lowest) {
+    for Locus { at, len, .. } in found.flat_map(|(_, tally)| tally.lowest.keys()) {
         let from = usize::try_from(at.saturating_sub(start)).unwrap_or(usize::MAX);
         let to = from.saturating_add(usize::try_from(*len).unwrap_or(usize::MAX)).min(bytes.len());
         bytes.get_mut(from..to).unwrap_or_default().fill(b'*');

@@ -102,11 +102,10 @@ impl Work<'_> {
         let limits = &self.settings.limits;
         let is_file = job.space.holder.kind == HolderKind::File;
         let own_bytes = slice(bytes, base, own.start, own.end);
-        let throttled = self.engine.scan(&window, scratch, |found| {
+        let throttled = self.engine.scan(&window, scratch, |mut found| {
             if is_file {
                 let before = slice(bytes, base, own.start, found.locus.at);
-                let feeds = line_feeds(before, own.start);
-                part.lines.insert((found.holder, found.locus.at), feeds);
+                found.lines = Some(line_feeds(before, own.start));
             }
             let rule = self.engine.rules().get(found.judgement.rule);
             let proven = rule.report == Report::Proven;

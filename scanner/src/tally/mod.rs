@@ -3,7 +3,7 @@
 
 mod partial;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::check::{Attributes, Confidence, Outcome};
 use crate::region::{Holder, Locus, RegionKind};
@@ -59,6 +59,8 @@ pub struct Match {
     pub judgement: Judgement,
     /// The value as it lies there, narrow.
     pub value: SecretBytes,
+    /// Line feeds between the start of its window and it (files only).
+    pub lines: Option<LineFeeds>,
 }
 
 /// The matches of one value in one holder and kind of region.
@@ -70,8 +72,8 @@ pub struct Tally {
     pub best: (Judgement, Locus),
     /// Every rule that found it.
     pub rules: BTreeSet<RuleId>,
-    /// The lowest places.
-    pub lowest: BTreeSet<Locus>,
+    /// The lowest places, with the line feeds before each in its window (files only).
+    pub lowest: BTreeMap<Locus, Option<LineFeeds>>,
 }
 
 /// How many places of one value a tally keeps for one holder and kind of region.
@@ -79,9 +81,9 @@ pub const PLACES_KEPT: usize = 32;
 
 impl Tally {
     /// The tally of one match.
-    pub fn of(judgement: Judgement, locus: Locus) -> Self {
+    pub fn of(judgement: Judgement, locus: Locus, lines: Option<LineFeeds>) -> Self {
         let rules = BTreeSet::from([judgement.rule]);
-        Self { count: 1, best: (judgement, locus), rules, lowest: BTreeSet::from([locus]) }
+        Self { count: 1, best: (judgement, locus), rules, lowest: BTreeMap::from([(locus, lines)]) }
     }
 
     /// Adds the matches of another tally of the same value, holder and kind of region.

@@ -35,8 +35,6 @@ pub struct Partial {
     pub kept: BTreeMap<ValueKey, SecretBytes>,
     /// Paths of the files that hold a match.
     pub names: BTreeMap<Holder, Arc<str>>,
-    /// Line feeds before each place in a file: by holder and offset of the place.
-    pub lines: BTreeMap<(Holder, u64), LineFeeds>,
     /// Line feeds of whole windows: by holder and first offset of the window.
     pub line_feeds: BTreeMap<(Holder, u64), LineFeeds>,
     /// Bytes of arguments and environments, by process and address.
@@ -60,7 +58,7 @@ impl Partial {
             keep_lowest(&mut self.kept, found.key, found.value);
         }
         let tallies = if proven { &mut self.unproven } else { &mut self.tallies };
-        tally(tallies, key, Tally::of(found.judgement, found.locus));
+        tally(tallies, key, Tally::of(found.judgement, found.locus, found.lines));
         self.trim(limits);
     }
 
@@ -89,7 +87,6 @@ impl Partial {
             keep_lowest(&mut self.kept, key, value);
         }
         self.names.extend(other.names);
-        self.lines.extend(other.lines);
         self.line_feeds.extend(other.line_feeds);
         self.labels.extend(other.labels);
         for (unit, coverage) in &other.coverage {
