@@ -102,10 +102,18 @@ impl Work<'_> {
         let limits = &self.settings.limits;
         let is_file = job.space.holder.kind == HolderKind::File;
         let own_bytes = slice(bytes, base, own.start, own.end);
+        // Matches come in the order of their start, so that each line feed is counted once.
+        let mut counted = (own.start, LineFeeds::default());
         let throttled = self.engine.scan(&window, scratch, |mut found| {
             if is_file {
-                let before = slice(bytes, base, own.start, found.locus.at);
-                found.lines = Some(line_feeds(before, own.start));
+                let (at, before) = counted;
+                let between = line_feeds(slice(bytes, base, at, found.locus.at), at);
+                let feeds = LineFeeds {
+                    count: before.count.saturating_add(between.count),
+                    last: between.last.or(before.last),
+                };
+                counted = (found.locus.at, feeds);
+                found.lines = Some(feeds);
             }
             let rule = self.engine.rules().get(found.judgement.rule);
             let proven = rule.report == Report::Proven;

@@ -11,7 +11,7 @@ use crate::region::{Holder, LabelKind, RegionKind};
 use crate::secret::SecretBytes;
 
 /// Line feeds in the part of a file that one window owns.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct LineFeeds {
     /// How many.
     pub count: u64,
