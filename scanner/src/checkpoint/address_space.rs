@@ -85,7 +85,7 @@ pub(super) fn lay_out(
             );
             break;
         };
-        if entry.vaddr % page != 0 || entry.vaddr < end {
+        if !entry.vaddr.is_multiple_of(page) || entry.vaddr < end {
             layout.notes.push(
                 Diagnostic::new(
                     Level::Error,
@@ -177,7 +177,7 @@ fn guess_page_size(map: &Pagemap, image_len: u64) -> u32 {
 fn labels(mm: &Mm) -> Vec<Label> {
     let label = |range: &Range<u64>, kind| {
         let end = range.end.min(range.start.saturating_add(LABEL_BYTES));
-        (range.start < end).then(|| Label { range: range.start..end, kind })
+        (range.start < end).then_some(Label { range: range.start..end, kind })
     };
     [label(&mm.argv, LabelKind::Argv), label(&mm.environ, LabelKind::Environ)]
         .into_iter()

@@ -95,7 +95,7 @@ fn root_of(set: &str) -> &str {
 fn content(path: &str) -> Option<RegionKind> {
     let (archive, _) = path.rsplit_once('!')?;
     let inside = |name: &str| archive.split('!').any(|part| split(part).1 == name || part == name);
-    if archive.split('!').any(|part| part.ends_with(".tar.gz.img"))
+    if archive.split('!').any(|part| part.as_bytes().ends_with(b".tar.gz.img"))
         || inside("devshm-checkpoint.tar")
     {
         Some(RegionKind::TmpfsFile)
@@ -139,7 +139,7 @@ impl Builder {
         }
         if METADATA.contains(&name) {
             Want::Keep
-        } else if name.ends_with(".log") || name == "io.kubernetes.cri-o.LogPath" {
+        } else if name.as_bytes().ends_with(b".log") || name == "io.kubernetes.cri-o.LogPath" {
             Want::Scan(RegionKind::Log)
         } else if self.is_unknown_image(path) {
             Want::Scan(RegionKind::RawImage)
@@ -152,7 +152,7 @@ impl Builder {
     pub fn is_unknown_image(&self, path: &str) -> bool {
         let name = split(path).1;
         content(path).is_none()
-            && name.ends_with(".img")
+            && name.as_bytes().ends_with(b".img")
             && criu::role_of(name.as_bytes()) == Role::Unknown
     }
 

@@ -144,11 +144,11 @@ fn words(
             shared.open_by.iter().map(|pid| of_process(*pid, None, plain.clone())).collect()
         }
         HolderKind::RawImage => {
-            let image = context.names.get(&holder).map(|name| name.to_string());
+            let image = context.names.get(&holder).map(ToString::to_string);
             vec![Place { image, offset: Some(locus.at), ..plain }]
         }
         HolderKind::File => {
-            let name = context.names.get(&holder).map(|name| name.to_string());
+            let name = context.names.get(&holder).map(ToString::to_string);
             let offset = Some(locus.at);
             if is_image(kind) {
                 return vec![Place { image: name, offset, ..plain }];
@@ -225,7 +225,7 @@ pub(super) fn owner(holder: Holder, locus: Locus, context: &Context<'_>) -> Stri
             pids.filter_map(|(pid, _)| process(pid).map(words)).min().unwrap_or_default()
         }
         HolderKind::File | HolderKind::RawImage => {
-            context.names.get(&holder).map(|name| name.to_string()).unwrap_or_default()
+            context.names.get(&holder).map(ToString::to_string).unwrap_or_default()
         }
     }
 }

@@ -48,9 +48,9 @@ pub(super) struct Found {
 pub(super) fn find(rule: &Rule, run: Run<'_>, at: usize) -> Option<Found> {
     match &rule.anchor {
         Anchor::Run { len, .. } => Some(Found { span: at..at + len, name: None }),
-        Anchor::Prefix => search(rule, Input::new(run.text).range(at..).anchored(Anchored::Yes)),
+        Anchor::Prefix => search(rule, &Input::new(run.text).range(at..).anchored(Anchored::Yes)),
         Anchor::Label | Anchor::Path | Anchor::Text => {
-            search(rule, Input::new(run.text).range(at..))
+            search(rule, &Input::new(run.text).range(at..))
         }
         Anchor::Inside => {
             // The leftmost match that covers the literal.
@@ -62,7 +62,7 @@ pub(super) fn find(rule: &Rule, run: Run<'_>, at: usize) -> Option<Found> {
                     return None;
                 }
                 if hit.end() > at {
-                    return search(rule, Input::new(run.text).range(hit.start()..));
+                    return search(rule, &Input::new(run.text).range(hit.start()..));
                 }
                 from = hit.end().max(from + 1);
             }
@@ -70,14 +70,14 @@ pub(super) fn find(rule: &Rule, run: Run<'_>, at: usize) -> Option<Found> {
     }
 }
 
-fn search(rule: &Rule, input: Input<'_>) -> Option<Found> {
+fn search(rule: &Rule, input: &Input<'_>) -> Option<Found> {
     let regex = rule.pattern.regex()?;
     if rule.group == 0 && rule.name_group.is_none() {
-        let span = regex.search(&input)?.range();
+        let span = regex.search(input)?.range();
         return (span.len() <= rule.max_len).then_some(Found { span, name: None });
     }
     let mut captures = regex.create_captures();
-    regex.search_captures(&input, &mut captures);
+    regex.search_captures(input, &mut captures);
     let whole = captures.get_match()?;
     let span = captures.get_group(rule.group)?;
     let name = rule.name_group.and_then(|group| captures.get_group(group)).and_then(|name| {

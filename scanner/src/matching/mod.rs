@@ -10,6 +10,7 @@ mod labels;
 mod overlap;
 mod prefilter;
 mod runs;
+mod search;
 mod text_run;
 mod utf16;
 

@@ -398,9 +398,14 @@ fn anchor(
         AnchorKey::Path => Ok((Anchor::Path, Vec::new(), 0)),
         AnchorKey::Run | AnchorKey::Word => {
             let (class, len) = literals::exact_run(hir).ok_or_else(|| {
-                "anchors run and word ask for one class, repeated exactly 16 times or more".to_owned()
+                "anchors run and word ask for one class, repeated exactly 16 times or more"
+                    .to_owned()
             })?;
-            Ok((Anchor::Run { class: Box::new(class), len, word: entry.anchor == AnchorKey::Word }, Vec::new(), 0))
+            Ok((
+                Anchor::Run { class: Box::new(class), len, word: entry.anchor == AnchorKey::Word },
+                Vec::new(),
+                0,
+            ))
         }
         AnchorKey::Literal if entry.keywords.is_empty() => {
             let found = literals::prefixes(hir).ok_or_else(|| {

@@ -3,6 +3,8 @@
 
 mod fold;
 mod job;
+mod pages;
+mod pool;
 mod walk;
 mod work;
 
@@ -195,7 +197,7 @@ pub fn scan_from(
     .map_err(ScanError::Output)?;
     let mut outcome = Outcome { complete: true, ..Outcome::default() };
     for target in targets {
-        match walk::run(target, &engine, settings, progress, stdin) {
+        match pool::run(target, &engine, settings, progress, stdin) {
             Err(error) => {
                 outcome.complete = false;
                 outcome.failed.push((target.name(), error));
@@ -215,7 +217,7 @@ pub fn scan_from(
 pub fn inspect(target: &Target, settings: &Settings) -> Result<Vec<Checkpoint>, ScanError> {
     let (engine, _) = engine(settings)?;
     let scanned =
-        walk::run(target, &engine, settings, &Progress::default(), &mut io::stdin().lock())?;
+        pool::run(target, &engine, settings, &Progress::default(), &mut io::stdin().lock())?;
     Ok(fold::describe(scanned, &engine))
 }
 

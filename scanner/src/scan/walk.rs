@@ -5,22 +5,21 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Read};
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::mpsc::{Receiver, SyncSender, channel, sync_channel};
-use std::sync::{Arc, Mutex};
 
 use super::job::{self, Input, Job, Streamed};
-use super::work::Work;
+use super::pages::Held;
+use super::pool::Dispatcher;
 use super::{Progress, ScanError, Settings, Target, window_bytes};
 use crate::archive::{
     self, Body, Container, ContainerError, Extent, Flow, Member, MemberKind, Opening, Problem,
     Source, Visitor, container_of, name,
 };
-use crate::checkpoint::{Builder, Checkpoint, Layout, Want, path_id};
+use crate::checkpoint::{Builder, Checkpoint, Want, path_id};
 use crate::coverage::{Coverage, Reason};
 use crate::diagnostic::{Code, Diagnostic, Level};
-use crate::limits::{Budget, Limits};
-use crate::matching::Engine;
+use crate::limits::Budget;
 use crate::region::{Holder, HolderKind, RegionKind, Space};
 use crate::tally::Partial;
 
@@ -41,65 +40,8 @@ pub(super) struct Scanned {
     pub files: BTreeMap<u64, u64>,
 }
 
-/// Opens and scans one target.
-pub(super) fn run(
-    target: &Target,
-    engine: &Engine,
-    settings: &Settings,
-    progress: &Progress,
-    stdin: &mut dyn Read,
-) -> Result<Scanned, ScanError> {
-    let threads = settings.threads.max(1);
-    let (job_sender, job_receiver) = sync_channel(2 * threads);
-    let (spent_sender, spent_receiver) = channel();
-    // Two buffers a thread and the one that is being filled.
-    for _ in 0..=2 * threads {
-        spent_sender.send(Vec::new()).unwrap_or_default();
-    }
-    let job_receiver = Mutex::new(job_receiver);
-    let work = Work { engine, settings, progress };
-    let limits = &settings.limits;
-    std::thread::scope(|scope| {
-        let workers: Vec<_> = (0..threads)
-            .map(|_| {
-                let (work, jobs, spent) = (&work, &job_receiver, spent_sender.clone());
-                scope.spawn(move || work.run(jobs, &spent))
-            })
-            .collect();
-        let dispatcher = Dispatcher { jobs: job_sender, spent: spent_receiver };
-        let mut walked = walk(target, settings, progress, dispatcher, stdin);
-        for worker in workers {
-            let found = worker.join().unwrap_or_else(|_| fallen(limits));
-            if let Ok(scanned) = &mut walked {
-                scanned.partial.merge(found, limits);
-            }
-        }
-        walked
-    })
-}
-
-/// What is left of a worker that ended by a fault of its own.
-fn fallen(limits: &Limits) -> Partial {
-    let mut partial = Partial::default();
-    let text = "a worker of cryoscan ended early; what it had found is lost";
-    partial.note(Diagnostic::new(Level::Error, Code::Internal, "", text), limits);
-    partial
-}
-
-/// Where jobs go, and where empty buffers come from.
-struct Dispatcher {
-    jobs: SyncSender<Job>,
-    spent: Receiver<Vec<u8>>,
-}
-
-impl Dispatcher {
-    fn send(&self, job: Job) {
-        // Workers take jobs until the sender is dropped.
-        self.jobs.send(job).unwrap_or_default();
-    }
-}
-
-fn walk(
+/// Walks one target and sends its windows to the workers.
+pub(super) fn walk(
     target: &Target,
     settings: &Settings,
     progress: &Progress,
@@ -190,40 +132,31 @@ struct Frame {
     inner: u64,
 }
 
-/// A pages image that can be read at any time.
-#[derive(Debug)]
-struct Held {
-    path: String,
-    id: u32,
-    extent: Extent,
-    /// Whether decoding made it.
-    decoded: bool,
-}
-
-struct Walk<'a> {
-    settings: &'a Settings,
-    progress: &'a Progress,
-    budget: &'a RefCell<Budget>,
-    builder: Builder,
-    dispatcher: Dispatcher,
-    window: u64,
-    partial: Partial,
-    units: BTreeMap<u64, String>,
-    files: BTreeMap<u64, u64>,
-    ordinals: BTreeMap<u64, u32>,
+/// The walk over one target.
+pub(super) struct Walk<'a> {
+    pub(super) settings: &'a Settings,
+    pub(super) progress: &'a Progress,
+    pub(super) budget: &'a RefCell<Budget>,
+    pub(super) builder: Builder,
+    pub(super) dispatcher: Dispatcher,
+    pub(super) window: u64,
+    pub(super) partial: Partial,
+    pub(super) units: BTreeMap<u64, String>,
+    pub(super) files: BTreeMap<u64, u64>,
+    pub(super) ordinals: BTreeMap<u64, u32>,
     frames: Vec<Frame>,
     /// Pages images that can be read at any time, until all metadata are known.
-    held: Vec<Held>,
-    held_bytes: u64,
+    pub(super) held: Vec<Held>,
+    pub(super) held_bytes: u64,
     /// Pages images of a stream that came before what explains them.
-    later: BTreeSet<String>,
+    pub(super) later: BTreeSet<String>,
     /// Whether this is the second opening, for `later`.
-    second: bool,
-    compression: Option<&'static str>,
+    pub(super) second: bool,
+    pub(super) compression: Option<&'static str>,
     /// Whether the target can be opened again.
-    again: bool,
+    pub(super) again: bool,
     /// What the target is, in words.
-    kind: String,
+    pub(super) kind: String,
 }
 
 impl Visitor for Walk<'_> {
@@ -317,19 +250,19 @@ impl Walk<'_> {
         }
     }
 
-    fn note(&mut self, note: Diagnostic) {
+    pub(super) fn note(&mut self, note: Diagnostic) {
         self.partial.note(note, &self.settings.limits);
     }
 
     /// The ledger of the folder or archive of that path.
-    fn ledger(&mut self, unit: &str) -> &mut Coverage {
+    pub(super) fn ledger(&mut self, unit: &str) -> &mut Coverage {
         let id = path_id(unit);
         self.units.entry(id).or_insert_with(|| unit.to_owned());
         self.partial.coverage.entry(id).or_default()
     }
 
     /// Counts a member of which `got` bytes are there; `size` is what its header says.
-    fn count(&mut self, unit: &str, size: Option<u64>, got: u64) {
+    pub(super) fn count(&mut self, unit: &str, size: Option<u64>, got: u64) {
         match self.frames.last_mut() {
             Some(frame) if frame.ledger == Ledger::Part => {
                 frame.inner = frame.inner.saturating_add(got);
@@ -345,12 +278,12 @@ impl Walk<'_> {
     }
 
     /// Whether the bytes of the current container's members were made by decoding.
-    fn decoded(&self) -> bool {
+    pub(super) fn decoded(&self) -> bool {
         self.frames.last().is_some_and(|frame| frame.ledger == Ledger::Decoded)
     }
 
     /// Puts bytes of the current member into the ledger, unless decoding made them.
-    fn skip(&mut self, unit: &str, reason: Reason, bytes: u64) {
+    pub(super) fn skip(&mut self, unit: &str, reason: Reason, bytes: u64) {
         if !self.decoded() {
             self.ledger(unit).skip(reason, bytes);
         }
@@ -405,20 +338,16 @@ impl Walk<'_> {
                         | RegionKind::VolumeFile
                         | RegionKind::Log
                 );
-                match container_of(head.bytes()).filter(|_| opens) {
-                    Some(container) => {
-                        self.archive(path, container, size, body);
-                        Ok(())
-                    }
-                    None => {
-                        if self.builder.is_unknown_image(path) {
-                            let text = "no image that cryoscan knows; scanned as raw bytes";
-                            self.note(Diagnostic::new(Level::Note, Code::ImageUnknown, path, text));
-                        }
-                        self.new_file(path);
-                        self.file(path, kind, size, body)
-                    }
+                if let Some(container) = container_of(head.bytes()).filter(|_| opens) {
+                    self.archive(path, container, size, body);
+                    return Ok(());
                 }
+                if self.builder.is_unknown_image(path) {
+                    let text = "no image that cryoscan knows; scanned as raw bytes";
+                    self.note(Diagnostic::new(Level::Note, Code::ImageUnknown, path, text));
+                }
+                self.new_file(path);
+                self.file(path, kind, size, body)
             }
         }
     }
@@ -432,10 +361,7 @@ impl Walk<'_> {
         body: Body<'_>,
     ) -> io::Result<()> {
         if self.later.contains(path) {
-            let id = match self.builder.offer(path) {
-                Want::Pages(id) => id,
-                _ => return Ok(()),
-            };
+            let Want::Pages(id) = self.builder.offer(path) else { return Ok(()) };
             return self.pages(path, id, size, body);
         }
         let inside = |later: &String| later.starts_with(path);
@@ -538,265 +464,6 @@ impl Walk<'_> {
         Ok(())
     }
 
-    /// A pages image: laid out now, or when all is known that explains it.
-    fn pages(&mut self, path: &str, id: u32, size: Option<u64>, body: Body<'_>) -> io::Result<()> {
-        let unit = unit_of(path);
-        match body {
-            Body::At(extent) => {
-                let got = extent.len();
-                self.builder.pages(path, id, got);
-                self.count(&unit, size, got);
-                let decoded = self.decoded();
-                self.held.push(Held { path: path.to_owned(), id, extent, decoded });
-                Ok(())
-            }
-            Body::Stream(stream) => {
-                // A stream's length is known from its header only.
-                let len = size.unwrap_or(u64::MAX);
-                if self.builder.is_ready(path, id) || self.second {
-                    self.builder.pages(path, id, len);
-                    return self.stream_pages(path, id, len, stream);
-                }
-                if self.again {
-                    self.later.insert(path.to_owned());
-                    return Ok(());
-                }
-                self.early_pages(path, id, len, stream)
-            }
-        }
-    }
-
-    /// Pages from a pipe before what explains them: held up to a limit, else scanned as raw bytes.
-    fn early_pages(
-        &mut self,
-        path: &str,
-        id: u32,
-        len: u64,
-        stream: &mut dyn Read,
-    ) -> io::Result<()> {
-        let unit = unit_of(path);
-        let room = self.settings.limits.late_pages_bytes.saturating_sub(self.held_bytes);
-        if len <= room {
-            let mut data = Vec::new();
-            io::copy(stream, &mut data)?;
-            let got = data.len() as u64;
-            self.held_bytes = self.held_bytes.saturating_add(got);
-            self.builder.pages(path, id, got);
-            self.count(&unit, Some(len), got);
-            let (extent, decoded) = (Extent::all(Source::bytes(data)), self.decoded());
-            self.held.push(Held { path: path.to_owned(), id, extent, decoded });
-            return Ok(());
-        }
-        self.builder.pages(path, id, len);
-        let text = "pages came before their pagemap and were too many to hold back; scanned as \
-                    raw bytes, without addresses";
-        self.note(
-            Diagnostic::new(Level::Error, Code::LateMetadata, path, text)
-                .expected(format!("at most {room} bytes"), format!("{len} bytes")),
-        );
-        let got = self.raw_stream(path, 0, u64::MAX, stream)?;
-        self.count(&unit, Some(len), got);
-        Ok(())
-    }
-
-    fn stream_pages(
-        &mut self,
-        path: &str,
-        id: u32,
-        len: u64,
-        stream: &mut dyn Read,
-    ) -> io::Result<()> {
-        let unit = unit_of(path);
-        if self.builder.is_encrypted(path) {
-            let got = io::copy(stream, &mut io::sink())?;
-            self.encrypted(path, got);
-            self.count(&unit, Some(len), got);
-            return Ok(());
-        }
-        let Some(layout) = self.builder.layout(path, id, len) else {
-            let got = self.unowned_stream(path, 0, stream)?;
-            self.count(&unit, Some(len), got);
-            return Ok(());
-        };
-        let explained = layout.explained;
-        let space = self.laid_out(path, layout);
-        let mut at = 0u64;
-        let mut short = 0u64;
-        for region in space.regions() {
-            // Pieces of a region may leave gaps in the image between them.
-            let pieces = space.pieces.get(region.pieces.clone()).unwrap_or_default();
-            let mut reader = PieceReader { stream, pieces, at, left: None };
-            let bytes = self.cut(&space, "", &unit, region.range.clone(), &mut reader, true)?;
-            at = reader.at;
-            let wanted = region.range.end.saturating_sub(region.range.start);
-            short = short.saturating_add(wanted.saturating_sub(bytes));
-        }
-        if short > 0 {
-            let text = format!("ends early; {short} bytes of memory were not scanned");
-            let note = Diagnostic::new(Level::Error, Code::PagesTruncated, path, text).at(at);
-            self.note(note.expected(format!("{len} bytes"), format!("{at} bytes")));
-        }
-        let rest = explained.saturating_sub(at);
-        let mut got = at.saturating_add(io::copy(&mut stream.take(rest), &mut io::sink())?);
-        if explained < len {
-            got = got.saturating_add(self.unowned_stream(path, explained, stream)?);
-        }
-        self.count(&unit, Some(len), got);
-        Ok(())
-    }
-
-    /// Takes what a layout says beside the layout itself.
-    fn laid_out(&mut self, path: &str, layout: Layout) -> Arc<Space> {
-        for note in layout.notes {
-            self.note(note);
-        }
-        self.shortfalls(path, &layout.shortfalls);
-        Arc::new(layout.space)
-    }
-
-    /// Counts bytes that a pagemap names and no image of the target has.
-    fn shortfalls(&mut self, path: &str, shortfalls: &[crate::checkpoint::Shortfall]) {
-        let unit = unit_of(path);
-        let mut parent = 0u64;
-        for shortfall in shortfalls {
-            let ledger = self.ledger(&unit);
-            if !shortfall.stored {
-                ledger.total = ledger.total.saturating_add(shortfall.bytes);
-            }
-            ledger.skip(shortfall.reason, shortfall.bytes);
-            if shortfall.reason == Reason::ParentMissing {
-                parent = parent.saturating_add(shortfall.bytes);
-            }
-        }
-        if parent > 0 {
-            let text = format!("{parent} bytes of memory are in the parent dump; not scanned");
-            self.note(Diagnostic::new(Level::Error, Code::ParentMissing, path, text));
-        }
-    }
-
-    fn encrypted(&mut self, path: &str, bytes: u64) {
-        self.skip(&unit_of(path), Reason::Encrypted, bytes);
-        let text = format!("{bytes} bytes of pages are encrypted; not scanned");
-        self.note(Diagnostic::new(Level::Error, Code::Encrypted, path, text));
-    }
-
-    /// Pages that can be read at any time, now that all metadata are known.
-    fn held_pages(&mut self) {
-        for Held { path, id, extent, decoded } in std::mem::take(&mut self.held) {
-            let unit = unit_of(&path);
-            let len = extent.len();
-            if self.builder.is_encrypted(&path) {
-                self.encrypted(&path, len);
-                continue;
-            }
-            let Some(layout) = self.builder.layout(&path, id, len) else {
-                self.unowned_extent(&path, 0, &extent, decoded);
-                continue;
-            };
-            let explained = layout.explained;
-            let space = self.laid_out(&path, layout);
-            for region in space.regions() {
-                for own in job::windows(region.range.clone(), self.window) {
-                    self.dispatcher.send(Job {
-                        space: Arc::clone(&space),
-                        name: Arc::from(""),
-                        unit: path_id(&unit),
-                        region: region.range.clone(),
-                        own,
-                        input: Input::Extent(extent.clone()),
-                        decoded,
-                    });
-                }
-            }
-            if explained < len {
-                self.unowned_extent(&path, explained, &extent, decoded);
-            }
-        }
-    }
-
-    /// Pagemaps whose pages image is not there.
-    fn missing_pages(&mut self) {
-        for (path, layout) in self.builder.missing_pages() {
-            let missing: u64 = layout
-                .shortfalls
-                .iter()
-                .filter(|short| short.reason == Reason::Unreadable)
-                .fold(0, |sum, short| sum.saturating_add(short.bytes));
-            if missing > 0 {
-                let text = format!("its pages image is missing; {missing} bytes were not scanned");
-                self.note(Diagnostic::new(Level::Error, Code::PagesMissing, &path, text));
-            }
-            self.shortfalls(&path, &layout.shortfalls);
-        }
-    }
-
-    /// Pages that no pagemap explains: each is searched for itself, as its neighbours in the file
-    /// are no neighbours in memory.
-    fn unowned_extent(&mut self, path: &str, from: u64, extent: &Extent, decoded: bool) {
-        let unit = unit_of(path);
-        self.unowned_note(path, from, extent.len().saturating_sub(from));
-        let (space, region) = raw_space(path, extent.len());
-        for own in job::windows(from..region.end, RAW_PAGE) {
-            self.dispatcher.send(Job {
-                space: Arc::clone(&space),
-                name: Arc::from(path),
-                unit: path_id(&unit),
-                region: own.clone(),
-                own,
-                input: Input::Extent(extent.clone()),
-                decoded,
-            });
-        }
-    }
-
-    fn unowned_stream(&mut self, path: &str, from: u64, stream: &mut dyn Read) -> io::Result<u64> {
-        let got = self.raw_stream(path, from, u64::MAX, stream)?;
-        if got > 0 {
-            self.unowned_note(path, from, got);
-        }
-        Ok(got)
-    }
-
-    fn unowned_note(&mut self, path: &str, from: u64, bytes: u64) {
-        if bytes > 0 {
-            let text = format!("no pagemap names these {bytes} bytes; scanned as raw bytes");
-            self.note(Diagnostic::new(Level::Warning, Code::PagesUnowned, path, text).at(from));
-        }
-    }
-
-    /// Searches a stream page by page, without addresses; gives its length.
-    #[expect(clippy::disallowed_methods, reason = "bounded by take")]
-    fn raw_stream(
-        &mut self,
-        path: &str,
-        from: u64,
-        len: u64,
-        stream: &mut dyn Read,
-    ) -> io::Result<u64> {
-        let unit = unit_of(path);
-        let (space, _) = raw_space(path, len);
-        let mut at = from;
-        loop {
-            let mut bytes = self.buffer();
-            stream.take(RAW_PAGE).read_to_end(&mut bytes)?;
-            if bytes.is_empty() {
-                return Ok(at.saturating_sub(from));
-            }
-            let end = at.saturating_add(bytes.len() as u64);
-            self.units.entry(path_id(&unit)).or_insert_with(|| unit.clone());
-            self.dispatcher.send(Job {
-                space: Arc::clone(&space),
-                name: Arc::from(path),
-                unit: path_id(&unit),
-                region: at..end,
-                own: at..end,
-                input: Input::Bytes(at, bytes),
-                decoded: self.decoded(),
-            });
-            at = end;
-        }
-    }
-
     /// Counts a file.
     fn new_file(&mut self, path: &str) {
         let unit = path_id(&unit_of(path));
@@ -878,7 +545,7 @@ impl Walk<'_> {
     }
 
     /// Cuts a region that comes as a stream into jobs; gives the bytes there were.
-    fn cut(
+    pub(super) fn cut(
         &mut self,
         space: &Arc<Space>,
         path: &str,
@@ -897,7 +564,7 @@ impl Walk<'_> {
             stream,
             start,
             window,
-            || this.buffer(),
+            || this.dispatcher.buffer(),
             |streamed| {
                 let Streamed { own, base, bytes, end } = streamed;
                 // A region that ends early ends where its bytes end.
@@ -918,11 +585,6 @@ impl Walk<'_> {
         )
     }
 
-    fn buffer(&self) -> Vec<u8> {
-        // Workers send every buffer back; this waits for one, and that is the back-pressure.
-        self.dispatcher.spent.recv().unwrap_or_default()
-    }
-
     fn finish(self, target: String) -> Scanned {
         let mut partial = self.partial;
         let (checkpoints, notes) = self.builder.finish();
@@ -940,76 +602,23 @@ impl Walk<'_> {
     }
 }
 
-/// Bytes of a page where no pagemap says where pages are: no page is smaller.
-const RAW_PAGE: u64 = 4096;
-
-/// The bytes of a pages image without addresses.
-fn raw_space(path: &str, len: u64) -> (Arc<Space>, std::ops::Range<u64>) {
-    let holder = Holder { set: 0, kind: HolderKind::RawImage, id: path_id(path), ordinal: 0 };
-    let mut space = Space::file(holder, RegionKind::RawImage, len);
-    space.cut = true;
-    space.page_size = u32::try_from(RAW_PAGE).unwrap_or_default();
-    (Arc::new(space), 0..len)
-}
-
 /// The folder or archive whose ledger a member counts in: its image set, where it has one.
-fn unit_of(path: &str) -> String {
-    match path.rfind(['/', '!']) {
-        None => String::new(),
-        Some(at) if path.get(at..).is_some_and(|rest| rest.starts_with('!')) => {
-            path.get(..=at).unwrap_or_default().to_owned()
-        }
-        Some(at) => {
-            // Folders inside an archive inside the target count with that archive.
-            match path.rfind('!') {
-                Some(archive) if !path.get(at..).unwrap_or_default().ends_with(".img") => {
-                    path.get(..=archive).unwrap_or_default().to_owned()
-                }
-                _ => path.get(..at).unwrap_or_default().to_owned(),
-            }
-        }
-    }
+pub(super) fn unit_of(path: &str) -> String {
+    let folder = path
+        .rfind(['/', '!'])
+        .map_or(0, |at| at + usize::from(path.as_bytes().get(at) == Some(&b'!')));
+    // Folders inside an archive inside the target count with that archive, but for image sets.
+    let is_image = path.as_bytes().ends_with(b".img");
+    let end = match path.rfind('!') {
+        Some(archive) if !is_image => archive + 1,
+        _ => folder,
+    };
+    path.get(..end).unwrap_or_default().to_owned()
 }
 
 fn drain(body: Body<'_>) -> io::Result<u64> {
     match body {
         Body::At(extent) => Ok(extent.len()),
         Body::Stream(stream) => io::copy(stream, &mut io::sink()),
-    }
-}
-
-/// The bytes of a region's pieces, from a stream of the image they lie in.
-struct PieceReader<'a, 'b> {
-    stream: &'a mut dyn Read,
-    pieces: &'b [crate::region::Piece],
-    /// Offset in the image of the next byte of the stream.
-    at: u64,
-    /// Bytes left of the first of `pieces`, once it was begun.
-    left: Option<u64>,
-}
-
-impl Read for PieceReader<'_, '_> {
-    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        loop {
-            let Some((piece, rest)) = self.pieces.split_first() else { return Ok(0) };
-            let left = match self.left {
-                Some(left) => left,
-                None => {
-                    let gap = piece.offset.saturating_sub(self.at);
-                    let skipped = io::copy(&mut self.stream.take(gap), &mut io::sink())?;
-                    self.at = self.at.saturating_add(skipped);
-                    piece.len
-                }
-            };
-            if left == 0 {
-                (self.pieces, self.left) = (rest, None);
-                continue;
-            }
-            let want = usize::try_from(left).unwrap_or(usize::MAX).min(buf.len());
-            let read = self.stream.read(buf.get_mut(..want).unwrap_or_default())?;
-            self.at = self.at.saturating_add(read as u64);
-            self.left = Some(left.saturating_sub(read as u64));
-            return Ok(read);
-        }
     }
 }

@@ -41,19 +41,18 @@ impl Work<'_> {
                 part
             }));
             let limits = &self.settings.limits;
-            match done {
-                Ok(part) => partial.merge(part, limits),
-                Err(_) => {
-                    scratch = Scratch::default();
-                    let own = job.own.end.saturating_sub(job.own.start);
-                    if !job.decoded {
-                        let coverage = partial.coverage.entry(job.unit).or_default();
-                        coverage.skip(Reason::Unreadable, own);
-                    }
-                    let text = format!("a fault in cryoscan; {own} bytes were not scanned");
-                    let note = Diagnostic::new(Level::Error, Code::Internal, &job.name, text);
-                    partial.note(note.at(job.own.start), limits);
+            if let Ok(part) = done {
+                partial.merge(part, limits);
+            } else {
+                scratch = Scratch::default();
+                let own = job.own.end.saturating_sub(job.own.start);
+                if !job.decoded {
+                    let coverage = partial.coverage.entry(job.unit).or_default();
+                    coverage.skip(Reason::Unreadable, own);
                 }
+                let text = format!("a fault in cryoscan; {own} bytes were not scanned");
+                let note = Diagnostic::new(Level::Error, Code::Internal, &job.name, text);
+                partial.note(note.at(job.own.start), limits);
             }
             if let Input::Bytes(_, mut buffer) = job.input {
                 buffer.clear();
@@ -123,7 +122,7 @@ impl Work<'_> {
             let key = (job.space.holder, own.start);
             part.line_feeds.insert(key, line_feeds(own_bytes, own.start));
         }
-        self.keep_labels(&window, part);
+        keep_labels(&window, part);
         let mut lost = std::collections::BTreeSet::new();
         for throttled in throttled {
             let rule = &self.engine.rules().get(throttled.rule).id;
@@ -193,18 +192,18 @@ impl Work<'_> {
         }
         filled
     }
+}
 
-    /// Keeps the window's part of arguments and environment, to describe the process with.
-    fn keep_labels(&self, window: &Window<'_>, part: &mut Partial) {
-        for label in &window.space.labels {
-            let kept = label.range.end.min(label.range.start.saturating_add(LABEL_KEPT));
-            let start = label.range.start.max(window.own.start);
-            let end = kept.min(window.own.end);
-            if start < end {
-                let bytes = slice(window.bytes, window.base, start, end);
-                let key = (window.space.holder, label.kind, start);
-                part.labels.insert(key, SecretBytes::new(bytes));
-            }
+/// Keeps the window's part of arguments and environment, to describe the process with.
+fn keep_labels(window: &Window<'_>, part: &mut Partial) {
+    for label in &window.space.labels {
+        let kept = label.range.end.min(label.range.start.saturating_add(LABEL_KEPT));
+        let start = label.range.start.max(window.own.start);
+        let end = kept.min(window.own.end);
+        if start < end {
+            let bytes = slice(window.bytes, window.base, start, end);
+            let key = (window.space.holder, label.kind, start);
+            part.labels.insert(key, SecretBytes::new(bytes));
         }
     }
 }

@@ -49,7 +49,14 @@ pub struct Partial {
 
 impl Partial {
     /// Adds a match; `proven` says whether its rule reports only what is proven.
-    pub fn add(&mut self, found: Match, name: &Arc<str>, proven: bool, keep: bool, limits: &Limits) {
+    pub fn add(
+        &mut self,
+        found: Match,
+        name: &Arc<str>,
+        proven: bool,
+        keep: bool,
+        limits: &Limits,
+    ) {
         let key = (found.key, found.holder, found.kind);
         if !name.is_empty() {
             self.names.entry(found.holder).or_insert_with(|| Arc::clone(name));

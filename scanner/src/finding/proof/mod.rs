@@ -12,8 +12,11 @@ pub struct Proof {
     /// Its name in evidence.
     pub name: &'static str,
     /// Gives the indexes of the values it proves, and how sure that makes each.
-    pub(super) prove: fn(&[Value<'_>], &RuleSet) -> Vec<(usize, Confidence)>,
+    pub(super) prove: Prove,
 }
+
+/// Looks at all values of a checkpoint.
+type Prove = fn(&[Value<'_>], &RuleSet) -> Vec<(usize, Confidence)>;
 
 /// Every proof, in the order in which they run.
 pub const PROOFS: &[Proof] = &[aws_pair::AWS_PAIR];

@@ -1,0 +1,234 @@
+//! One rule over one text: where its candidates are, and what becomes of each.
+
+use std::ops::Range;
+
+use super::confirm::{self, Run};
+use super::engine::{Candidate, SURROUNDINGS, Scratch, Throttled, WIDEST};
+use super::{labels, runs, text_run};
+use crate::region::{CELL, Cut, LabelKind, RegionKind, Window};
+use crate::rule::{Anchor, Rule, RuleId};
+use crate::secret::SecretBytes;
+
+/// Characters that the candidates of one rule may make the engine look at in one cell, about.
+const CELL_BUDGET: usize = 4 << 20;
+
+/// Candidates of one rule in one cell, whatever their length: a token every hundred bytes is data,
+/// more is an attack.
+const CELL_CANDIDATES: std::ops::RangeInclusive<usize> = 640..=1024;
+
+/// Text that is matched: bytes of a window, or characters folded from them.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Haystack<'a> {
+    pub text: &'a [u8],
+    /// Address of the first character.
+    pub base: u64,
+    /// Bytes of a character.
+    pub unit: u64,
+    /// Which ends are cut ends of memory.
+    pub cut: Cut,
+}
+
+impl Haystack<'_> {
+    pub(super) fn address(&self, at: usize) -> u64 {
+        self.base.saturating_add(self.unit.saturating_mul(at as u64))
+    }
+}
+
+/// A rule over a text of a window.
+#[derive(Debug)]
+pub(super) struct Search<'a> {
+    pub window: &'a Window<'a>,
+    pub id: RuleId,
+    pub rule: &'a Rule,
+    pub haystack: Haystack<'a>,
+}
+
+/// A text around a candidate: offsets in the haystack, and which ends are no true ends.
+type Around = (Range<usize>, Cut);
+
+const WHOLE: Cut = Cut { start: false, end: false };
+
+impl Search<'_> {
+    /// Whether the rule looks into texts of this kind and files of this name at all.
+    pub(super) fn is_wanted(&self) -> bool {
+        let text = self.haystack.unit == 1
+            || (self.rule.utf16 && !matches!(self.rule.anchor, Anchor::Label | Anchor::Path));
+        text && self
+            .rule
+            .path
+            .as_ref()
+            .is_none_or(|path| path.regex().is_some_and(|regex| regex.is_match(self.window.name)))
+    }
+
+    /// Whether the rule's budget of the candidate's cell has room for one more, and whether its
+    /// match could matter to this window. The grid counts all candidates of a cell, in order.
+    pub(super) fn is_allowed(&self, at: usize, scratch: &mut Scratch) -> bool {
+        let address = self.haystack.address(at);
+        let cell = address.saturating_sub(self.window.region_start) / CELL;
+        let count = scratch.counts.entry((self.id, self.haystack.unit == 2, cell)).or_default();
+        *count += 1;
+        let most = (CELL_BUDGET / (self.rule.before + self.rule.max_len))
+            .clamp(*CELL_CANDIDATES.start(), *CELL_CANDIDATES.end());
+        if *count > most {
+            if *count == most + 1 {
+                let cell = self.window.region_start.saturating_add(cell.saturating_mul(CELL));
+                scratch.throttled.push(Throttled { rule: self.id, cell });
+            }
+            return false;
+        }
+        address.saturating_add(WIDEST) >= self.window.own.start
+    }
+
+    /// The text run around a candidate, clipped to what the rule can match.
+    pub(super) fn around(&self, at: usize, run: &TextRun) -> Around {
+        let before = at.saturating_sub(self.rule.before + SURROUNDINGS);
+        let after = at.saturating_add(self.rule.max_len + SURROUNDINGS);
+        let (start, end) = (run.0.start.max(before), run.0.end.min(after));
+        let Haystack { text, cut, .. } = self.haystack;
+        let cut = Cut {
+            start: (start == 0 && cut.start) || start > run.0.start,
+            end: (end == text.len() && cut.end) || end < run.0.end,
+        };
+        (start..end, cut)
+    }
+
+    /// Runs of a class with an exact length.
+    pub(super) fn runs(&self, class: &[bool; 256], len: usize, word: bool, scratch: &mut Scratch) {
+        let last = self.window.own.end.saturating_add(WIDEST);
+        runs::each(self.haystack.text, class, len, |at| {
+            let address = self.haystack.address(at);
+            if (word && !self.has_length_word(address, len))
+                || address >= last
+                || !self.is_allowed(at, scratch)
+            {
+                return;
+            }
+            let mut text = TextRun::default();
+            text.cover_near(self.haystack.text, at, len + 2 * SURROUNDINGS);
+            self.confirm(self.around(at, &text), at, scratch);
+        });
+    }
+
+    /// Whether the length of a string stands in the four bytes before it.
+    fn has_length_word(&self, address: u64, len: usize) -> bool {
+        let at = usize::try_from(address.saturating_sub(self.window.base)).ok();
+        let word = at.and_then(|at| self.window.bytes.get(at.checked_sub(4)?..at));
+        word.and_then(|word| <[u8; 4]>::try_from(word).ok())
+            .is_some_and(|word| usize::try_from(u32::from_le_bytes(word)) == Ok(len))
+    }
+
+    /// Strings of arguments and environments.
+    pub(super) fn labels(&self, scratch: &mut Scratch) {
+        labels::each(self.window, |kind, text| {
+            let kind = match kind {
+                LabelKind::Argv => RegionKind::Argv,
+                LabelKind::Environ => RegionKind::Environ,
+            };
+            if self.rule.places.holds(kind) {
+                let end = text.end.min(text.start.saturating_add(self.rule.max_len));
+                let cut = Cut { start: false, end: end < text.end };
+                self.confirm((text.start..end, cut), text.start, scratch);
+            }
+        });
+    }
+
+    /// The text at the start of a file.
+    pub(super) fn start_of_file(&self, scratch: &mut Scratch) {
+        if self.window.own.start == 0 {
+            let longest = self.rule.max_len + SURROUNDINGS;
+            let end = text_run::end(self.haystack.text, 0, longest);
+            self.confirm((0..end, WHOLE), 0, scratch);
+        }
+    }
+
+    /// Every text run, for a pattern without literals: afresh from each cell of the grid on, so
+    /// that a match belongs to the cell it starts in.
+    pub(super) fn every_text(&self, scratch: &mut Scratch) {
+        let Haystack { text, base, unit, .. } = self.haystack;
+        let (start, last) = (self.window.region_start, self.window.own.end);
+        let mut at = 0;
+        while at < text.len() && self.haystack.address(at) < last {
+            let end = text_run::end(text, at, text.len());
+            if end == at {
+                at += 1;
+                continue;
+            }
+            let mut from = at;
+            while from < end {
+                let cell = self.haystack.address(from).saturating_sub(start) / CELL;
+                let border = start.saturating_add(cell.saturating_add(1).saturating_mul(CELL));
+                let border = border.saturating_sub(base).div_ceil(unit);
+                let border = usize::try_from(border).unwrap_or(usize::MAX).max(from + 1);
+                let limit = end.min(border.saturating_add(self.rule.max_len));
+                let before = scratch.candidates.len();
+                let next = self.confirm((from..limit, WHOLE), from, scratch);
+                let beyond = scratch.candidates.get(before).is_some_and(|found| {
+                    found.start >= base.saturating_add(unit.saturating_mul(border as u64))
+                });
+                if beyond {
+                    // It starts in the next cell, which will find it too.
+                    scratch.candidates.truncate(before);
+                }
+                from = match next {
+                    Some(next) if next < border => next.max(from + 1),
+                    _ => border,
+                };
+            }
+            at = end + 1;
+        }
+    }
+
+    /// Confirms one candidate in the text around it; gives the end of its match.
+    pub(super) fn confirm(
+        &self,
+        around: Around,
+        at: usize,
+        scratch: &mut Scratch,
+    ) -> Option<usize> {
+        let Search { window, haystack, rule, .. } = *self;
+        let (range, cut) = around;
+        let start = range.start;
+        let text = haystack.text.get(range)?;
+        let run = Run { text, cut };
+        let found = confirm::find(rule, run, at - start)?;
+        let confirmed = confirm::judge(rule, run, found)?;
+        let value = SecretBytes::new(text.get(confirmed.span.clone())?);
+        let last = start + confirmed.span.end;
+        let first = haystack.address(start + confirmed.span.start);
+        let kind = window.space.kind_at(first);
+        let matters = first.saturating_add(WIDEST) >= window.own.start
+            && first < window.own.end.saturating_add(WIDEST);
+        if matters && rule.places.holds(kind) {
+            scratch.candidates.push(Candidate {
+                rule: self.id,
+                start: first,
+                end: haystack.address(last),
+                utf16: haystack.unit == 2,
+                kind,
+                confirmed,
+                value,
+                lost: false,
+            });
+        }
+        Some(last)
+    }
+}
+
+/// The last text run that a candidate stood in: many candidates stand in one.
+#[derive(Debug, Default)]
+pub(super) struct TextRun(Range<usize>);
+
+impl TextRun {
+    /// Finds the run that covers `at`, unless it is known; candidates come in order.
+    pub(super) fn cover(&mut self, text: &[u8], at: usize) {
+        if !self.0.contains(&at) {
+            let start = text_run::start(text, at, at.saturating_sub(self.0.end));
+            self.0 = start..text_run::end(text, at, text.len());
+        }
+    }
+
+    /// Finds the run that covers `at`, as far as `reach` characters on both sides.
+    fn cover_near(&mut self, text: &[u8], at: usize, reach: usize) {
+        self.0 = text_run::start(text, at, reach)..text_run::end(text, at, reach);
+    }
+}
