@@ -139,7 +139,8 @@ mod tests {
         let policy = gate(Severity::Low, Confidence::Low);
         let mut outcome = Outcome { complete: false, ..found(Severity::High, Confidence::High) };
         assert_eq!(policy.judge(&outcome), Exit::GateFailed);
-        outcome.failed.push(("notes.txt".to_owned(), ScanError::NotACheckpoint));
+        let error = ScanError::NotACheckpoint("a text".to_owned());
+        outcome.failed.push(("notes.txt".to_owned(), error));
         assert_eq!(policy.judge(&outcome), Exit::CouldNotRun);
         assert_eq!(Policy { strict: true, ..policy }.judge(&outcome), Exit::CouldNotRun);
     }

@@ -137,7 +137,7 @@ mod tests {
         assert_eq!(summary(&whole, 0, None).verdict, Verdict::Clean);
         let part = Outcome::default();
         assert_eq!(summary(&part, 3, None).verdict, Verdict::Incomplete);
-        let failed = vec![("x".to_owned(), ScanError::NotACheckpoint)];
+        let failed = vec![("x".to_owned(), ScanError::NotACheckpoint("a text".to_owned()))];
         let failed = Outcome { complete: true, failed, ..Outcome::default() };
         assert_eq!(summary(&failed, 2, None).verdict, Verdict::Incomplete);
         assert!(!summary(&failed, 2, None).complete);
