@@ -151,7 +151,12 @@ fn finding(value: &Value<'_>, context: &Context<'_>) -> Option<Finding> {
     if !also.is_empty() {
         attributes.insert("also".to_owned(), Vec::from_iter(also).join(" "));
     }
-    let severity = severity::severity(rule.severity, &judgement.attributes, context.checkpoint);
+    let mitigation = severity::mitigation(&judgement.attributes, context.checkpoint);
+    let severity = mitigation.map_or(rule.severity, |lower| lower.lower(rule.severity));
+    let expired = mitigation == Some(severity::Mitigation::Expired);
+    if expired {
+        attributes.insert("expired".to_owned(), "true".to_owned());
+    }
     let excerpt = excerpt(value.key, rule, judgement.length, context);
     let (secret, matched, class) = match rule.class {
         rule::Class::Secret => (Some(excerpt), None, Class::Secret),

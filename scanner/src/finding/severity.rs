@@ -3,12 +3,27 @@
 use crate::check::{Attributes, Severity};
 use crate::checkpoint::Checkpoint;
 
-/// The harm of one value in one checkpoint.
-pub(super) fn severity(
-    rule: Severity,
-    attributes: &Attributes,
-    checkpoint: &Checkpoint,
-) -> Severity {
+/// Why a value does less harm than others of its kind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Mitigation {
+    /// It had expired when the checkpoint was made.
+    Expired,
+    /// It is of no use without a passphrase, or known to everybody.
+    Protected,
+}
+
+impl Mitigation {
+    /// The severity that is left of `rule`'s.
+    pub(super) fn lower(self, rule: Severity) -> Severity {
+        match self {
+            Self::Expired => rule.min(Severity::Low),
+            Self::Protected => rule.min(Severity::Medium),
+        }
+    }
+}
+
+/// What lessens the harm of one value in one checkpoint.
+pub(super) fn mitigation(attributes: &Attributes, checkpoint: &Checkpoint) -> Option<Mitigation> {
     let is = |name: &str| attributes.get(name).is_some_and(|value| value == "true");
     let time = |text: &str| text.parse::<jiff::Timestamp>().ok();
     // A token that had expired when the checkpoint was made; never judged by today's clock.
@@ -18,10 +33,7 @@ pub(super) fn severity(
         .zip(checkpoint.checkpointed.as_deref().and_then(time))
         .is_some_and(|(expiry, dumped)| expiry < dumped);
     if expired {
-        return rule.min(Severity::Low);
+        return Some(Mitigation::Expired);
     }
-    if is("key.encrypted") || is("key.known-public") {
-        return rule.min(Severity::Medium);
-    }
-    rule
+    (is("key.encrypted") || is("key.known-public")).then_some(Mitigation::Protected)
 }
