@@ -124,7 +124,7 @@ fn a_name_cannot_write_to_the_terminal() {
     let output = cryoscan(&["\u{1b}[2Jmissing\r.tar", "--color=always"]);
     let text = stdout(&output) + &stderr(&output);
     assert!(!text.contains("\u{1b}[2J") && !text.contains('\r'), "{text:?}");
-    assert!(text.contains("\\u{1b}[2Jmissing\\u{d}.tar"), "{text:?}");
+    assert!(text.contains("\\x1b[2Jmissing\\x0d.tar"), "{text:?}");
 }
 
 #[test]
