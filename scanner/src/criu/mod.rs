@@ -26,7 +26,7 @@ pub use image::{Image, ImageError, ImageErrorKind};
 pub use inventory::Inventory;
 pub use mm::{Mm, Vma, status};
 pub use mounts::Mount;
-pub use name::{Key, Role, key_of, kind_of, pages_id, role_of};
+pub use name::{Key, OTHERS, Role, key_of, kind_of, pages_id, role_of};
 pub use namespaces::Cgroup;
 pub use pagemap::{Compressed, Pagemap, PagemapEntry, PagemapKey};
 pub use pstree::TreeItem;

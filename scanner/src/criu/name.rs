@@ -25,7 +25,7 @@ pub enum Role {
 }
 
 /// Files that are not decoded. `%u` is a decimal number, `%x` a hexadecimal one, `%s` anything.
-static OTHERS: &[(&str, Role)] = &[
+pub static OTHERS: &[(&str, Role)] = &[
     ("pages-%u.img", Role::Pages),
     ("pipes-data.img", Role::Payload),
     ("fifo-data.img", Role::Payload),
