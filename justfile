@@ -23,6 +23,10 @@ test:
 docs:
     .ci/run docs
 
+# Files made from the types are up to date
+fresh:
+    .ci/run fresh
+
 # Licences, bans, sources, and what the features pull in
 dependencies:
     .ci/run dependencies
@@ -31,6 +35,10 @@ dependencies:
 demo:
     .ci/run demo
 
+# What is found of the values in tests/fixtures
+recall:
+    .ci/run recall
+
 # The inner loop: tests of one crate that match a filter, without the command line
 quick crate filter="":
     cargo test --package {{ crate }} --no-default-features {{ filter }}
@@ -38,6 +46,11 @@ quick crate filter="":
 # Rewrite snapshots; read the diff afterwards
 snapshots:
     INSTA_UPDATE=always cargo test --workspace --locked
+
+# Rewrite help pages, the table of rules, and docs/generated
+pages:
+    UPDATE_UI=1 UPDATE=1 cargo test --locked --package cryoscan --test cli --test docs
+    cargo run --locked --package cryoscan --features dev -- dev generate
 
 # Speed and memory of a release build on a checkpoint
 bench target:
