@@ -9,7 +9,7 @@ use serde::Serialize;
 pub enum Level {
     /// Something was not scanned: the scan is incomplete.
     Error,
-    /// Something is not as it should be, yet all of it was scanned.
+    /// Something is not as it should be, yet all that a restore would use was scanned.
     Warning,
     /// Worth knowing.
     Note,

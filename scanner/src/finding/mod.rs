@@ -163,8 +163,9 @@ fn finding(value: &Value<'_>, context: &Context<'_>) -> Option<Finding> {
         rule::Class::Grep => (None, Some(excerpt), Class::Grep),
     };
     let named = judgement.name.as_ref().map(|name| format!(" {name}")).unwrap_or_default();
-    let title =
-        format!("{}{named} {}", rule.name, place::holder_in_words(holder, kind, locus, context));
+    let expiry = if expired { " (expired)" } else { "" };
+    let place = place::holder_in_words(holder, kind, locus, context);
+    let title = format!("{}{expiry}{named} {place}", rule.name);
     let (fingerprint, place_fingerprint) = context.fingerprints.of(value, rule, context);
     Some(Finding {
         id: String::new(),

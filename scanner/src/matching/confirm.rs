@@ -97,14 +97,16 @@ pub(super) fn judge(rule: &Rule, run: Run<'_>, found: Found) -> Option<Confirmed
     let mut attributes = Attributes::new();
     let mut canonical = None;
     let mut passes = 0u8;
+    let mut doubtful = false;
     for check in &rule.checks {
         let subject = Subject { text: run.text, span: span.clone(), cut: touches(&span) };
         let verdict = (check.run)(&subject);
         match verdict.outcome {
             Outcome::Fail => return None,
-            Outcome::Weak => confidence = confidence.min(Confidence::Low),
+            Outcome::Weak => doubtful = true,
             Outcome::Pass => {
-                passes = passes.saturating_add(1);
+                // A check that only weeds out proves nothing by a pass.
+                passes = passes.saturating_add(u8::from(check.on_pass > Confidence::Low));
                 confidence = confidence.max(check.on_pass);
             }
             Outcome::Unavailable => {}
@@ -113,6 +115,9 @@ pub(super) fn judge(rule: &Rule, run: Run<'_>, found: Found) -> Option<Confirmed
         attributes.extend(verdict.attributes);
         canonical = verdict.canonical.or(canonical);
         evidence.push(Evidence { check: check.name.to_owned(), outcome: verdict.outcome });
+    }
+    if doubtful {
+        confidence = Confidence::Low;
     }
     let value = run.text.get(span.clone()).filter(|value| !value.is_empty())?;
     if touches(&span) && passes == 0 && !rule.fixed_len {

@@ -109,12 +109,15 @@ impl Search<'_> {
         });
     }
 
-    /// Whether the length of a string stands in the four bytes before it.
+    /// Whether the length of a string stands in the four bytes before it: in bytes, as HotSpot
+    /// keeps it, or in characters, as V8 does.
     fn has_length_word(&self, address: u64, len: usize) -> bool {
+        let bytes = self.haystack.unit.saturating_mul(len as u64);
         let at = usize::try_from(address.saturating_sub(self.window.base)).ok();
         let word = at.and_then(|at| self.window.bytes.get(at.checked_sub(4)?..at));
         word.and_then(|word| <[u8; 4]>::try_from(word).ok())
-            .is_some_and(|word| usize::try_from(u32::from_le_bytes(word)) == Ok(len))
+            .map(|word| u64::from(u32::from_le_bytes(word)))
+            .is_some_and(|word| word == bytes || word == len as u64)
     }
 
     /// Strings of arguments and environments.
