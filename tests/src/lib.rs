@@ -8,4 +8,6 @@ pub mod fixtures;
 pub mod random;
 pub mod reader;
 pub mod recall;
+pub mod samples;
+pub mod scanned;
 pub mod values;

@@ -11,6 +11,8 @@ use crate::fixtures::{Planted, Truth};
 use crate::reader::Reader;
 use finding::{Finding, Hit};
 
+pub use finding::canonical;
+
 /// Kinds of planted values that the rules cover; all of them that lie in direct reach must be found.
 pub const COVERED: [&str; 17] = [
     "aws-access-key-id",
@@ -99,7 +101,7 @@ pub fn compare(report: &str, truth: &Truth, reader: &Reader, kinds: &[&str]) -> 
     let findings = finding::parse(report)?;
     let mut recall = Recall::default();
     let others = truth.values.iter().filter(|planted| !planted.decoy);
-    let others = others.map(|p| Ok(finding::canonical(&p.bytes()?))).collect::<Result<Vec<_>>>()?;
+    let others = others.map(|p| Ok(canonical(&p.bytes()?))).collect::<Result<Vec<_>>>()?;
     for planted in &truth.values {
         let hits = findings.iter().map(|f| Ok((f, f.hit(planted)?))).collect::<Result<Vec<_>>>()?;
         let hits: Vec<(&Finding, Hit)> =
@@ -107,7 +109,7 @@ pub fn compare(report: &str, truth: &Truth, reader: &Reader, kinds: &[&str]) -> 
         if planted.page_gap {
             recall.leave_alone(planted, hits.iter().map(|(finding, _)| *finding));
         } else if planted.decoy {
-            let value = finding::canonical(&planted.bytes()?);
+            let value = canonical(&planted.bytes()?);
             let reported = findings.iter().filter(|f| f.shows_decoy(&value, planted.soft, &others));
             recall.leave_alone(planted, reported);
         } else if planted.expect_present

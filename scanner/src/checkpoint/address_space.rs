@@ -38,6 +38,15 @@ pub struct Layout {
     pub notes: Vec<Diagnostic>,
 }
 
+impl Layout {
+    /// Bytes that the pagemap names beyond the end of its pages image.
+    pub fn beyond_the_end(&self) -> u64 {
+        let beyond = |short: &&Shortfall| short.reason == Reason::Unreadable && !short.stored;
+        let short = self.shortfalls.iter().filter(beyond);
+        short.fold(0, |sum, short| sum.saturating_add(short.bytes))
+    }
+}
+
 /// Lays out the memory that `map` describes.
 ///
 /// `image_len` is the stored length of the pages image; `member` is the pagemap's path, for

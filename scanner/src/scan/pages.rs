@@ -17,6 +17,8 @@ pub(super) struct Held {
     path: String,
     id: u32,
     extent: Extent,
+    /// Bytes that its header promises and that are not there.
+    lacking: u64,
     /// Whether decoding made it.
     decoded: bool,
 }
@@ -30,14 +32,9 @@ impl Walk<'_> {
         size: Option<u64>,
         body: Body<'_>,
     ) -> io::Result<()> {
-        let unit = unit_of(path);
         match body {
             Body::At(extent) => {
-                let got = extent.len();
-                self.builder.pages(path, id, got);
-                self.count(&unit, size, got);
-                let decoded = self.decoded();
-                self.held.push(Held { path: path.to_owned(), id, extent, decoded });
+                self.hold(path, id, size, extent);
                 Ok(())
             }
             Body::Stream(stream) => {
@@ -56,6 +53,17 @@ impl Walk<'_> {
         }
     }
 
+    /// Keeps pages until all metadata are known. What is lacking of them is counted then, as their
+    /// pagemap may name it too.
+    fn hold(&mut self, path: &str, id: u32, size: Option<u64>, extent: Extent) {
+        let got = extent.len();
+        self.builder.pages(path, id, got);
+        self.count(&unit_of(path), Some(got), got);
+        let lacking = size.filter(|_| self.adds_to_total()).unwrap_or(got).saturating_sub(got);
+        let decoded = self.decoded();
+        self.held.push(Held { path: path.to_owned(), id, extent, lacking, decoded });
+    }
+
     /// Pages from a pipe before what explains them: held up to a limit, else scanned as raw bytes.
     fn early_pages(
         &mut self,
@@ -71,10 +79,7 @@ impl Walk<'_> {
             io::copy(stream, &mut data)?;
             let got = data.len() as u64;
             self.held_bytes = self.held_bytes.saturating_add(got);
-            self.builder.pages(path, id, got);
-            self.count(&unit, Some(len), got);
-            let (extent, decoded) = (Extent::all(Source::bytes(data)), self.decoded());
-            self.held.push(Held { path: path.to_owned(), id, extent, decoded });
+            self.hold(path, id, Some(len), Extent::all(Source::bytes(data)));
             return Ok(());
         }
         self.builder.pages(path, id, len);
@@ -122,9 +127,7 @@ impl Walk<'_> {
             short = short.saturating_add(wanted.saturating_sub(bytes));
         }
         if short > 0 {
-            let text = format!("ends early; {short} bytes of memory were not scanned");
-            let note = Diagnostic::new(Level::Error, Code::PagesTruncated, path, text).at(at);
-            self.note(note.expected(format!("{len} bytes"), format!("{at} bytes")));
+            self.truncated(path, short, at);
         }
         let rest = explained.saturating_sub(at);
         let mut got = at.saturating_add(io::copy(&mut stream.take(rest), &mut io::sink())?);
@@ -137,11 +140,29 @@ impl Walk<'_> {
 
     /// Takes what a layout says beside the layout itself.
     fn laid_out(&mut self, path: &str, layout: Layout) -> Arc<Space> {
+        let short = layout.beyond_the_end();
+        if short > 0 {
+            self.truncated(path, short, layout.explained);
+        }
         for note in layout.notes {
             self.note(note);
         }
         self.shortfalls(path, &layout.shortfalls);
         Arc::new(layout.space)
+    }
+
+    fn truncated(&mut self, path: &str, short: u64, at: u64) {
+        let text = format!("ends early; {short} bytes of memory were not scanned");
+        let note = Diagnostic::new(Level::Error, Code::PagesTruncated, path, text).at(at);
+        let expected = format!("{} bytes", at.saturating_add(short));
+        self.note(note.expected(expected, format!("{at} bytes")));
+    }
+
+    /// Counts bytes that a header promises and that are not there.
+    fn lost(&mut self, unit: &str, bytes: u64) {
+        let ledger = self.ledger(unit);
+        ledger.total = ledger.total.saturating_add(bytes);
+        ledger.skip(Reason::Unreadable, bytes);
     }
 
     /// Counts bytes that a pagemap names and no image of the target has.
@@ -172,17 +193,20 @@ impl Walk<'_> {
 
     /// Pages that can be read at any time, now that all metadata are known.
     pub(super) fn held_pages(&mut self) {
-        for Held { path, id, extent, decoded } in std::mem::take(&mut self.held) {
+        for Held { path, id, extent, lacking, decoded } in std::mem::take(&mut self.held) {
             let unit = unit_of(&path);
             let len = extent.len();
             if self.builder.is_encrypted(&path) {
                 self.encrypted(&path, len);
+                self.lost(&unit, lacking);
                 continue;
             }
             let Some(layout) = self.builder.layout(&path, id, len) else {
                 self.unowned_extent(&path, 0, &extent, decoded);
+                self.lost(&unit, lacking);
                 continue;
             };
+            self.lost(&unit, lacking.saturating_sub(layout.beyond_the_end()));
             let explained = layout.explained;
             let space = self.laid_out(&path, layout);
             for region in space.regions() {

@@ -277,6 +277,11 @@ impl Walk<'_> {
         }
     }
 
+    /// Whether the current container's members add to the total.
+    pub(super) fn adds_to_total(&self) -> bool {
+        self.frames.last().is_some_and(|frame| frame.ledger == Ledger::Members)
+    }
+
     /// Whether the bytes of the current container's members were made by decoding.
     pub(super) fn decoded(&self) -> bool {
         self.frames.last().is_some_and(|frame| frame.ledger == Ledger::Decoded)

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, UNIX_EPOCH};
 
 use super::Checkpoint;
 use super::kernel::gzip;
@@ -10,6 +11,8 @@ use crate::random::Random;
 /// Names up to here fit into a plain header.
 const SHORT_NAME: usize = 100;
 const BLOCK: usize = 512;
+/// When every member was written, in seconds since 1970.
+const WRITTEN: u64 = 1_767_323_045;
 
 /// Order of the members.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -168,7 +171,12 @@ impl Archive {
             let path = folder.path.join(name);
             std::fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
             match body {
-                Body::File(bytes) => std::fs::write(path, bytes).expect("a file"),
+                Body::File(bytes) => {
+                    std::fs::write(&path, bytes).expect("a file");
+                    let file = std::fs::File::options().write(true).open(path).expect("a file");
+                    let written = UNIX_EPOCH + Duration::from_secs(WRITTEN);
+                    file.set_modified(written).expect("a time");
+                }
                 Body::Link(target) => std::os::unix::fs::symlink(target, path).expect("a link"),
             }
         }
@@ -194,7 +202,7 @@ fn header(name: &str, kind: tar::EntryType, size: usize) -> tar::Header {
     header.set_mode(0o600);
     header.set_uid(0);
     header.set_gid(0);
-    header.set_mtime(1_767_323_045);
+    header.set_mtime(WRITTEN);
     header.set_cksum();
     header
 }

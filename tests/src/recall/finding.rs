@@ -87,7 +87,7 @@ pub(super) fn parse(report: &str) -> Result<Vec<Finding>> {
 }
 
 /// A value without blanks at its ends; armoured keys without any line ends, also escaped ones.
-pub(super) fn canonical(value: &[u8]) -> Vec<u8> {
+pub fn canonical(value: &[u8]) -> Vec<u8> {
     let value = value.trim_ascii();
     if !value.starts_with(b"-----BEGIN") {
         return value.to_vec();

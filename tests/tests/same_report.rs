@@ -1,0 +1,154 @@
+//! The same input gives the same report, byte for byte, however the work is cut.
+
+use std::io::Read;
+use std::path::Path;
+
+use cryoscan::scan::Settings;
+use cryoscan_tests::builder::{Archive, Checkpoint, Mapping, Order, Process, Producer};
+use cryoscan_tests::fixtures;
+use cryoscan_tests::random::Random;
+use cryoscan_tests::samples::{self, CELL, HEAP};
+use cryoscan_tests::scanned::{Files, Scanned, revealing, scan, scan_pipe};
+use cryoscan_tests::values;
+
+/// Threads and bytes of a window.
+const CUTS: [(usize, u64); 6] =
+    [(1, 4 << 20), (1, 1), (2, 64 << 10), (8, 64 << 10), (2, 128 << 10), (8, 192 << 10)];
+const FIXTURES: [&str; 4] = ["gosrv", "kubelet-containerd", "matrix", "tree"];
+
+/// With patterns of the user, of which one has no literal.
+fn settings(threads: usize, window: u64) -> Settings {
+    let grep = ["RANDOM_[0-9]+_KEY", "[0-9]{4}-[0-9]{4}"].map(str::to_owned).to_vec();
+    Settings { threads, window, grep, ..revealing() }
+}
+
+/// Compares reports by lines, so that a failure shows one pair of lines and no more.
+fn assert_same(found: &str, expected: &str, what: &str) {
+    if found == expected {
+        return;
+    }
+    let pair = found.lines().zip(expected.lines()).find(|(found, expected)| found != expected);
+    let (found, expected) = pair.unwrap_or((found, expected));
+    let cut = |line: &str| line.get(..3000.min(line.len())).unwrap_or(line).to_owned();
+    panic!("{what}:\n  found    {}\n  expected {}", cut(found), cut(expected));
+}
+
+fn findings(scanned: &Scanned) -> String {
+    let findings = scanned.lines.iter().filter(|line| line.starts_with(r#"{"type":"finding""#));
+    findings.cloned().collect::<Vec<_>>().join("\n")
+}
+
+/// Scans one archive with every partition of the work.
+fn assert_no_cut_matters(path: &Path, name: &str) -> Scanned {
+    let whole = scan(&[path], &settings(1, 4 << 20));
+    assert_eq!(whole.whole().faults(), Vec::<String>::new(), "{name}");
+    for (threads, window) in CUTS {
+        let cut = scan(&[path], &settings(threads, window));
+        let what = format!("{name}, {threads} threads, windows of {window} bytes");
+        assert_same(&cut.lines.join("\n"), &whole.lines.join("\n"), &what);
+    }
+    whole
+}
+
+/// Scans the members of an archive in other orders, compressed, unpacked and from a pipe.
+fn assert_no_form_matters(archive: &Archive, name: &str) {
+    let files = Files::new();
+    let of = |bytes: &[u8]| {
+        let path = files.add("target", bytes);
+        let scanned = scan(&[&path], &settings(2, 128 << 10));
+        (scanned.lines_of(&path), scanned)
+    };
+    let (lines, whole) = of(&archive.tar());
+    assert!(whole.records.iter().any(|record| record["type"] == "finding"), "{name}");
+    let expected = findings(&whole);
+    let (gzip_lines, _) = of(&archive.gzip());
+    let seeds = [Order::Shuffled(1), Order::Shuffled(2), Order::Shuffled(3)];
+    for order in [Order::AsWritten, Order::Reversed].into_iter().chain(seeds) {
+        let ordered = archive.clone().order(order);
+        let (other, _) = of(&ordered.tar());
+        assert_same(&other, &lines, &format!("{name}, {order:?}"));
+        let (other, _) = of(&ordered.gzip());
+        assert_same(&other, &gzip_lines, &format!("{name}, {order:?}, gzip"));
+        let (_, other) = of(&ordered.zstd());
+        assert_same(&findings(&other), &expected, &format!("{name}, {order:?}, zstd"));
+        let piped = scan_pipe(&ordered.tar(), &settings(2, 128 << 10));
+        assert_same(&findings(&piped), &expected, &format!("{name}, {order:?}, pipe"));
+        assert_eq!(piped.whole().faults(), Vec::<String>::new(), "{name}, {order:?}, pipe");
+    }
+    let folder = archive.folder();
+    let unpacked = scan(&[folder.path()], &settings(2, 128 << 10));
+    assert_same(&unpacked.lines_of(folder.path()), &lines, &format!("{name}, folder"));
+}
+
+#[test]
+fn no_partition_of_the_work_changes_the_report() {
+    let sample = samples::rich();
+    let files = Files::new();
+    let whole = assert_no_cut_matters(&files.add("rich.tar", &sample.archive.tar()), "tar");
+    assert_no_cut_matters(&files.add("rich.tar.gz", &sample.archive.gzip()), "gzip");
+    for sown in &sample.sown {
+        assert!(whole.whole().finding(sown.value.as_bytes()).is_some(), "{sown:?} is not found");
+    }
+}
+
+#[test]
+fn no_partition_changes_which_candidates_are_too_many() {
+    let start = 0x6200_0000_0000;
+    let mut random = Random::new(40);
+    let mut token = || values::github_token(&mut random);
+    // Every fourth byte of a cell begins a candidate; a token stands before, in, and after it.
+    let many = b"ghp_".repeat(usize::try_from(CELL / 4).unwrap());
+    let (first, second) = (token(), token());
+    let flooded = Mapping::zero(start, 0x3_0000)
+        .put(start + CELL, many)
+        .put(start + CELL - 20, &first)
+        .put(start + 2 * CELL - 400, token())
+        .put(start + 2 * CELL + 8, &second);
+    let wide = Mapping::noise(HEAP, 0x4_0000, 1).put_utf16(HEAP + 3, &"ghp_".repeat(20_000));
+    let process = Process::new(1, "flood").map(flooded).map(wide);
+    let archive = Archive::of(Producer::Runc, &Checkpoint::new().process(process));
+    let files = Files::new();
+    let whole = assert_no_cut_matters(&files.add("flood.tar", &archive.tar()), "flood");
+    let whole = whole.whole();
+    assert!(
+        whole.finding(first.as_bytes()).is_some() && whole.finding(second.as_bytes()).is_some()
+    );
+    assert!(whole.notes("throttled").count() > 1 && whole.skipped("throttled") >= CELL);
+}
+
+#[test]
+fn no_order_compression_or_form_of_the_archive_changes_the_findings() {
+    assert_no_form_matters(&samples::rich().archive, "rich");
+}
+
+#[test]
+fn real_checkpoints_give_the_same_report_too() {
+    for fixture in fixtures::load(&fixtures::folder()).unwrap() {
+        let name = fixture.truth.name.as_str();
+        if !FIXTURES.contains(&name) {
+            continue;
+        }
+        assert_no_cut_matters(&fixture.archive, name);
+        assert_no_form_matters(&repacked(&fixture.archive), name);
+    }
+}
+
+/// The members of an archive on disk, to be written anew.
+fn repacked(path: &Path) -> Archive {
+    let bytes = zstd::decode_all(std::fs::File::open(path).unwrap()).unwrap();
+    let mut archive = Archive::default();
+    for entry in tar::Archive::new(bytes.as_slice()).entries().unwrap() {
+        let mut entry = entry.unwrap();
+        let name = String::from_utf8(entry.path_bytes().into_owned()).unwrap();
+        let name = name.trim_start_matches("./").to_owned();
+        if entry.header().entry_type().is_symlink() {
+            let target = entry.link_name().unwrap().unwrap().to_string_lossy().into_owned();
+            archive = archive.link(&name, &target);
+        } else if entry.header().entry_type().is_file() {
+            let mut body = Vec::new();
+            entry.by_ref().take(64 << 20).read_to_end(&mut body).unwrap();
+            archive = archive.member(&name, body);
+        }
+    }
+    archive
+}
