@@ -4,6 +4,8 @@
 //! crates, protobuf is read from the wire format, memory is rebuilt page by page in maps. It is
 //! slow, holds everything in memory, and leaves out what no test needs (compressed pages).
 
+mod shared;
+
 use std::collections::BTreeMap;
 use std::io::Read;
 use std::path::Path;

@@ -168,20 +168,24 @@ impl Walk<'_> {
     /// Counts bytes that a pagemap names and no image of the target has.
     fn shortfalls(&mut self, path: &str, shortfalls: &[Shortfall]) {
         let unit = unit_of(path);
-        let mut parent = 0u64;
         for shortfall in shortfalls {
             let ledger = self.ledger(&unit);
             if !shortfall.stored {
                 ledger.total = ledger.total.saturating_add(shortfall.bytes);
             }
             ledger.skip(shortfall.reason, shortfall.bytes);
-            if shortfall.reason == Reason::ParentMissing {
-                parent = parent.saturating_add(shortfall.bytes);
-            }
         }
-        if parent > 0 {
-            let text = format!("{parent} bytes of memory are in the parent dump; not scanned");
-            self.note(Diagnostic::new(Level::Error, Code::ParentMissing, path, text));
+        let elsewhere = [
+            (Reason::ParentMissing, Code::ParentMissing, "are in the parent dump"),
+            (Reason::Lazy, Code::PagesMissing, "were left on a page server"),
+        ];
+        for (reason, code, text) in elsewhere {
+            let of_reason = shortfalls.iter().filter(|shortfall| shortfall.reason == reason);
+            let bytes = of_reason.fold(0u64, |sum, shortfall| sum.saturating_add(shortfall.bytes));
+            if bytes > 0 {
+                let text = format!("{bytes} bytes of memory {text}; not scanned");
+                self.note(Diagnostic::new(Level::Error, code, path, text));
+            }
         }
     }
 

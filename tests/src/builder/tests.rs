@@ -110,6 +110,8 @@ fn shared_segments_are_stored_once() {
         let checkpoint = Checkpoint::new().segment(segment).process(map(1)).process(map(2));
         let reader = reader(&checkpoint);
         assert_eq!(reader.shared(9, 0x1800, 13).as_deref(), Some(&b"shared secret"[..]));
+        assert_eq!(reader.mapped(2, AT + 0x800, 13).as_deref(), Some(&b"shared secret"[..]));
+        assert_eq!(reader.mapped(2, AT + 0xff8, 13), None);
         assert!(reader.find(1, b"shared secret").is_empty());
     }
 }

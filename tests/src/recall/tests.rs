@@ -123,8 +123,8 @@ fn tables_and_problems_show_no_values() {
 #[test]
 fn armoured_keys_compare_without_line_ends() {
     let key = |end: &str| format!("-----BEGIN X-----{end}AAAA{end}-----END X-----{end}");
-    let plain = finding::canonical(key("\n").as_bytes());
+    let plain = canonical(key("\n").as_bytes());
     for end in ["", "\r\n", "\\n", "\\r\\n", "\n    "] {
-        assert_eq!(finding::canonical(key(end).as_bytes()), plain, "{end:?}");
+        assert_eq!(canonical(key(end).as_bytes()), plain, "{end:?}");
     }
 }
