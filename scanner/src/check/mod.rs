@@ -196,6 +196,10 @@ const ATTRIBUTE_CHARS: usize = 200;
 /// Text from a value as an attribute: no control or format characters, at most
 /// [`ATTRIBUTE_CHARS`] of the text's characters.
 fn attribute(text: &str) -> String {
+    // A claim may carry a connection string.
+    if text.contains("://") && text.contains('@') {
+        return "(a URI with user information)".to_owned();
+    }
     let mut out = String::new();
     for (index, c) in text.chars().enumerate() {
         if index == ATTRIBUTE_CHARS {

@@ -30,7 +30,7 @@ pub struct Shortfall {
 pub struct Layout {
     /// The layout.
     pub space: Space,
-    /// What is named and not there.
+    /// What is named and not there, one entry a reason.
     pub shortfalls: Vec<Shortfall>,
     /// Bytes of the pages image that the pagemap explains.
     pub explained: u64,
@@ -39,6 +39,23 @@ pub struct Layout {
 }
 
 impl Layout {
+    /// Adds to what is named and not there.
+    fn short(&mut self, reason: Reason, bytes: u64, stored: bool) {
+        let same = |short: &&mut Shortfall| (short.reason, short.stored) == (reason, stored);
+        match self.shortfalls.iter_mut().find(same) {
+            Some(short) => short.bytes = short.bytes.saturating_add(bytes),
+            None if bytes > 0 => self.shortfalls.push(Shortfall { reason, bytes, stored }),
+            None => {}
+        }
+    }
+
+    /// Adds a problem; of each kind the first is told.
+    fn note(&mut self, note: Diagnostic) {
+        if self.notes.iter().all(|told| told.code != note.code) {
+            self.notes.push(note);
+        }
+    }
+
     /// Bytes that the pagemap names beyond the end of its pages image.
     pub fn beyond_the_end(&self) -> u64 {
         let beyond = |short: &&Shortfall| short.reason == Reason::Unreadable && !short.stored;
@@ -80,7 +97,7 @@ pub(super) fn lay_out(
         let bytes = entry.pages.checked_mul(page);
         let last = bytes.and_then(|bytes| entry.vaddr.checked_add(bytes));
         let (Some(bytes), Some(last)) = (bytes, last) else {
-            layout.notes.push(
+            layout.note(
                 Diagnostic::new(
                     Level::Error,
                     Code::PagemapInconsistent,
@@ -95,7 +112,7 @@ pub(super) fn lay_out(
             break;
         };
         if !entry.vaddr.is_multiple_of(page) || entry.vaddr < end {
-            layout.notes.push(
+            layout.note(
                 Diagnostic::new(
                     Level::Error,
                     Code::PagemapInconsistent,
@@ -109,31 +126,25 @@ pub(super) fn lay_out(
             );
             if entry.is_present() {
                 let stored = bytes.min(image_len.saturating_sub(offset));
-                let reason = Reason::Unreadable;
-                layout.shortfalls.push(Shortfall { reason, bytes: stored, stored: true });
+                layout.short(Reason::Unreadable, stored, true);
                 offset = offset.saturating_add(bytes);
             }
             continue;
         }
         end = last;
-        let mut short = |reason, bytes, stored| {
-            if bytes > 0 {
-                layout.shortfalls.push(Shortfall { reason, bytes, stored });
-            }
-        };
         if entry.is_parent() {
-            short(Reason::ParentMissing, bytes, false);
+            layout.short(Reason::ParentMissing, bytes, false);
             continue;
         }
         if !entry.is_present() {
             if entry.is_lazy() {
-                short(Reason::Lazy, bytes, false);
+                layout.short(Reason::Lazy, bytes, false);
             }
             continue;
         }
         if entry.is_aligned() {
             let aligned = offset.checked_next_multiple_of(page).unwrap_or(u64::MAX);
-            short(Reason::NotContent, aligned.min(image_len).saturating_sub(offset), true);
+            layout.short(Reason::NotContent, aligned.min(image_len).saturating_sub(offset), true);
             offset = aligned;
         }
         if let Some(compressed) = &entry.compressed {
@@ -141,8 +152,10 @@ pub(super) fn lay_out(
                 .sizes
                 .iter()
                 .fold(0u64, |sum, size| sum.saturating_add(u64::from(*size)));
-            short(Reason::Unreadable, stored, true);
-            layout.notes.push(
+            let held = stored.min(image_len.saturating_sub(offset));
+            layout.short(Reason::Unreadable, held, true);
+            layout.short(Reason::Unreadable, stored.saturating_sub(held), false);
+            layout.note(
                 Diagnostic::new(
                     Level::Error,
                     Code::PagesCompressed,
@@ -155,7 +168,7 @@ pub(super) fn lay_out(
             continue;
         }
         let held = bytes.min(image_len.saturating_sub(offset));
-        short(Reason::Unreadable, bytes.saturating_sub(held), false);
+        layout.short(Reason::Unreadable, bytes.saturating_sub(held), false);
         if held > 0 {
             layout.space.pieces.push(Piece {
                 at: entry.vaddr,

@@ -1,6 +1,6 @@
 //! The builder: takes members as they come, in any order, and says what becomes of each.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::address_space::{self, Layout};
@@ -36,6 +36,8 @@ struct ImageSet {
     pages: BTreeMap<u32, (String, u64)>,
     /// Member paths of the pagemaps.
     pagemaps: BTreeMap<PagemapKey, String>,
+    /// Whose pages an image holds, by its number.
+    owners: BTreeMap<u32, PagemapKey>,
     /// When the inventory was written, in seconds since 1970.
     written: Option<i64>,
 }
@@ -168,10 +170,14 @@ impl Builder {
     pub fn image(&mut self, path: &str, data: &[u8], mtime: Option<i64>) -> Result<(), Diagnostic> {
         let (folder, name) = split(path);
         let set = self.sets.entry(folder.to_owned()).or_default();
-        let known: BTreeSet<PagemapKey> = set.records.pagemaps.keys().copied().collect();
         let result = criu::decode(path, name.as_bytes(), data, &self.limits, &mut set.records);
-        for key in set.records.pagemaps.keys().filter(|key| !known.contains(key)) {
-            set.pagemaps.insert(*key, path.to_owned());
+        if let Some(key) = pagemap_key(name)
+            && let Some(map) = set.records.pagemaps.get(&key)
+        {
+            set.pagemaps.entry(key).or_insert_with(|| path.to_owned());
+            // If several pagemaps name one pages image, it is the first one's.
+            let owner = set.owners.entry(map.pages_id).or_insert(key);
+            *owner = key.min(*owner);
         }
         if name == "inventory.img" {
             set.written = mtime;
@@ -217,7 +223,8 @@ impl Builder {
         let pre_dump = set.records.inventory.as_ref().is_some_and(|inventory| inventory.pre_dump);
         match set.owner(id) {
             Some((PagemapKey::Task(pid), _)) => pre_dump || set.records.mms.contains_key(&pid),
-            Some((PagemapKey::Shmem(_), _)) => true,
+            // The page size is that of the processes.
+            Some((PagemapKey::Shmem(_), _)) => pre_dump || !set.records.mms.is_empty(),
             None => false,
         }
     }
@@ -349,8 +356,8 @@ impl Builder {
 impl ImageSet {
     /// The pagemap that names a pages image; if several do, the first in the order of their keys.
     fn owner(&self, pages_id: u32) -> Option<(PagemapKey, &Pagemap)> {
-        let mut maps = self.records.pagemaps.iter();
-        maps.find(|(_, map)| map.pages_id == pages_id).map(|(key, map)| (*key, map))
+        let key = self.owners.get(&pages_id)?;
+        Some((*key, self.records.pagemaps.get(key)?))
     }
 
     fn layout(&self, folder: &str, key: PagemapKey, map: &Pagemap, image_len: u64) -> Layout {
@@ -369,6 +376,15 @@ impl ImageSet {
             layout.space.kind = RegionKind::SharedMemory;
         }
         layout
+    }
+}
+
+/// Whose pagemap an image of that name is.
+fn pagemap_key(name: &str) -> Option<PagemapKey> {
+    let number = name.strip_prefix("pagemap-")?.strip_suffix(".img")?;
+    match number.strip_prefix("shmem-") {
+        Some(id) => id.parse().ok().map(PagemapKey::Shmem),
+        None => number.parse().ok().map(PagemapKey::Task),
     }
 }
 

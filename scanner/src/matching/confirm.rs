@@ -6,7 +6,7 @@ use regex_automata::{Anchored, Input};
 
 use crate::check::{Attributes, Confidence, Outcome, Subject};
 use crate::region::Cut;
-use crate::rule::{Anchor, Edge, Report, Rule};
+use crate::rule::{Anchor, Class, Edge, Report, Rule};
 use crate::secret::SecretBytes;
 use crate::tally::Evidence;
 
@@ -44,10 +44,17 @@ pub(super) struct Found {
     name: Option<String>,
 }
 
+impl Found {
+    /// A value without a name.
+    pub(super) fn of(span: Range<usize>) -> Self {
+        Self { span, name: None }
+    }
+}
+
 /// The match of `rule` that the candidate at `at` leads to.
 pub(super) fn find(rule: &Rule, run: Run<'_>, at: usize) -> Option<Found> {
     match &rule.anchor {
-        Anchor::Run { len, .. } => Some(Found { span: at..at + len, name: None }),
+        Anchor::Run { len, .. } => Some(Found::of(at..at + len)),
         Anchor::Prefix => search(rule, &Input::new(run.text).range(at..).anchored(Anchored::Yes)),
         Anchor::Label | Anchor::Path | Anchor::Text => {
             search(rule, &Input::new(run.text).range(at..))
@@ -73,17 +80,30 @@ pub(super) fn find(rule: &Rule, run: Run<'_>, at: usize) -> Option<Found> {
 fn search(rule: &Rule, input: &Input<'_>) -> Option<Found> {
     let regex = rule.pattern.regex()?;
     if rule.group == 0 && rule.name_group.is_none() {
-        let span = regex.search(input)?.range();
-        return (span.len() <= rule.max_len).then_some(Found { span, name: None });
+        let mut span = regex.search(input)?.range();
+        if rule.class == Class::Grep {
+            span.end = span.end.min(span.start + rule.max_len);
+        }
+        return (span.len() <= rule.max_len).then_some(Found::of(span));
     }
     let mut captures = regex.create_captures();
     regex.search_captures(input, &mut captures);
     let whole = captures.get_match()?;
     let span = captures.get_group(rule.group)?;
     let name = rule.name_group.and_then(|group| captures.get_group(group)).and_then(|name| {
-        input.haystack().get(name.range()).map(|name| name.escape_ascii().to_string())
+        let name = input.haystack().get(name.range())?;
+        may_be_shown(name).then(|| name.escape_ascii().to_string())
     });
     (whole.len() <= rule.max_len).then_some(Found { span: span.range(), name })
+}
+
+/// Whether the name of a value may stand in a report: a heap may have put anything before it.
+fn may_be_shown(name: &[u8]) -> bool {
+    const LONGEST: usize = 64;
+    const LONGEST_WORD: usize = 16;
+    let words = name.split(|byte| matches!(byte, b'_' | b'-' | b'.'));
+    let random = |word: &[u8]| word.len() >= LONGEST_WORD && word.iter().any(u8::is_ascii_digit);
+    name.len() <= LONGEST && !words.into_iter().any(random)
 }
 
 /// Judges what the pattern found; `None` when it is no match after all.

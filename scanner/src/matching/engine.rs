@@ -8,7 +8,7 @@ use super::search::{Haystack, Search, TextRun};
 use super::{overlap, utf16};
 use crate::check::{Confidence, Outcome};
 use crate::region::{CELL, Cut, Locus, REACH, RegionKind, Window};
-use crate::rule::{Anchor, Class, MAX_MATCH, RuleId, RuleSet};
+use crate::rule::{Anchor, Class, MAX_MATCH, Rule, RuleId, RuleSet};
 use crate::secret::SecretBytes;
 use crate::tally::{Evidence, Judgement, Match, ValueKey};
 
@@ -55,6 +55,8 @@ pub struct Scratch {
     pub(super) candidates: Vec<Candidate>,
     pub(super) counts: BTreeMap<(RuleId, bool, u64), usize>,
     pub(super) throttled: Vec<Throttled>,
+    /// By rule: whether it looks into this window at all.
+    pub(super) wanted: Vec<bool>,
 }
 
 /// The rules, ready to be run.
@@ -96,6 +98,8 @@ impl Engine {
         scratch.candidates.clear();
         scratch.counts.clear();
         scratch.throttled.clear();
+        scratch.wanted.clear();
+        scratch.wanted.extend(self.rules.rules().iter().map(|rule| is_wanted(rule, window)));
         let raw = Haystack { text: window.bytes, base: window.base, unit: 1, cut: window.cut };
         self.literals(window, raw, scratch);
         self.others(window, raw, scratch);
@@ -136,8 +140,8 @@ impl Engine {
             text.cover(haystack.text, at);
             for id in rules {
                 let search = self.search(window, *id, haystack);
-                if search.is_wanted() && search.is_allowed(at, scratch) {
-                    search.confirm(search.around(at, &text), at, scratch);
+                if search.is_wanted(scratch) && search.is_allowed(at, scratch) {
+                    search.confirm(search.around(at, &text), at, None, scratch);
                 }
             }
         });
@@ -147,7 +151,7 @@ impl Engine {
     fn others(&self, window: &Window<'_>, haystack: Haystack<'_>, scratch: &mut Scratch) {
         for id in &self.others {
             let search = self.search(window, *id, haystack);
-            if !search.is_wanted() {
+            if !search.is_wanted(scratch) {
                 continue;
             }
             match &search.rule.anchor {
@@ -228,4 +232,18 @@ impl Engine {
             lines: None,
         }
     }
+}
+
+/// Whether a rule looks into regions of this kind, or at labels that the window may show, and at
+/// files of this name.
+fn is_wanted(rule: &Rule, window: &Window<'_>) -> bool {
+    let mut kinds = vec![window.space.kind];
+    if !window.space.labels.is_empty() {
+        kinds.extend([RegionKind::Argv, RegionKind::Environ]);
+    }
+    kinds.into_iter().any(|kind| rule.places.holds(kind))
+        && rule
+            .path
+            .as_ref()
+            .is_none_or(|path| path.regex().is_some_and(|regex| regex.is_match(window.name)))
 }

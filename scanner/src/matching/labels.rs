@@ -6,7 +6,7 @@ use crate::region::{LabelKind, Window};
 
 /// Gives the strings of every label that the window can see: the label's kind and the text's
 /// offsets in the window's bytes. For arguments the text goes on over the string that follows,
-/// so that a flag is seen together with its value.
+/// so that a flag is seen together with its value, and over all of them for the program's name.
 pub(super) fn each(window: &Window<'_>, mut found: impl FnMut(LabelKind, Range<usize>)) {
     let len = u64::try_from(window.bytes.len()).unwrap_or(u64::MAX);
     let seen = window.base..window.base.saturating_add(len);
@@ -23,10 +23,13 @@ pub(super) fn each(window: &Window<'_>, mut found: impl FnMut(LabelKind, Range<u
         if label.range.start < seen.start {
             at = string_end(window.bytes, at, end) + 1;
         }
+        let begins = at;
         while at < end {
             let first = string_end(window.bytes, at, end);
+            let is_program = at == begins && label.range.start >= seen.start;
             let text_end = match label.kind {
                 LabelKind::Environ => first,
+                LabelKind::Argv if is_program => end,
                 LabelKind::Argv => string_end(window.bytes, (first + 1).min(end), end),
             };
             found(label.kind, at..text_end);

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::confirm::{self, Run};
+use super::confirm::{self, Found, Run};
 use super::engine::{Candidate, SURROUNDINGS, Scratch, Throttled, WIDEST};
 use super::{labels, runs, text_run};
 use crate::region::{CELL, Cut, LabelKind, RegionKind, Window};
@@ -49,15 +49,12 @@ type Around = (Range<usize>, Cut);
 const WHOLE: Cut = Cut { start: false, end: false };
 
 impl Search<'_> {
-    /// Whether the rule looks into texts of this kind and files of this name at all.
-    pub(super) fn is_wanted(&self) -> bool {
+    /// Whether the rule looks into this text at all.
+    pub(super) fn is_wanted(&self, scratch: &Scratch) -> bool {
         let text = self.haystack.unit == 1
             || (self.rule.utf16 && !matches!(self.rule.anchor, Anchor::Label | Anchor::Path));
-        text && self
-            .rule
-            .path
-            .as_ref()
-            .is_none_or(|path| path.regex().is_some_and(|regex| regex.is_match(self.window.name)))
+        let index = usize::try_from(self.id.0).unwrap_or(usize::MAX);
+        text && scratch.wanted.get(index).is_some_and(|wanted| *wanted)
     }
 
     /// Whether the rule's budget of the candidate's cell has room for one more, and whether its
@@ -105,7 +102,7 @@ impl Search<'_> {
             }
             let mut text = TextRun::default();
             text.cover_near(self.haystack.text, at, len + 2 * SURROUNDINGS);
-            self.confirm(self.around(at, &text), at, scratch);
+            self.confirm(self.around(at, &text), at, None, scratch);
         });
     }
 
@@ -130,7 +127,7 @@ impl Search<'_> {
             if self.rule.places.holds(kind) {
                 let end = text.end.min(text.start.saturating_add(self.rule.max_len));
                 let cut = Cut { start: false, end: end < text.end };
-                self.confirm((text.start..end, cut), text.start, scratch);
+                self.confirm((text.start..end, cut), text.start, Some(kind), scratch);
             }
         });
     }
@@ -140,13 +137,14 @@ impl Search<'_> {
         if self.window.own.start == 0 {
             let longest = self.rule.max_len + SURROUNDINGS;
             let end = text_run::end(self.haystack.text, 0, longest);
-            self.confirm((0..end, WHOLE), 0, scratch);
+            self.confirm((0..end, WHOLE), 0, None, scratch);
         }
     }
 
     /// Every text run, for a pattern without literals: afresh from each cell of the grid on, so
     /// that a match belongs to the cell it starts in.
     pub(super) fn every_text(&self, scratch: &mut Scratch) {
+        let Some(regex) = self.rule.pattern.regex() else { return };
         let Haystack { text, base, unit, .. } = self.haystack;
         let (start, last) = (self.window.region_start, self.window.own.end);
         let mut at = 0;
@@ -162,58 +160,68 @@ impl Search<'_> {
                 let border = start.saturating_add(cell.saturating_add(1).saturating_mul(CELL));
                 let border = border.saturating_sub(base).div_ceil(unit);
                 let border = usize::try_from(border).unwrap_or(usize::MAX).max(from + 1);
+                // What starts in the next cell is found from there.
                 let limit = end.min(border.saturating_add(self.rule.max_len));
-                let before = scratch.candidates.len();
-                let next = self.confirm((from..limit, WHOLE), from, scratch);
-                let beyond = scratch.candidates.get(before).is_some_and(|found| {
-                    found.start >= base.saturating_add(unit.saturating_mul(border as u64))
-                });
-                if beyond {
-                    // It starts in the next cell, which will find it too.
-                    scratch.candidates.truncate(before);
+                let run = text.get(from..limit).unwrap_or_default();
+                match regex.find(run).filter(|hit| from + hit.start() < border) {
+                    None => from = border,
+                    Some(hit) => {
+                        let span = hit.start()..hit.end().min(hit.start() + self.rule.max_len);
+                        self.judge(run, WHOLE, from, Found::of(span), None, scratch);
+                        from = (from + hit.end()).max(from + 1);
+                    }
                 }
-                from = match next {
-                    Some(next) if next < border => next.max(from + 1),
-                    _ => border,
-                };
             }
             at = end + 1;
         }
     }
 
-    /// Confirms one candidate in the text around it; gives the end of its match.
+    /// Confirms one candidate in the text around it. `kind` is the kind of region, where it is
+    /// not told by the address alone.
     pub(super) fn confirm(
         &self,
         around: Around,
         at: usize,
+        kind: Option<RegionKind>,
         scratch: &mut Scratch,
-    ) -> Option<usize> {
-        let Search { window, haystack, rule, .. } = *self;
+    ) {
         let (range, cut) = around;
         let start = range.start;
-        let text = haystack.text.get(range)?;
-        let run = Run { text, cut };
-        let found = confirm::find(rule, run, at - start)?;
-        let confirmed = confirm::judge(rule, run, found)?;
-        let value = SecretBytes::new(text.get(confirmed.span.clone())?);
-        let last = start + confirmed.span.end;
+        let Some(text) = self.haystack.text.get(range) else { return };
+        if let Some(found) = confirm::find(self.rule, Run { text, cut }, at - start) {
+            self.judge(text, cut, start, found, kind, scratch);
+        }
+    }
+
+    /// Judges what the pattern found in `text`, which starts at `start` in the haystack.
+    fn judge(
+        &self,
+        text: &[u8],
+        cut: Cut,
+        start: usize,
+        found: Found,
+        kind: Option<RegionKind>,
+        scratch: &mut Scratch,
+    ) {
+        let Search { window, haystack, rule, .. } = *self;
+        let Some(confirmed) = confirm::judge(rule, Run { text, cut }, found) else { return };
+        let Some(value) = text.get(confirmed.span.clone()) else { return };
         let first = haystack.address(start + confirmed.span.start);
-        let kind = window.space.kind_at(first);
+        let kind = kind.unwrap_or_else(|| window.space.kind_at(first));
         let matters = first.saturating_add(WIDEST) >= window.own.start
             && first < window.own.end.saturating_add(WIDEST);
         if matters && rule.places.holds(kind) {
             scratch.candidates.push(Candidate {
                 rule: self.id,
                 start: first,
-                end: haystack.address(last),
+                end: haystack.address(start + confirmed.span.end),
                 utf16: haystack.unit == 2,
                 kind,
+                value: SecretBytes::new(value),
                 confirmed,
-                value,
                 lost: false,
             });
         }
-        Some(last)
     }
 }
 

@@ -112,8 +112,10 @@ impl Space {
 
     /// The kind of region at `address`.
     pub fn kind_at(&self, address: u64) -> RegionKind {
-        let label = self.labels.iter().find(|label| label.range.contains(&address));
-        label.map_or(self.kind, |label| match label.kind {
+        // A process may have laid one range over the other: what is in both is environment.
+        let mut labels = self.labels.iter().filter(|label| label.range.contains(&address));
+        let label = labels.clone().find(|label| label.kind == LabelKind::Environ);
+        label.or_else(|| labels.next()).map_or(self.kind, |label| match label.kind {
             LabelKind::Argv => RegionKind::Argv,
             LabelKind::Environ => RegionKind::Environ,
         })

@@ -247,6 +247,9 @@ impl RuleSet {
         }
         let hir = syntax("--grep", &id, pattern)?;
         model::build(pattern).map_err(|error| fault("--grep", &id, error.to_string()))?;
+        if hir.properties().minimum_len().is_none_or(|len| len == 0) {
+            return Err(fault("--grep", &id, "the pattern matches nothing at all, everywhere"));
+        }
         let literals = literals::prefixes(&hir);
         self.rules.push(Rule {
             id,

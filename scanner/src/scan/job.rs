@@ -1,9 +1,10 @@
 //! Jobs: windows of regions, with their bytes or the ranges where the bytes lie.
 
 use std::io::{self, Read};
-use std::ops::Range;
+use std::ops::{DerefMut, Range};
 use std::sync::Arc;
 
+use super::pool::Buffer;
 use crate::archive::Extent;
 use crate::region::{REACH, Space};
 
@@ -13,7 +14,7 @@ pub(super) enum Input {
     /// A pages image or file that the worker reads itself.
     Extent(Extent),
     /// Bytes from a stream; the first lies at this address.
-    Bytes(u64, Vec<u8>),
+    Bytes(u64, Buffer),
 }
 
 /// One window.
@@ -50,10 +51,10 @@ pub(super) fn windows(region: Range<u64>, window: u64) -> impl Iterator<Item = R
 
 /// A window of a stream: the part it owns, the address of its first byte, its bytes, and where
 /// the region ends if that is known.
-pub(super) struct Streamed {
+pub(super) struct Streamed<B> {
     pub own: Range<u64>,
     pub base: u64,
-    pub bytes: Vec<u8>,
+    pub bytes: B,
     pub end: Option<u64>,
 }
 
@@ -62,12 +63,12 @@ pub(super) struct Streamed {
 ///
 /// `buffer` gives an empty buffer, `take` takes a window.
 #[expect(clippy::disallowed_methods, reason = "bounded by take")]
-pub(super) fn cut_stream(
+pub(super) fn cut_stream<B: DerefMut<Target = Vec<u8>>>(
     stream: &mut dyn Read,
     start: u64,
     window: u64,
-    mut buffer: impl FnMut() -> Vec<u8>,
-    mut take: impl FnMut(Streamed),
+    mut buffer: impl FnMut() -> B,
+    mut take: impl FnMut(Streamed<B>),
 ) -> io::Result<u64> {
     let mut own_start = start;
     let mut base = start;
@@ -118,15 +119,21 @@ mod tests {
             let data: Vec<u8> = (0..len).map(|at| (at % 251) as u8).collect();
             let start = 0x1000;
             let mut got = Vec::new();
-            let read = cut_stream(&mut data.as_slice(), start, window, Vec::new, |streamed| {
-                let from = usize::try_from(streamed.base - start).unwrap();
-                assert_eq!(streamed.bytes, data[from..from + streamed.bytes.len()]);
-                let seen = streamed.base + streamed.bytes.len() as u64;
-                let wanted = (streamed.own.end + REACH).min(start + len);
-                assert!(seen >= wanted, "{len}: sees {seen:#x} of {wanted:#x}");
-                assert_eq!(streamed.base, streamed.own.start.saturating_sub(REACH).max(start));
-                got.push(streamed.own);
-            });
+            let read = cut_stream(
+                &mut data.as_slice(),
+                start,
+                window,
+                Box::<Vec<u8>>::default,
+                |streamed| {
+                    let from = usize::try_from(streamed.base - start).unwrap();
+                    assert_eq!(*streamed.bytes, data[from..from + streamed.bytes.len()]);
+                    let seen = streamed.base + streamed.bytes.len() as u64;
+                    let wanted = (streamed.own.end + REACH).min(start + len);
+                    assert!(seen >= wanted, "{len}: sees {seen:#x} of {wanted:#x}");
+                    assert_eq!(streamed.base, streamed.own.start.saturating_sub(REACH).max(start));
+                    got.push(streamed.own);
+                },
+            );
             assert_eq!(read.unwrap(), len);
             let expected: Vec<_> = windows(start..start + len, window).collect();
             got.retain(|own| !own.is_empty());

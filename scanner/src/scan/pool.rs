@@ -1,8 +1,9 @@
 //! The threads of a scan: one walks, the others work.
 
 use std::io::Read;
+use std::ops::{Deref, DerefMut};
 use std::sync::Mutex;
-use std::sync::mpsc::{Receiver, SyncSender, channel, sync_channel};
+use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 
 use super::job::Job;
 use super::walk::{Scanned, walk};
@@ -34,11 +35,11 @@ pub(super) fn run(
     std::thread::scope(|scope| {
         let workers: Vec<_> = (0..threads)
             .map(|_| {
-                let (work, jobs, spent) = (&work, &job_receiver, spent_sender.clone());
-                scope.spawn(move || work.run(jobs, &spent))
+                let (work, jobs) = (&work, &job_receiver);
+                scope.spawn(move || work.run(jobs))
             })
             .collect();
-        let dispatcher = Dispatcher { jobs: job_sender, spent: spent_receiver };
+        let dispatcher = Dispatcher { jobs: job_sender, spent: spent_receiver, home: spent_sender };
         let mut walked = walk(target, settings, progress, dispatcher, stdin);
         for worker in workers {
             let found = worker.join().unwrap_or_else(|_| fallen(limits));
@@ -58,10 +59,41 @@ fn fallen(limits: &Limits) -> Partial {
     partial
 }
 
+/// A buffer that goes back to where it came from when it is dropped, whoever drops it.
+#[derive(Debug)]
+pub(super) struct Buffer {
+    bytes: Vec<u8>,
+    home: Sender<Vec<u8>>,
+}
+
+impl Drop for Buffer {
+    fn drop(&mut self) {
+        let mut bytes = std::mem::take(&mut self.bytes);
+        bytes.clear();
+        // The walk may have ended already; nobody misses the buffer then.
+        self.home.send(bytes).unwrap_or_default();
+    }
+}
+
+impl Deref for Buffer {
+    type Target = Vec<u8>;
+
+    fn deref(&self) -> &Vec<u8> {
+        &self.bytes
+    }
+}
+
+impl DerefMut for Buffer {
+    fn deref_mut(&mut self) -> &mut Vec<u8> {
+        &mut self.bytes
+    }
+}
+
 /// Where jobs go, and where empty buffers come from.
 pub(super) struct Dispatcher {
     jobs: SyncSender<Job>,
     spent: Receiver<Vec<u8>>,
+    home: Sender<Vec<u8>>,
 }
 
 impl Dispatcher {
@@ -72,7 +104,7 @@ impl Dispatcher {
 
     /// An empty buffer. Workers send every buffer back; this waits for one, and that is the
     /// back-pressure.
-    pub(super) fn buffer(&self) -> Vec<u8> {
-        self.spent.recv().unwrap_or_default()
+    pub(super) fn buffer(&self) -> Buffer {
+        Buffer { bytes: self.spent.recv().unwrap_or_default(), home: self.home.clone() }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering;
-use std::sync::mpsc::{Receiver, Sender};
+use std::sync::mpsc::Receiver;
 use std::sync::{Mutex, PoisonError};
 
 use super::job::{Input, Job};
@@ -27,7 +27,7 @@ pub(super) struct Work<'a> {
 
 impl Work<'_> {
     /// Works until no job is left; gives what it found.
-    pub(super) fn run(&self, jobs: &Mutex<Receiver<Job>>, spent: &Sender<Vec<u8>>) -> Partial {
+    pub(super) fn run(&self, jobs: &Mutex<Receiver<Job>>) -> Partial {
         let mut partial = Partial::default();
         let mut scratch = Scratch::default();
         let mut own_buffer = Vec::new();
@@ -53,11 +53,6 @@ impl Work<'_> {
                 let text = format!("a fault in cryoscan; {own} bytes were not scanned");
                 let note = Diagnostic::new(Level::Error, Code::Internal, &job.name, text);
                 partial.note(note.at(job.own.start), limits);
-            }
-            if let Input::Bytes(_, mut buffer) = job.input {
-                buffer.clear();
-                // The walk may have ended already; nobody misses the buffer then.
-                spent.send(buffer).unwrap_or_default();
             }
         }
     }
