@@ -272,8 +272,8 @@ impl Builder {
             if let PagemapKey::Task(pid) = key
                 && !processes.contains_key(pid)
             {
-                let item =
-                    criu::TreeItem { pid: *pid, ppid: 0, pgid: 0, sid: 0, threads: vec![*pid] };
+                let threads = if records.cores.contains_key(pid) { vec![*pid] } else { Vec::new() };
+                let item = criu::TreeItem { pid: *pid, ppid: 0, pgid: 0, sid: 0, threads };
                 processes.insert(*pid, process::process(&item, records));
                 if records.inventory.as_ref().is_none_or(|inventory| !inventory.pre_dump) {
                     let member = set.pagemaps.get(key).map_or("", String::as_str);
@@ -313,7 +313,9 @@ impl Builder {
             memory_bytes = memory_bytes.saturating_add(bytes);
             spaces.insert(space.holder, Arc::new(space));
         }
-        let written = set.written.and_then(|seconds| jiff::Timestamp::from_second(seconds).ok());
+        // Archives made to be reproducible have no times: 0.
+        let written = set.written.filter(|seconds| *seconds > 0);
+        let written = written.and_then(|seconds| jiff::Timestamp::from_second(seconds).ok());
         let mut checkpoint = Checkpoint {
             root: root_of(folder).to_owned(),
             set: folder.to_owned(),
@@ -330,6 +332,7 @@ impl Builder {
             spaces,
             memory_bytes,
             encrypted: records.encrypted,
+            pre_dump: records.inventory.as_ref().is_some_and(|inventory| inventory.pre_dump),
         };
         let mut metadata = self.metadata.get(root_of(folder)).cloned().unwrap_or_default();
         metadata.descriptors |= self.metadata.get(folder).is_some_and(|beside| beside.descriptors);
@@ -375,11 +378,12 @@ fn shared(records: &Records) -> BTreeMap<u32, Shared> {
     let memfd = |file_id: u32| match records.files.get(&file_id) {
         Some(FileEntry::Memfd { inode_id, .. }) => records.memfds.get(inode_id).map(|inode| {
             let unnamed = inode.name.starts_with(b"/dev/zero");
-            (inode.shmid, if unnamed { RegionKind::SharedMemory } else { RegionKind::Memfd })
+            let kind = if unnamed { RegionKind::SharedMemory } else { RegionKind::Memfd };
+            (inode.shmid, kind, (!unnamed).then(|| process::text(&inode.name)))
         }),
         _ => None,
     };
-    let new = |kind| Shared { kind, mappings: Vec::new(), open_by: Vec::new() };
+    let new = |kind, name| Shared { kind, name, mappings: Vec::new(), open_by: Vec::new() };
     for (pid, mm) in &records.mms {
         for vma in &mm.vmas {
             let has = |bits: u32| vma.status & bits != 0;
@@ -387,23 +391,24 @@ fn shared(records: &Records) -> BTreeMap<u32, Shared> {
             let segment = if has(status::MEMFD) {
                 id.and_then(memfd)
             } else if has(status::SYSVIPC) {
-                id.map(|id| (id, RegionKind::SysvShm))
+                id.map(|id| (id, RegionKind::SysvShm, None))
             } else if has(status::ANON_SHARED) {
-                id.map(|id| (id, RegionKind::SharedMemory))
+                id.map(|id| (id, RegionKind::SharedMemory, None))
             } else {
                 None
             };
-            if let Some((id, kind)) = segment {
+            if let Some((id, kind, name)) = segment {
                 let (start, end, offset) = (vma.start, vma.end, vma.pgoff_bytes);
                 let mapping = Mapping { pid: *pid, start, end, offset };
-                segments.entry(id).or_insert_with(|| new(kind)).mappings.push(mapping);
+                let segment = segments.entry(id).or_insert_with(|| new(kind, name));
+                segment.mappings.push(mapping);
             }
         }
     }
     for (pid, ids) in &records.ids {
         for fd in records.fdinfo.get(&ids.files_id).into_iter().flatten() {
-            if let Some((id, kind)) = memfd(fd.file_id) {
-                let segment = segments.entry(id).or_insert_with(|| new(kind));
+            if let Some((id, kind, name)) = memfd(fd.file_id) {
+                let segment = segments.entry(id).or_insert_with(|| new(kind, name));
                 if !segment.open_by.contains(pid) {
                     segment.open_by.push(*pid);
                 }

@@ -77,7 +77,9 @@ impl Metadata {
     }
 }
 
-/// A time of Go's JSON; the year 1 means that it is not set.
+/// A time of Go's JSON; the year 1 means that it is not set. What is no time is left out: reports
+/// promise RFC 3339.
 pub(super) fn time(value: Option<&String>) -> Option<String> {
-    value.filter(|value| !value.is_empty() && !value.starts_with("0001-")).cloned()
+    let is_time = |value: &&String| value.parse::<jiff::Timestamp>().is_ok();
+    value.filter(|value| !value.starts_with("0001-")).filter(is_time).cloned()
 }

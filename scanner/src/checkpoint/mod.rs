@@ -62,6 +62,8 @@ pub struct Checkpoint {
     pub memory_bytes: u64,
     /// Whether the set is encrypted.
     pub encrypted: bool,
+    /// Whether the set is a pre-dump: memory only, taken while the processes ran on.
+    pub pre_dump: bool,
 }
 
 /// A segment that processes share.
@@ -69,6 +71,8 @@ pub struct Checkpoint {
 pub struct Shared {
     /// Shared memory, a memfd or a System V segment.
     pub kind: RegionKind,
+    /// Name of a memfd.
+    pub name: Option<String>,
     /// Who maps it, in the order of pid and address.
     pub mappings: Vec<Mapping>,
     /// Processes that have it open.

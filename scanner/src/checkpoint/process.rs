@@ -70,7 +70,7 @@ pub struct Process {
     pub uid: Option<u32>,
     /// `alive`, `zombie`, `stopped`.
     pub state: &'static str,
-    /// Number of threads.
+    /// Number of threads; 0 if not known.
     pub threads: usize,
     /// Its mappings, by address.
     pub vmas: Vec<VmaInfo>,
@@ -112,6 +112,12 @@ impl Process {
             let len = memchr::memchr(0, title.expose()).unwrap_or(title.len());
             let over = len.saturating_sub(argv.len());
             environ = environ.get(over..).unwrap_or_default();
+            if len >= argv.len() {
+                // What follows the title is the end of a variable: a part of its value.
+                let rest = environ.get(1..).unwrap_or_default();
+                let end = memchr::memchr(0, rest).unwrap_or(rest.len());
+                environ = rest.get(end..).unwrap_or_default();
+            }
             self.cmdline = title.expose().get(..len).map(SecretBytes::new).into_iter().collect();
         } else {
             self.cmdline = strings(argv);

@@ -53,6 +53,10 @@ pub(super) enum Command {
     )]
     Scan(ScanArgs),
     /// Show what a checkpoint holds, without looking for secrets
+    ///
+    /// The container, the process tree and shared memory; with --maps and --environ (or -v) also the
+    /// memory maps and the names of environment variables. JSON has all of it. Secrets in command
+    /// lines are covered by stars; values of variables are never shown.
     #[command(max_term_width = 100)]
     Inspect(InspectArgs),
     /// For those who work on cryoscan
@@ -204,6 +208,31 @@ pub(super) struct InspectArgs {
         hide_env_values = true
     )]
     pub(super) format: InspectFormat,
+
+    /// Show the memory maps as well, with how much of each mapping the checkpoint holds
+    #[arg(
+        long, value_parser = BoolishValueParser::new(),
+        env = "CRYOSCAN_MAPS", hide_env_values = true
+    )]
+    pub(super) maps: bool,
+
+    /// Show the names of environment variables as well, never their values
+    #[arg(
+        long, value_parser = BoolishValueParser::new(),
+        env = "CRYOSCAN_ENVIRON", hide_env_values = true
+    )]
+    pub(super) environ: bool,
+
+    /// Show only this process; may be given more than once
+    #[arg(
+        short,
+        long,
+        value_name = "PID",
+        value_delimiter = ',',
+        env = "CRYOSCAN_PID",
+        hide_env_values = true
+    )]
+    pub(super) pid: Vec<u32>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -9,9 +9,14 @@ use super::args::DevCommand;
 /// Writes the files, and gives the exit code.
 pub(super) fn run(command: &DevCommand) -> anyhow::Result<u8> {
     let DevCommand::Generate { folder } = command;
-    let path = folder.join("report.schema.json");
-    let written =
-        fs::create_dir_all(folder).and_then(|()| fs::write(&path, crate::report::schema()?));
-    written.with_context(|| path.display().to_string())?;
+    let files = [
+        ("report.schema.json", crate::report::schema()?),
+        ("inspect.schema.json", super::inspect::schema()?),
+    ];
+    for (name, text) in files {
+        let path = folder.join(name);
+        let written = fs::create_dir_all(folder).and_then(|()| fs::write(&path, text));
+        written.with_context(|| path.display().to_string())?;
+    }
     Ok(0)
 }

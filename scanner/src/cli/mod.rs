@@ -20,7 +20,7 @@ mod args;
 #[cfg(feature = "dev")]
 mod dev;
 mod exit;
-mod inspect;
+pub mod inspect;
 mod output;
 mod progress;
 mod scan;
@@ -50,7 +50,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
             }
             scan::run(args, &style, &bar)
         }
-        Some(Command::Inspect(args)) => inspect::run(&args),
+        Some(Command::Inspect(args)) => inspect::run(args, &style),
         #[cfg(feature = "dev")]
         Some(Command::Dev(command)) => dev::run(&command),
         None => Err(anyhow::anyhow!("no target given")),

@@ -15,6 +15,8 @@ mod schema;
 mod text;
 
 pub use plain::escape;
+#[cfg(feature = "cli")]
+pub(crate) use plain::{Line, bytes, is_harmful, number, paragraph, safe};
 
 pub use record::{
     CheckpointRecord, Container, CoverageRecord, DiagnosticRecord, Measured, Pod, Record, Rules,

@@ -10,25 +10,25 @@ const CLIP: usize = 160;
 
 /// One line, of which the first `painted` bytes are in the colour `sgr` (the parameters of ECMA-48's
 /// SELECT GRAPHIC RENDITION).
-pub(super) struct Line {
-    pub(super) text: String,
-    pub(super) painted: usize,
-    pub(super) sgr: &'static str,
+pub(crate) struct Line {
+    pub(crate) text: String,
+    pub(crate) painted: usize,
+    pub(crate) sgr: &'static str,
 }
 
 impl Line {
     /// A line without colour.
-    pub(super) fn new(text: impl Into<String>) -> Self {
+    pub(crate) fn new(text: impl Into<String>) -> Self {
         Self { text: text.into(), painted: 0, sgr: "" }
     }
 
     /// A line in one colour.
-    pub(super) fn painted(text: String, sgr: &'static str) -> Self {
+    pub(crate) fn painted(text: String, sgr: &'static str) -> Self {
         Self { painted: text.len(), text, sgr }
     }
 
     /// Writes the line and its end.
-    pub(super) fn write(&self, out: &mut dyn Write, color: bool) -> io::Result<()> {
+    pub(crate) fn write(&self, out: &mut dyn Write, color: bool) -> io::Result<()> {
         match self.text.split_at_checked(self.painted) {
             Some((painted, rest)) if color && !painted.is_empty() => {
                 writeln!(out, "\x1b[{}m{painted}\x1b[0m{rest}", self.sgr)
@@ -39,14 +39,14 @@ impl Line {
 }
 
 /// A paragraph behind a margin.
-pub(super) fn paragraph(style: &Style, margin: usize, text: &str) -> Vec<Line> {
+pub(crate) fn paragraph(style: &Style, margin: usize, text: &str) -> Vec<Line> {
     let blank = " ".repeat(margin);
     let lines = wrap(text, style.width.saturating_sub(margin));
     lines.into_iter().map(|line| Line::new(format!("{blank}{line}"))).collect()
 }
 
 /// A string from a target, harmless, and short where the report is short.
-pub(super) fn safe(style: &Style, text: &str) -> String {
+pub(crate) fn safe(style: &Style, text: &str) -> String {
     if style.verbose { escape(text) } else { clip(text, CLIP) }
 }
 
@@ -73,7 +73,8 @@ pub fn escape(text: &str) -> String {
     safe
 }
 
-fn is_harmful(char: char) -> bool {
+/// Whether a character moves the cursor, or reorders or hides what follows it.
+pub(crate) fn is_harmful(char: char) -> bool {
     char.is_control()
         || matches!(char,
             '\u{ad}'
@@ -97,7 +98,7 @@ pub(super) fn clip(text: &str, max: usize) -> String {
 }
 
 /// Bytes in words: `17 bytes`, `1.2 GiB`. Rounded down, so that it never says more than there is.
-pub(super) fn bytes(count: u64) -> String {
+pub(crate) fn bytes(count: u64) -> String {
     const UNITS: [&str; 6] = ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
     if count < 1024 {
         return number(count, "byte", "bytes");
@@ -112,7 +113,7 @@ pub(super) fn bytes(count: u64) -> String {
 }
 
 /// A number and its noun: `1 file`, `3 processes`.
-pub(super) fn number(count: u64, one: &str, many: &str) -> String {
+pub(crate) fn number(count: u64, one: &str, many: &str) -> String {
     format!("{count} {}", if count == 1 { one } else { many })
 }
 

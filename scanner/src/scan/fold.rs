@@ -167,10 +167,26 @@ fn describe_processes(
 /// Puts stars over everything that a rule found in a label's bytes.
 fn blank(bytes: &mut [u8], start: u64, place: (Holder, RegionKind), partial: &Partial) {
     let found = partial.tallies.iter().filter(|((_, holder, kind), _)| (*holder, *kind) == place);
-    for Locus { at, len, .. } in found.flat_map(|(_, tally)| tally.lowest.keys()) {
-        let from = usize::try_from(at.saturating_sub(start)).unwrap_or(usize::MAX);
-        let to = from.saturating_add(usize::try_from(*len).unwrap_or(usize::MAX)).min(bytes.len());
-        bytes.get_mut(from..to).unwrap_or_default().fill(b'*');
+    for (_, tally) in found {
+        let mut values = std::collections::BTreeSet::new();
+        for Locus { at, len, .. } in tally.lowest.keys() {
+            let from = usize::try_from(at.saturating_sub(start)).unwrap_or(usize::MAX);
+            let to = from.saturating_add(usize::try_from(*len).unwrap_or(usize::MAX));
+            let value = bytes.get_mut(from..to.min(bytes.len())).unwrap_or_default();
+            values.insert(SecretBytes::new(value));
+            value.fill(b'*');
+        }
+        if tally.count <= tally.lowest.len() as u64 {
+            continue;
+        }
+        // Of its other copies only the value is known.
+        for value in values.iter().filter(|value| !value.is_empty()) {
+            let copies: Vec<usize> = memchr::memmem::find_iter(bytes, value.expose()).collect();
+            for from in copies {
+                let to = from.saturating_add(value.len());
+                bytes.get_mut(from..to).unwrap_or_default().fill(b'*');
+            }
+        }
     }
 }
 

@@ -1,0 +1,373 @@
+//! The page for people: who it was, its process tree, shared memory, and on request maps and
+//! environments.
+
+use std::io::{self, Write};
+
+use super::model::{Checkpoint, Inspection, Process, Shared, Vma};
+use super::tree;
+use crate::region::RegionKind;
+use crate::report::{Line, Style, bytes, number, paragraph, safe};
+
+/// What the page shows beside the processes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Parts {
+    /// The mappings of every process.
+    pub maps: bool,
+    /// The names of the variables of every environment.
+    pub environ: bool,
+}
+
+const BOLD: &str = "1";
+/// Rows of one list where the page is not verbose: more than anyone reads, less than hostile input
+/// can have.
+const ROWS: usize = 1000;
+/// Columns that a text gets at least, however far to the right it stands.
+const NARROWEST: usize = 40;
+/// Columns of names in front of their values.
+const NAMES: usize = 14;
+
+/// Writes the page.
+///
+/// # Errors
+/// When it cannot be written.
+pub fn text(
+    inspection: &Inspection,
+    parts: Parts,
+    style: &Style,
+    out: &mut dyn Write,
+) -> io::Result<()> {
+    let several = inspection.checkpoints.len() > 1;
+    for (index, checkpoint) in inspection.checkpoints.iter().enumerate() {
+        let mut page = Page { style, out: &mut *out };
+        if index > 0 {
+            page.line("")?;
+        }
+        page.head(checkpoint, several)?;
+        page.processes(checkpoint)?;
+        page.shared(checkpoint)?;
+        for process in &checkpoint.processes {
+            if parts.environ {
+                page.environ(process)?;
+            }
+            if parts.maps && (!process.vmas.is_empty() || process.memory_bytes > 0) {
+                page.maps(process)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+struct Page<'a> {
+    style: &'a Style,
+    out: &'a mut dyn Write,
+}
+
+impl Page<'_> {
+    fn line(&mut self, text: impl Into<String>) -> io::Result<()> {
+        Line::new(text).write(self.out, false)
+    }
+
+    fn heading(&mut self, text: String) -> io::Result<()> {
+        Line::painted(text, BOLD).write(self.out, self.style.color)
+    }
+
+    fn safe(&self, text: &str) -> String {
+        safe(self.style, text)
+    }
+
+    /// A text whose first line stands behind `first` and the others behind as many columns of `next`.
+    fn hanging(&mut self, first: &str, next: &str, text: &str) -> io::Result<()> {
+        let margin = next.chars().count();
+        let width = self.style.width.max(margin + NARROWEST);
+        for (index, line) in
+            paragraph(&Style { width, ..*self.style }, margin, text).iter().enumerate()
+        {
+            let stem = if index == 0 { first } else { next };
+            self.line(format!("{stem}{}", line.text.trim_start()).trim_end())?;
+        }
+        Ok(())
+    }
+
+    /// The first rows, or all.
+    fn rows<'b, T>(&self, all: &'b [T]) -> &'b [T] {
+        let most = if self.style.verbose { all.len() } else { all.len().min(ROWS) };
+        all.get(..most).unwrap_or(all)
+    }
+
+    fn omitted(&mut self, all: usize, one: &str, many: &str) -> io::Result<()> {
+        match all.checked_sub(ROWS).filter(|more| *more > 0 && !self.style.verbose) {
+            None => Ok(()),
+            Some(more) => {
+                let more = number(more as u64, one, many);
+                self.line(format!("  and {more} more (-v shows all)"))
+            }
+        }
+    }
+
+    fn head(&mut self, checkpoint: &Checkpoint, several: bool) -> io::Result<()> {
+        let container = &checkpoint.container;
+        let id = container.id.as_ref().map(|id| id.chars().take(12).collect::<String>());
+        let name = container.name.as_ref().or(id.as_ref());
+        let what = if checkpoint.pre_dump { "pre-dump" } else { "checkpoint" };
+        let mut title = format!("{} {what}", checkpoint.producer);
+        if let Some(name) = name {
+            title += &format!(" of {}", self.safe(name));
+        }
+        if several && !checkpoint.images.is_empty() {
+            title += &format!(" in {}", self.safe(&checkpoint.images));
+        }
+        self.heading(title)?;
+        let pod = checkpoint.pod.as_ref().map(|pod| {
+            let namespace = pod.namespace.as_ref().map(|it| format!("{it}/")).unwrap_or_default();
+            let uid = pod.uid.as_ref().map(|uid| format!(", uid {uid}")).unwrap_or_default();
+            format!("{namespace}{}{uid}", pod.name.as_deref().unwrap_or("unknown"))
+        });
+        let version = container.engine_version.as_ref();
+        let engine = version.map(|version| format!("{} {version}", checkpoint.producer));
+        let facts = [
+            ("id", id),
+            ("image", container.image.clone()),
+            ("engine", engine),
+            ("runtime", container.runtime.clone()),
+            ("pod", pod),
+            ("host name", checkpoint.host.clone()),
+            ("created", checkpoint.created.clone()),
+            ("checkpointed", checkpoint.checkpointed.clone()),
+            ("CRIU", checkpoint.criu.clone()),
+        ];
+        for (name, value) in facts {
+            if let Some(value) = value {
+                let value = self.safe(&value);
+                self.line(format!("  {name:NAMES$}{value}"))?;
+            }
+        }
+        let memory = if checkpoint.encrypted {
+            "encrypted: nothing is known of it".to_owned()
+        } else {
+            bytes(checkpoint.memory_bytes)
+        };
+        self.line(format!("  {:NAMES$}{memory}", "memory"))?;
+        let processes = checkpoint.processes.len();
+        self.line(format!("  {:NAMES$}{processes}", "processes"))?;
+        let nameless = |process: &Process| process.comm.is_none() && process.vmas.is_empty();
+        let note = if checkpoint.pre_dump {
+            "memory only, taken while the processes ran on; who they were is in the dump that followed"
+        } else if !checkpoint.processes.is_empty() && checkpoint.processes.iter().all(nameless) {
+            "memory only: a pre-dump, or the images that say who the processes were are missing"
+        } else {
+            return Ok(());
+        };
+        let name = format!("  {:NAMES$}", "note");
+        self.hanging(&name, &" ".repeat(name.len()), note)
+    }
+
+    fn processes(&mut self, checkpoint: &Checkpoint) -> io::Result<()> {
+        if checkpoint.processes.is_empty() {
+            return Ok(());
+        }
+        self.line("")?;
+        let parents: Vec<(u32, Option<u32>)> =
+            checkpoint.processes.iter().map(|process| (process.pid, process.parent)).collect();
+        let tree = tree::rows(&parents);
+        let shown: Vec<(&tree::Row, &Process)> = self
+            .rows(&tree)
+            .iter()
+            .filter_map(|place| Some((place, checkpoint.processes.get(place.index)?)))
+            .collect();
+        let cells: Vec<Cells> = shown.iter().map(|(_, process)| cells(process)).collect();
+        let header = HEADER.map(str::to_owned);
+        let widths = std::array::from_fn(|column| {
+            let column = std::iter::once(&header).chain(&cells).filter_map(|row| row.get(column));
+            column.map(String::len).max().unwrap_or_default()
+        });
+        self.heading(format!("{}PROCESS", row(&header, &widths)))?;
+        let blank = row(&Cells::default(), &widths);
+        for ((place, process), cells) in shown.iter().zip(&cells) {
+            let comm = process.comm.as_deref().map_or_else(|| "?".to_owned(), |it| self.safe(it));
+            let exe = process.exe.as_deref().map(|exe| format!("  {}", self.safe(exe)));
+            let exe = exe.unwrap_or_default();
+            self.line(format!("{}{}{comm}{exe}", row(cells, &widths), place.branch))?;
+            let below = format!("{blank}{}", place.below);
+            match &process.cmdline {
+                Some(arguments) if arguments.is_empty() => {}
+                Some(arguments) => {
+                    let command = self.safe(&command(arguments));
+                    self.hanging(&below, &below, &command)?;
+                }
+                None if process.vmas.is_empty() => {}
+                None => self.line(format!("{below}(arguments are not in this checkpoint)"))?,
+            }
+        }
+        self.omitted(tree.len(), "process", "processes")
+    }
+
+    fn shared(&mut self, checkpoint: &Checkpoint) -> io::Result<()> {
+        if checkpoint.shared.is_empty() {
+            return Ok(());
+        }
+        self.line("")?;
+        self.heading("  Shared memory".to_owned())?;
+        for segment in self.rows(&checkpoint.shared) {
+            let held = bytes(segment.dumped_bytes);
+            let name = segment.name.as_deref().map(|name| format!(" {}", self.safe(name)));
+            let what = format!(
+                "{} {}{}, {held}; {}",
+                kind(segment.kind),
+                segment.id,
+                name.unwrap_or_default(),
+                self.users(segment, &checkpoint.processes)
+            );
+            self.hanging("    ", "      ", &what)?;
+        }
+        self.omitted(checkpoint.shared.len(), "segment", "segments")
+    }
+
+    /// `mapped by sh (1), nginx (7, 9); open in sh (1)`.
+    fn users(&self, segment: &Shared, processes: &[Process]) -> String {
+        let mapped: Vec<u32> = segment.mappings.iter().map(|mapping| mapping.pid).collect();
+        let uses = [("mapped by", mapped), ("open in", segment.open_by.clone())];
+        let uses: Vec<String> = uses
+            .into_iter()
+            .filter(|(_, pids)| !pids.is_empty())
+            .map(|(how, mut pids)| {
+                pids.dedup();
+                format!("{how} {}", self.names(&pids, processes))
+            })
+            .collect();
+        if uses.is_empty() { "no process uses it".to_owned() } else { uses.join("; ") }
+    }
+
+    /// Neighbours of one name are named once: `sh (1), nginx (7, 9)`.
+    fn names(&self, pids: &[u32], processes: &[Process]) -> String {
+        let comm = |pid: u32| {
+            let at = processes.binary_search_by_key(&pid, |process| process.pid).ok()?;
+            processes.get(at)?.comm.as_deref()
+        };
+        let groups = self.rows(pids).chunk_by(|a, b| comm(*a) == comm(*b));
+        let groups = groups.map(|group| {
+            let pids: Vec<String> = group.iter().map(u32::to_string).collect();
+            let pids = pids.join(", ");
+            let comm = group.first().and_then(|pid| comm(*pid));
+            comm.map_or_else(
+                || format!("process {pids}"),
+                |it| format!("{} ({pids})", self.safe(it)),
+            )
+        });
+        groups.collect::<Vec<_>>().join(", ")
+    }
+
+    fn environ(&mut self, process: &Process) -> io::Result<()> {
+        let Some(all) = process.environ_names.as_ref().filter(|names| !names.is_empty()) else {
+            return Ok(());
+        };
+        self.line("")?;
+        let who = self.names(&[process.pid], std::slice::from_ref(process));
+        self.heading(format!("  Environment of {who}, names only"))?;
+        let names: Vec<String> = self.rows(all).iter().map(|name| self.safe(name)).collect();
+        self.hanging("    ", "    ", &names.join(" "))?;
+        self.omitted(all.len(), "name", "names")
+    }
+
+    fn maps(&mut self, process: &Process) -> io::Result<()> {
+        self.line("")?;
+        let who = self.names(&[process.pid], std::slice::from_ref(process));
+        let total = bytes(process.memory_bytes);
+        self.heading(format!("  Memory of {who}, {total} of it in the checkpoint"))?;
+        let widest = self.rows(&process.vmas).iter().map(|vma| range(vma).len()).max();
+        let widest = widest.unwrap_or_default();
+        for vma in self.rows(&process.vmas) {
+            let held = held(vma.dumped_bytes);
+            let range = range(vma);
+            let path = vma.path.as_deref().map(|path| self.safe(path)).unwrap_or_default();
+            let line =
+                format!("    {range:widest$}  {}  {held:>11}  {:9}  {path}", vma.prot, vma.kind);
+            self.line(line.trim_end())?;
+        }
+        self.omitted(process.vmas.len(), "mapping", "mappings")?;
+        if process.unmapped_bytes > 0 {
+            let rest = bytes(process.unmapped_bytes);
+            self.line(format!(
+                "    {:widest$}        {rest:>11}  in no mapping that is known",
+                ""
+            ))?;
+        }
+        Ok(())
+    }
+}
+
+/// `0x7f…-0x7f…`.
+fn range(vma: &Vma) -> String {
+    format!("{}-{}", vma.start, vma.end)
+}
+
+/// What a row of the table of processes has before the tree.
+type Cells = [String; 5];
+
+const HEADER: [&str; 5] = ["PID", "UID", "STATE", "THREADS", "MEMORY"];
+
+fn cells(process: &Process) -> Cells {
+    let number = |it: Option<u64>| it.map_or_else(|| "-".to_owned(), |it| it.to_string());
+    [
+        process.pid.to_string(),
+        number(process.uid.map(u64::from)),
+        process.state.to_owned(),
+        number(process.threads),
+        held(process.memory_bytes),
+    ]
+}
+
+/// The cells at the width of their columns, and what parts them from the tree.
+fn row([pid, uid, state, threads, memory]: &Cells, widths: &[usize; 5]) -> String {
+    let [a, b, c, d, e] = *widths;
+    format!("  {pid:>a$}  {uid:>b$}  {state:c$}  {threads:>d$}  {memory:>e$}  ")
+}
+
+/// Bytes in the checkpoint; a dash is easier to skip than a zero.
+fn held(count: u64) -> String {
+    if count == 0 { "-".to_owned() } else { bytes(count) }
+}
+
+/// The arguments as a shell would take them, as far as that makes them readable; a title, which has
+/// no arguments, as it is.
+fn command(arguments: &[String]) -> String {
+    if let [title] = arguments {
+        return title.clone();
+    }
+    let quoted = |argument: &String| {
+        let special = |char: char| char.is_whitespace() || "'\"\\$`;&|<>()".contains(char);
+        if !argument.is_empty() && !argument.contains(special) {
+            argument.clone()
+        } else if argument.contains('\'') && !argument.contains(['"', '\\', '$', '`']) {
+            format!("\"{argument}\"")
+        } else {
+            format!("'{}'", argument.replace('\'', "'\\''"))
+        }
+    };
+    arguments.iter().map(quoted).collect::<Vec<_>>().join(" ")
+}
+
+fn kind(kind: RegionKind) -> &'static str {
+    match kind {
+        RegionKind::Memfd => "memfd",
+        RegionKind::SysvShm => "System V segment",
+        RegionKind::Memory
+        | RegionKind::SharedMemory
+        | RegionKind::Argv
+        | RegionKind::Environ
+        | RegionKind::Pipe
+        | RegionKind::Fifo
+        | RegionKind::SocketQueue
+        | RegionKind::TcpQueue
+        | RegionKind::GhostFile
+        | RegionKind::SysvMessage
+        | RegionKind::Tty
+        | RegionKind::TmpfsFile
+        | RegionKind::File
+        | RegionKind::VolumeFile
+        | RegionKind::Log
+        | RegionKind::Metadata
+        | RegionKind::BpfMap
+        | RegionKind::Registers
+        | RegionKind::RawImage => "shared memory",
+    }
+}
