@@ -231,3 +231,41 @@ fn vma_info(vma: &Vma, mm: &Mm, stacks: &[u64], records: &Records) -> VmaInfo {
     let prot = [bit(1, 'r'), bit(2, 'w'), bit(4, 'x'), shared].into_iter().collect();
     VmaInfo { start: vma.start, end: vma.end, kind, prot, path }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn strings(argv: &[u8], environ: &[u8]) -> (Vec<String>, Vec<String>) {
+        let item = TreeItem { pid: 1, ppid: 0, pgid: 0, sid: 0, threads: vec![1] };
+        let mut process = process(&item, &Records::default());
+        process.set_strings(argv, environ);
+        let cmdline = process.cmdline.iter().map(|it| text(it.expose())).collect();
+        (cmdline, process.environ_names)
+    }
+
+    fn found(cmdline: &[&str], names: &[&str]) -> (Vec<String>, Vec<String>) {
+        let [cmdline, names] =
+            [cmdline, names].map(|list| list.iter().map(|it| (*it).to_owned()).collect());
+        (cmdline, names)
+    }
+
+    #[test]
+    fn arguments_end_in_nul() {
+        let strings = strings(b"sh\0-c\0a b\0", b"A=1\0B.C=x=y\0no name\0=z\0D=");
+        assert_eq!(strings, found(&["sh", "-c", "a b"], &["A", "B.C", "D"]));
+    }
+
+    #[test]
+    fn a_title_replaces_the_arguments() {
+        assert_eq!(strings(b"nginx: x\0aster", b"A=1\0"), found(&["nginx: x"], &["A"]));
+        assert_eq!(strings(b"app: idle", b" now\0"), found(&["app: idle now"], &[]));
+    }
+
+    #[test]
+    fn the_end_of_a_value_that_a_title_cut_is_no_name() {
+        // Before: KEY=c2VjcmV0Cg== and B=2.
+        assert_eq!(strings(b"app: idle", b"it\0jcmV0Cg==\0B=2\0"), found(&["app: idleit"], &["B"]));
+        assert_eq!(strings(b"app: idle", b"\0EY=c2Vj==\0B=2\0"), found(&["app: idle"], &["B"]));
+    }
+}

@@ -17,7 +17,7 @@ pub const SCHEMA: &str = "cryoscan-inspect/1";
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "dev", derive(schemars::JsonSchema))]
 pub struct Inspection {
-    /// Always [`SCHEMA`].
+    /// Always `cryoscan-inspect/1`.
     pub schema: &'static str,
     /// Its checkpoints, in the order of `images`.
     pub checkpoints: Vec<Checkpoint>,

@@ -1,0 +1,259 @@
+//! What `cryoscan inspect` shows of checkpoints that were built, and of real ones.
+#![expect(clippy::unwrap_used, reason = "a test that cannot run fails")]
+
+use std::fs;
+use std::path::Path;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use cryoscan::cli::inspect::{self, Inspection, Parts, json, text};
+use cryoscan::report::Style;
+use cryoscan::scan::{self, Settings, Target};
+use cryoscan_proto as proto;
+use cryoscan_tests::builder::{Archive, Checkpoint, Kind, Mapping, Process, Producer, Segment};
+use cryoscan_tests::fixtures;
+use cryoscan_tests::random::Random;
+use cryoscan_tests::values;
+use prost::Message;
+
+const AT: u64 = 0x7f00_0000_0000;
+
+fn inspected(path: &Path) -> Inspection {
+    let target = Target::Path(path.to_owned());
+    Inspection::new(&scan::inspect(&target, &Settings::default()).unwrap())
+}
+
+/// Through a tar, whose times are the same in every run.
+fn built(archive: &Archive) -> Inspection {
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+    let name = format!("{}-{}.tar", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    fs::write(&path, archive.tar()).unwrap();
+    let inspection = inspected(&path);
+    fs::remove_file(&path).unwrap();
+    inspection
+}
+
+fn fixture(name: &str) -> Inspection {
+    inspected(&fixtures::folder().join(name).join("checkpoint.tar.zst"))
+}
+
+fn page(inspection: &Inspection, parts: Parts) -> String {
+    let mut out = Vec::new();
+    text(inspection, parts, &Style::default(), &mut out).unwrap();
+    String::from_utf8(out).unwrap()
+}
+
+const ALL: Parts = Parts { maps: true, environ: true };
+
+/// The JSON, which must follow the published schema.
+fn lines(inspection: &Inspection) -> String {
+    let mut out = Vec::new();
+    json(inspection, &mut out).unwrap();
+    let value = serde_json::from_slice(&out).unwrap();
+    let schema = include_str!("../../docs/generated/inspect.schema.json");
+    let schema = jsonschema::validator_for(&serde_json::from_str(schema).unwrap()).unwrap();
+    if let Err(fault) = schema.validate(&value) {
+        panic!("{fault} at {}", fault.instance_path());
+    }
+    String::from_utf8(out).unwrap()
+}
+
+/// `core-PID.img` of a process that has ended: all that there is of it.
+fn zombie(comm: &str) -> Vec<u8> {
+    let core = proto::CoreEntry {
+        mtype: Some(1),
+        tc: Some(proto::TaskCoreEntry {
+            task_state: Some(6),
+            comm: Some(comm.as_bytes().to_vec()),
+            ..proto::TaskCoreEntry::default()
+        }),
+        ..proto::CoreEntry::default()
+    };
+    let core = core.encode_to_vec();
+    let size = u32::try_from(core.len()).unwrap().to_le_bytes();
+    [&0x5456_4319u32.to_le_bytes()[..], &0x5505_3847u32.to_le_bytes(), &size, &core].concat()
+}
+
+/// A shell with a service, its worker, a zombie and a process whose images are lost.
+fn service() -> Archive {
+    let token = values::github_token(&mut Random::new(1));
+    let option = format!("--token={token}");
+    let variable = format!("API_TOKEN={token}");
+    let heap = Mapping::noise(AT, 0x3000, 1).kind(Kind::Heap).absent(AT + 0x1000);
+    let library = Mapping::noise(AT + 0x10_0000, 0x1000, 2).kind(Kind::File("/lib/libc.so".into()));
+    let cache = Segment::memfd(9, "cache", Mapping::noise(0, 0x2000, 3));
+    let java = Process::new(7, "java")
+        .parent(1)
+        .argv(&["java", "-jar", "my app.jar", &option])
+        .environ(&["PATH=/bin", &variable])
+        .map(heap)
+        .map(library)
+        .map_shared(AT + 0x20_0000, 9, 0x1000, 0x1000);
+    let worker = Process::new(9, "worker").parent(7).map_shared(AT + 0x20_0000, 9, 0, 0x2000);
+    let checkpoint = Checkpoint::new()
+        .segment(cache)
+        .process(Process::new(1, "sh").argv(&["sh", "-c", "echo 'hello'; java"]))
+        .process(java)
+        .process(worker)
+        .process(Process::new(12, "gone").parent(7))
+        .process(Process::new(20, "lost").parent(1))
+        .file("core-12.img", zombie("gone"))
+        .without("mm-12.img")
+        .without("pagemap-12.img")
+        .without("core-20.img")
+        .without("mm-20.img");
+    Archive::of(Producer::CriO, &checkpoint)
+}
+
+#[test]
+fn a_page_of_processes_maps_and_shared_memory() {
+    insta::assert_snapshot!(page(&built(&service()), ALL));
+}
+
+#[test]
+fn an_object_with_fixed_keys() {
+    insta::assert_snapshot!(lines(&built(&service())));
+}
+
+#[test]
+fn real_checkpoints_as_pages() {
+    for name in ["docker", "kubelet-crio", "nginx", "tree"] {
+        insta::assert_snapshot!(format!("real_{name}"), page(&fixture(name), Parts::default()));
+    }
+    insta::assert_snapshot!("real_runc_whole", page(&fixture("runc"), ALL));
+}
+
+#[test]
+fn a_real_checkpoint_as_json() {
+    insta::assert_snapshot!(lines(&fixture("criu-plain")));
+    for name in ["counters", "jenkins", "oci-image", "redis"] {
+        lines(&fixture(name));
+    }
+}
+
+#[test]
+fn mapped_memory_adds_up() {
+    for name in ["gosrv", "matrix", "tree"] {
+        for checkpoint in fixture(name).checkpoints {
+            // A process may write to its own copy of a shared page; that one counts twice.
+            let copies = |process: &&inspect::Process| {
+                process.vmas.iter().any(|vma| vma.kind == "shared" && vma.prot.ends_with('p'))
+            };
+            for process in checkpoint.processes.iter().filter(|process| !copies(process)) {
+                let mapped = process.vmas.iter().filter(|vma| vma.kind != "shared");
+                let mapped: u64 = mapped.map(|vma| vma.dumped_bytes).sum();
+                let pid = process.pid;
+                assert_eq!(mapped + process.unmapped_bytes, process.memory_bytes, "{name} {pid}");
+            }
+            let private = checkpoint.processes.iter().map(|process| process.memory_bytes);
+            let shared = checkpoint.shared.iter().map(|segment| segment.dumped_bytes);
+            assert_eq!(private.chain(shared).sum::<u64>(), checkpoint.memory_bytes, "{name}");
+        }
+    }
+}
+
+#[test]
+fn secrets_in_arguments_are_covered_however_many_copies_there_are() {
+    let token = values::github_token(&mut Random::new(2));
+    let mut argv = vec!["tool"];
+    argv.resize(60, &token);
+    let process = Process::new(1, "tool").argv(&argv).environ(&["SECRET_TOKEN=anything at all"]);
+    let inspection = built(&Archive::of(Producer::Runc, &Checkpoint::new().process(process)));
+    let shown = [page(&inspection, ALL), lines(&inspection)].concat();
+    assert!(!shown.contains(&token));
+    assert!(!shown.contains("anything"));
+    assert!(shown.contains("SECRET_TOKEN"));
+    let arguments = inspection.checkpoints[0].processes[0].cmdline.as_ref().unwrap();
+    assert_eq!(arguments.len(), 60);
+    assert!(arguments[1..].iter().all(|argument| *argument == "*".repeat(token.len())));
+}
+
+#[test]
+fn what_the_container_chose_cannot_write_to_the_terminal() {
+    let evil = "\u{1b}[2J\u{9b}1A\r::error::\u{202e}x";
+    let heap = Mapping::noise(AT, 0x1000, 1).kind(Kind::File(format!("/tmp/{evil}")));
+    let segment = Segment::memfd(9, evil, Mapping::noise(0, 0x1000, 3));
+    let process = Process::new(1, evil).exe(evil).argv(&[evil, evil]).map(heap).map_shared(
+        AT + 0x20_0000,
+        9,
+        0,
+        0x1000,
+    );
+    let checkpoint = Checkpoint::new().segment(segment).process(process);
+    let inspection = built(&Archive::of(Producer::Runc, &checkpoint));
+    for shown in [page(&inspection, ALL), lines(&inspection)] {
+        let lines = shown.replace('\n', "");
+        assert!(!lines.contains(|char: char| char.is_control() || char == '\u{202e}'), "{shown}");
+        assert!(shown.contains("202e"), "{shown}");
+    }
+    let again: serde_json::Value = serde_json::from_str(&lines(&inspection)).unwrap();
+    assert_eq!(again["checkpoints"][0]["processes"][0]["exe"], evil);
+}
+
+#[test]
+fn parents_in_a_ring_hide_nobody() {
+    let process = |pid: u32, parent| Process::new(pid, &format!("p{pid}")).parent(parent);
+    let checkpoint = Checkpoint::new()
+        .process(process(2, 4))
+        .process(process(3, 2))
+        .process(process(4, 3))
+        .process(process(5, 5));
+    let page = page(&built(&Archive::of(Producer::Criu, &checkpoint)), Parts::default());
+    for pid in 2..6 {
+        assert_eq!(page.matches(&format!("/usr/bin/p{pid}")).count(), 1, "{page}");
+    }
+}
+
+#[test]
+fn a_dump_and_its_pre_dump_are_told_apart() {
+    let inventory = proto::InventoryEntry {
+        img_version: Some(2),
+        pre_dump_mode: Some(1),
+        ..proto::InventoryEntry::default()
+    };
+    let inventory = inventory.encode_to_vec();
+    let size = u32::try_from(inventory.len()).unwrap().to_le_bytes();
+    let inventory = [&0x5831_3116u32.to_le_bytes()[..], &size, &inventory].concat();
+    let set = |absent| {
+        let heap = Mapping::noise(AT, 0x2000, 1);
+        let heap = if absent { heap.in_parent(AT) } else { heap };
+        Checkpoint::new().process(Process::new(1, "app").map(heap))
+    };
+    let mut pre_dump = set(false).file("inventory.img", inventory);
+    for name in ["pstree", "core-1", "ids-1", "mm-1", "fs-1", "fdinfo-1", "files"] {
+        pre_dump = pre_dump.without(&format!("{name}.img"));
+    }
+    let archive = Archive::default()
+        .images("images/1/", &pre_dump)
+        .images("images/2/", &set(true))
+        .link("images/2/parent", "../1");
+    let inspection = built(&archive);
+    insta::assert_snapshot!(page(&inspection, ALL));
+    let pre_dumps: Vec<bool> = inspection.checkpoints.iter().map(|it| it.pre_dump).collect();
+    assert_eq!(pre_dumps, [true, false]);
+    let process = &inspection.checkpoints[0].processes[0];
+    assert_eq!((process.threads, &process.cmdline, &process.environ_names), (None, &None, &None));
+    assert_eq!(process.unmapped_bytes, process.memory_bytes);
+}
+
+#[test]
+fn one_process_can_be_looked_at_alone() {
+    let mut inspection = built(&service());
+    assert_eq!(inspection.keep(&[7, 99]), Err(99));
+    inspection.keep(&[9]).unwrap();
+    let pids: Vec<u32> = inspection.checkpoints[0].processes.iter().map(|it| it.pid).collect();
+    assert_eq!(pids, [9]);
+    assert_eq!(inspection.checkpoints[0].shared.len(), 1);
+    inspection.keep(&[9]).unwrap();
+    let mut other = built(&service());
+    other.keep(&[1]).unwrap();
+    assert!(other.checkpoints[0].shared.is_empty());
+}
+
+#[test]
+fn encrypted_memory_is_not_called_empty() {
+    let checkpoint = Checkpoint::new().process(Process::new(1, "app")).encrypted();
+    let inspection = built(&Archive::of(Producer::Podman, &checkpoint));
+    assert!(inspection.checkpoints[0].encrypted);
+    assert!(page(&inspection, ALL).contains("encrypted"), "{}", page(&inspection, ALL));
+}
