@@ -62,10 +62,12 @@ fn help_pages() {
 
 #[test]
 fn usage_errors_exit_with_2() {
-    let cases: [&[&str]; 11] = [
+    let cases: [&[&str]; 13] = [
         &[],
         &["scan"],
         &["inspect"],
+        &["inspect", "x.tar", "--format", "xml"],
+        &["inspect", "x.tar", "--pid", "init"],
         &["x.tar", "--no-such-option"],
         &["x.tar", "--format", "xml"],
         &["x.tar", "--fail-on", "severe"],
@@ -179,7 +181,15 @@ fn a_key_that_is_too_short_is_refused() {
 #[test]
 #[cfg(unix)]
 fn a_reader_that_goes_away_is_no_error() {
-    for args in [&["missing.tar", "-f", "jsonl"][..], &["missing.tar", "-f", "text"], &["--help"]] {
+    let real = fixture("docker");
+    let cases: [&[&str]; 5] = [
+        &["missing.tar", "-f", "jsonl"],
+        &["missing.tar", "-f", "text"],
+        &["inspect", &real],
+        &["inspect", &real, "-f", "json"],
+        &["--help"],
+    ];
+    for args in cases {
         let (reader, writer) = std::io::pipe().unwrap();
         drop(reader);
         let output = command(args).stdout(writer).output().unwrap();
@@ -198,4 +208,52 @@ fn a_reader_that_goes_away_does_not_cost_the_files() {
     let mut command = command(&["missing.tar", "-f", "jsonl", "-o", &file]);
     assert_eq!(command.stdout(writer).status().unwrap().code(), Some(2));
     assert!(fs::read_to_string(&path).unwrap().contains("\"summary\""));
+}
+
+/// A real checkpoint of this repository.
+fn fixture(name: &str) -> String {
+    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/fixtures");
+    fixtures.join(name).join("checkpoint.tar.zst").to_str().unwrap().to_owned()
+}
+
+#[test]
+fn inspect_shows_a_page_or_an_object() {
+    let target = fixture("tree");
+    let page = cryoscan(&["inspect", &target]);
+    assert_eq!(page.status.code(), Some(0), "{}", stderr(&page));
+    assert!(stdout(&page).starts_with("podman checkpoint of ck-tree\n"), "{}", stdout(&page));
+    assert!(!stdout(&page).contains("Environment of") && !stdout(&page).contains("Memory of"));
+    let more = cryoscan(&["inspect", &target, "--maps", "--environ", "--pid=20"]);
+    assert!(stdout(&more).contains("Environment of backup (20)"), "{}", stdout(&more));
+    assert!(stdout(&more).contains("Memory of backup (20)"), "{}", stdout(&more));
+    assert!(!stdout(&more).contains("kdevtmpfsi"), "{}", stdout(&more));
+    let object = cryoscan(&["inspect", &target, "-f", "json", "--pid", "16,20"]);
+    let object: serde_json::Value = serde_json::from_str(&stdout(&object)).unwrap();
+    assert_eq!(object["schema"], "cryoscan-inspect/1");
+    assert_eq!(object["checkpoints"][0]["processes"][1]["pid"], 20);
+    assert_eq!(object["checkpoints"][0]["processes"].as_array().unwrap().len(), 2);
+}
+
+#[test]
+fn inspect_says_in_a_line_what_it_cannot_show() {
+    let folder = folder("inspect");
+    let (text, missing) = (folder.join("notes.txt"), folder.join("none.tar"));
+    fs::write(&text, "no checkpoint").unwrap();
+    let [text, missing] = [&text, &missing].map(|path| path.to_str().unwrap());
+    let real = fixture("docker");
+    let cases: [(&[&str], &str); 4] = [
+        (&[text], "not a checkpoint"),
+        (&[missing], "none.tar"),
+        (&[&real, "--pid", "99"], "no process has pid 99"),
+        (&["\u{1b}[2Jmissing\r.tar"], r"\x1b[2Jmissing\x0d.tar"),
+    ];
+    for (args, expected) in cases {
+        for format in ["text", "json"] {
+            let output = cryoscan(&[&["inspect", "-f", format], args].concat());
+            assert_eq!(output.status.code(), Some(2), "{args:?}");
+            assert!(output.stdout.is_empty(), "{args:?}");
+            assert_eq!(stderr(&output).lines().count(), 1, "{}", stderr(&output));
+            assert!(stderr(&output).contains(expected), "{}", stderr(&output));
+        }
+    }
 }

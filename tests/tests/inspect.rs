@@ -52,9 +52,8 @@ fn lines(inspection: &Inspection) -> String {
     let value = serde_json::from_slice(&out).unwrap();
     let schema = include_str!("../../docs/generated/inspect.schema.json");
     let schema = jsonschema::validator_for(&serde_json::from_str(schema).unwrap()).unwrap();
-    if let Err(fault) = schema.validate(&value) {
-        panic!("{fault} at {}", fault.instance_path());
-    }
+    let fault = schema.validate(&value).err();
+    assert_eq!(fault.map(|fault| format!("{fault} at {}", fault.instance_path())), None);
     String::from_utf8(out).unwrap()
 }
 

@@ -4,9 +4,10 @@
 use std::io::{self, Write};
 
 use super::model::{Checkpoint, Inspection, Process, Shared, Vma};
-use super::tree;
 use crate::region::RegionKind;
 use crate::report::{Line, Style, bytes, number, paragraph, safe};
+
+mod processes;
 
 /// What the page shows beside the processes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -45,7 +46,7 @@ pub fn text(
         page.head(checkpoint, several)?;
         page.processes(checkpoint)?;
         page.shared(checkpoint)?;
-        for process in &checkpoint.processes {
+        for process in page.rows(&checkpoint.processes) {
             if parts.environ {
                 page.environ(process)?;
             }
@@ -99,7 +100,7 @@ impl Page<'_> {
             None => Ok(()),
             Some(more) => {
                 let more = number(more as u64, one, many);
-                self.line(format!("  and {more} more (-v shows all)"))
+                self.line(format!("  and {more} (-v shows all)"))
             }
         }
     }
@@ -109,13 +110,10 @@ impl Page<'_> {
         let id = container.id.as_ref().map(|id| id.chars().take(12).collect::<String>());
         let name = container.name.as_ref().or(id.as_ref());
         let what = if checkpoint.pre_dump { "pre-dump" } else { "checkpoint" };
-        let mut title = format!("{} {what}", checkpoint.producer);
-        if let Some(name) = name {
-            title += &format!(" of {}", self.safe(name));
-        }
-        if several && !checkpoint.images.is_empty() {
-            title += &format!(" in {}", self.safe(&checkpoint.images));
-        }
+        let of = name.map(|name| format!(" of {}", self.safe(name))).unwrap_or_default();
+        let images = Some(&checkpoint.images).filter(|images| several && !images.is_empty());
+        let place = images.map(|images| format!(" in {}", self.safe(images))).unwrap_or_default();
+        let title = format!("{} {what}{of}{place}", checkpoint.producer);
         self.heading(title)?;
         let pod = checkpoint.pod.as_ref().map(|pod| {
             let namespace = pod.namespace.as_ref().map(|it| format!("{it}/")).unwrap_or_default();
@@ -161,46 +159,6 @@ impl Page<'_> {
         self.hanging(&name, &" ".repeat(name.len()), note)
     }
 
-    fn processes(&mut self, checkpoint: &Checkpoint) -> io::Result<()> {
-        if checkpoint.processes.is_empty() {
-            return Ok(());
-        }
-        self.line("")?;
-        let parents: Vec<(u32, Option<u32>)> =
-            checkpoint.processes.iter().map(|process| (process.pid, process.parent)).collect();
-        let tree = tree::rows(&parents);
-        let shown: Vec<(&tree::Row, &Process)> = self
-            .rows(&tree)
-            .iter()
-            .filter_map(|place| Some((place, checkpoint.processes.get(place.index)?)))
-            .collect();
-        let cells: Vec<Cells> = shown.iter().map(|(_, process)| cells(process)).collect();
-        let header = HEADER.map(str::to_owned);
-        let widths = std::array::from_fn(|column| {
-            let column = std::iter::once(&header).chain(&cells).filter_map(|row| row.get(column));
-            column.map(String::len).max().unwrap_or_default()
-        });
-        self.heading(format!("{}PROCESS", row(&header, &widths)))?;
-        let blank = row(&Cells::default(), &widths);
-        for ((place, process), cells) in shown.iter().zip(&cells) {
-            let comm = process.comm.as_deref().map_or_else(|| "?".to_owned(), |it| self.safe(it));
-            let exe = process.exe.as_deref().map(|exe| format!("  {}", self.safe(exe)));
-            let exe = exe.unwrap_or_default();
-            self.line(format!("{}{}{comm}{exe}", row(cells, &widths), place.branch))?;
-            let below = format!("{blank}{}", place.below);
-            match &process.cmdline {
-                Some(arguments) if arguments.is_empty() => {}
-                Some(arguments) => {
-                    let command = self.safe(&command(arguments));
-                    self.hanging(&below, &below, &command)?;
-                }
-                None if process.vmas.is_empty() => {}
-                None => self.line(format!("{below}(arguments are not in this checkpoint)"))?,
-            }
-        }
-        self.omitted(tree.len(), "process", "processes")
-    }
-
     fn shared(&mut self, checkpoint: &Checkpoint) -> io::Result<()> {
         if checkpoint.shared.is_empty() {
             return Ok(());
@@ -219,7 +177,7 @@ impl Page<'_> {
             );
             self.hanging("    ", "      ", &what)?;
         }
-        self.omitted(checkpoint.shared.len(), "segment", "segments")
+        self.omitted(checkpoint.shared.len(), "more segment", "more segments")
     }
 
     /// `mapped by sh (1), nginx (7, 9); open in sh (1)`.
@@ -265,7 +223,7 @@ impl Page<'_> {
         self.heading(format!("  Environment of {who}, names only"))?;
         let names: Vec<String> = self.rows(all).iter().map(|name| self.safe(name)).collect();
         self.hanging("    ", "    ", &names.join(" "))?;
-        self.omitted(all.len(), "name", "names")
+        self.omitted(all.len(), "more name", "more names")
     }
 
     fn maps(&mut self, process: &Process) -> io::Result<()> {
@@ -283,7 +241,7 @@ impl Page<'_> {
                 format!("    {range:widest$}  {}  {held:>11}  {:9}  {path}", vma.prot, vma.kind);
             self.line(line.trim_end())?;
         }
-        self.omitted(process.vmas.len(), "mapping", "mappings")?;
+        self.omitted(process.vmas.len(), "more mapping", "more mappings")?;
         if process.unmapped_bytes > 0 {
             let rest = bytes(process.unmapped_bytes);
             self.line(format!(
@@ -300,50 +258,9 @@ fn range(vma: &Vma) -> String {
     format!("{}-{}", vma.start, vma.end)
 }
 
-/// What a row of the table of processes has before the tree.
-type Cells = [String; 5];
-
-const HEADER: [&str; 5] = ["PID", "UID", "STATE", "THREADS", "MEMORY"];
-
-fn cells(process: &Process) -> Cells {
-    let number = |it: Option<u64>| it.map_or_else(|| "-".to_owned(), |it| it.to_string());
-    [
-        process.pid.to_string(),
-        number(process.uid.map(u64::from)),
-        process.state.to_owned(),
-        number(process.threads),
-        held(process.memory_bytes),
-    ]
-}
-
-/// The cells at the width of their columns, and what parts them from the tree.
-fn row([pid, uid, state, threads, memory]: &Cells, widths: &[usize; 5]) -> String {
-    let [a, b, c, d, e] = *widths;
-    format!("  {pid:>a$}  {uid:>b$}  {state:c$}  {threads:>d$}  {memory:>e$}  ")
-}
-
 /// Bytes in the checkpoint; a dash is easier to skip than a zero.
 fn held(count: u64) -> String {
     if count == 0 { "-".to_owned() } else { bytes(count) }
-}
-
-/// The arguments as a shell would take them, as far as that makes them readable; a title, which has
-/// no arguments, as it is.
-fn command(arguments: &[String]) -> String {
-    if let [title] = arguments {
-        return title.clone();
-    }
-    let quoted = |argument: &String| {
-        let special = |char: char| char.is_whitespace() || "'\"\\$`;&|<>()".contains(char);
-        if !argument.is_empty() && !argument.contains(special) {
-            argument.clone()
-        } else if argument.contains('\'') && !argument.contains(['"', '\\', '$', '`']) {
-            format!("\"{argument}\"")
-        } else {
-            format!("'{}'", argument.replace('\'', "'\\''"))
-        }
-    };
-    arguments.iter().map(quoted).collect::<Vec<_>>().join(" ")
 }
 
 fn kind(kind: RegionKind) -> &'static str {
@@ -369,5 +286,68 @@ fn kind(kind: RegionKind) -> &'static str {
         | RegionKind::BpfMap
         | RegionKind::Registers
         | RegionKind::RawImage => "shared memory",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::SCHEMA;
+    use super::*;
+    use crate::report::Container;
+
+    fn page(count: u32, style: &Style) -> String {
+        let process = |pid| Process {
+            pid,
+            parent: Some(1).filter(|_| pid != 1),
+            comm: Some("bomb".to_owned()),
+            exe: None,
+            uid: Some(0),
+            state: "alive",
+            threads: Some(1),
+            cmdline: Some(vec!["long ".repeat(1000)]),
+            environ_names: Some(vec!["NAME".to_owned(); 2000]),
+            memory_bytes: 0,
+            unmapped_bytes: 0,
+            vmas: Vec::new(),
+        };
+        let checkpoint = Checkpoint {
+            images: String::new(),
+            producer: "criu".to_owned(),
+            container: Container::default(),
+            pod: None,
+            host: None,
+            created: None,
+            checkpointed: None,
+            criu: None,
+            pre_dump: false,
+            encrypted: false,
+            memory_bytes: 0,
+            processes: (1..=count).map(process).collect(),
+            shared: Vec::new(),
+        };
+        let inspection = Inspection { schema: SCHEMA, checkpoints: vec![checkpoint] };
+        let parts = Parts { maps: true, environ: count == 1 };
+        let mut out = Vec::new();
+        text(&inspection, parts, style, &mut out).unwrap();
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn a_page_is_short_unless_all_is_asked_for() {
+        let short = page(3000, &Style::default());
+        assert!(short.ends_with("  and 2000 more processes (-v shows all)\n"));
+        assert_eq!(short.matches("bomb").count(), ROWS);
+        assert!(short.len() < ROWS * 1000, "{}", short.len());
+        let names = page(1, &Style::default());
+        assert!(names.ends_with("  and 1000 more names (-v shows all)\n"));
+        let whole = page(3000, &Style { verbose: true, ..Style::default() });
+        assert_eq!(whole.matches("bomb").count(), 3000);
+        assert!(!whole.contains("more"));
+    }
+
+    #[test]
+    fn colours_are_for_terminals() {
+        assert!(!page(1, &Style::default()).contains('\u{1b}'));
+        assert!(page(1, &Style { color: true, ..Style::default() }).contains("\u{1b}[1mcriu"));
     }
 }
