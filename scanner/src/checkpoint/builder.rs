@@ -212,6 +212,11 @@ impl Builder {
         set.pages.entry(id).or_insert((path.to_owned(), len));
     }
 
+    /// Whether the target has shown a pages image of this number in the same folder.
+    pub fn has_pages(&self, path: &str, id: u32) -> bool {
+        self.sets.get(split(path).0).is_some_and(|set| set.pages.contains_key(&id))
+    }
+
     /// Whether the image set of the member at `path` is encrypted.
     pub fn is_encrypted(&self, path: &str) -> bool {
         self.sets.get(split(path).0).is_some_and(|set| set.records.encrypted)

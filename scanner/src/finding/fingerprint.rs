@@ -27,8 +27,13 @@ impl Fingerprints {
         context: &Context<'_>,
     ) -> (String, String) {
         let contexts = || {
-            value.tallies.iter().map(|(holder, kind, tally)| {
-                let name = tally.best.0.name.clone().unwrap_or_default();
+            value.found.tallies.iter().map(|(holder, kind, tally)| {
+                let judgement = &tally.best.0;
+                // What a connection URI shows beside its password names it, as a variable would.
+                let shown =
+                    judgement.attributes.iter().filter(|(name, _)| name.starts_with("uri."));
+                let shown: Vec<&str> = shown.map(|(_, text)| text.as_str()).collect();
+                let name = judgement.name.clone().unwrap_or_else(|| shown.join(" "));
                 let owner = place::owner(*holder, tally.best.1, context);
                 (name, owner, *kind)
             })
@@ -36,7 +41,9 @@ impl Fingerprints {
         let container = &context.checkpoint.container;
         let name = container.name.clone().unwrap_or_default();
         let image = container.image.as_deref().map(plain_image).unwrap_or_default();
-        let digits = if rule.guessable && !self.is_private {
+        let mut rules = value.found.tallies.iter().flat_map(|(_, _, tally)| &tally.rules);
+        let guessable = rules.any(|id| context.rules.get(*id).guessable);
+        let digits = if guessable && !self.is_private {
             let lowest = contexts()
                 .map(|(variable, owner, _)| {
                     [rule.family.clone(), variable, name.clone(), image.to_owned(), owner]

@@ -44,8 +44,16 @@ pub struct Context<'a> {
     pub max_places: usize,
 }
 
-/// The matches of one value, by holder and kind of region.
-pub type Tallies<'a> = Vec<(Holder, RegionKind, &'a Tally)>;
+/// The matches of one value in one checkpoint.
+#[derive(Debug, Default)]
+pub struct Found<'a> {
+    /// By holder and kind of region, of the lowest holders.
+    pub tallies: Vec<(Holder, RegionKind, &'a Tally)>,
+    /// Distinct spans, exactly.
+    pub count: u64,
+    /// All holders.
+    pub holders: BTreeSet<Holder>,
+}
 
 /// One value in one checkpoint.
 #[derive(Debug)]
@@ -53,7 +61,7 @@ pub struct Value<'a> {
     /// Its hash.
     pub key: ValueKey,
     /// Its matches.
-    pub tallies: Tallies<'a>,
+    pub found: Found<'a>,
     /// What was proven of it at the fold, and how sure that makes it.
     pub proven: Vec<(Evidence, Confidence)>,
 }
@@ -61,7 +69,7 @@ pub struct Value<'a> {
 impl Value<'_> {
     /// The best judgement over all holders, and where it was made.
     fn best(&self) -> Option<(&tally::Judgement, Holder, RegionKind, Locus)> {
-        let best = self.tallies.iter().min_by(|(a_holder, _, a), (b_holder, _, b)| {
+        let best = self.found.tallies.iter().min_by(|(a_holder, _, a), (b_holder, _, b)| {
             (tally::order(&a.best), a_holder).cmp(&(tally::order(&b.best), b_holder))
         })?;
         let (holder, kind, tally) = best;
@@ -70,7 +78,7 @@ impl Value<'_> {
 
     /// Whether any rule that found it reports without a proof.
     fn is_reported(&self, rules: &RuleSet) -> bool {
-        let rules_of = self.tallies.iter().flat_map(|(_, _, tally)| &tally.rules);
+        let rules_of = self.found.tallies.iter().flat_map(|(_, _, tally)| &tally.rules);
         !self.proven.is_empty()
             || rules_of.into_iter().any(|id| rules.get(*id).report == Report::Always)
     }
@@ -78,13 +86,14 @@ impl Value<'_> {
 
 /// The findings of a checkpoint, in the order of the report, numbered.
 pub fn findings(
-    tallies: BTreeMap<ValueKey, Tallies<'_>>,
+    values: BTreeMap<ValueKey, Found<'_>>,
     context: &Context<'_>,
     limit: usize,
 ) -> Vec<Finding> {
-    let mut values: Vec<Value<'_>> = tallies
+    let mut values: Vec<Value<'_>> = values
         .into_iter()
-        .map(|(key, tallies)| Value { key, tallies, proven: Vec::new() })
+        .filter(|(_, found)| !found.tallies.is_empty())
+        .map(|(key, found)| Value { key, found, proven: Vec::new() })
         .collect();
     for proof in PROOFS {
         let proven = (proof.prove)(&values, context.rules);
@@ -142,6 +151,7 @@ fn finding(value: &Value<'_>, context: &Context<'_>) -> Option<Finding> {
         attributes.insert("name".to_owned(), name.clone());
     }
     let also: BTreeSet<&str> = value
+        .found
         .tallies
         .iter()
         .flat_map(|(_, _, tally)| &tally.rules)
@@ -186,7 +196,7 @@ fn finding(value: &Value<'_>, context: &Context<'_>) -> Option<Finding> {
         indicator: None,
         evidence,
         attributes,
-        count: value.tallies.iter().fold(0, |sum, (_, _, tally)| sum.saturating_add(tally.count)),
+        count: value.found.count,
         processes: places.processes,
         files: count_files(value),
         places: places.shown,
@@ -201,13 +211,8 @@ fn finding(value: &Value<'_>, context: &Context<'_>) -> Option<Finding> {
 }
 
 fn count_files(value: &Value<'_>) -> u64 {
-    let files: BTreeSet<Holder> = value
-        .tallies
-        .iter()
-        .filter(|(holder, _, _)| holder.kind == HolderKind::File)
-        .map(|(holder, _, _)| *holder)
-        .collect();
-    u64::try_from(files.len()).unwrap_or(u64::MAX)
+    let files = value.found.holders.iter().filter(|holder| holder.kind == HolderKind::File);
+    u64::try_from(files.count()).unwrap_or(u64::MAX)
 }
 
 /// Shortest value of which a public prefix may be shown.

@@ -17,20 +17,26 @@ pub(super) struct Places {
     pub processes: u64,
 }
 
+/// Bytes of all places of one finding in JSON: a whole line stays under 16,000.
+const PLACES_BYTES: usize = 12_000;
+
 /// Makes the places of a value.
 pub(super) fn places(value: &Value<'_>, context: &Context<'_>) -> Places {
     let mut all: Vec<Place> = Vec::new();
-    let mut total = 0u64;
-    let mut processes: BTreeSet<u32> = BTreeSet::new();
-    for (holder, kind, tally) in &value.tallies {
-        let mut of_one = 1;
+    let mut total = value.found.count;
+    let memory = value.found.holders.iter().filter(|holder| holder.kind == HolderKind::Memory);
+    let mut processes: BTreeSet<u32> =
+        memory.filter_map(|holder| u32::try_from(holder.id).ok()).collect();
+    for (holder, kind, tally) in &value.found.tallies {
+        let mut of_one = 1u64;
         for (locus, lines) in &tally.lowest {
             let places = words(*holder, *kind, *locus, *lines, context);
             of_one = places.len().max(1) as u64;
             processes.extend(places.iter().filter_map(|place| place.pid));
             all.extend(places);
         }
-        total = total.saturating_add(tally.count.saturating_mul(of_one));
+        // A span that several processes map is as many places.
+        total = total.saturating_add(tally.count.saturating_mul(of_one.saturating_sub(1)));
     }
     let order = |place: &Place| {
         (
@@ -45,6 +51,12 @@ pub(super) fn places(value: &Value<'_>, context: &Context<'_>) -> Places {
     all.sort_by_cached_key(order);
     let mut shown = select(all, context.max_places);
     shown.sort_by_cached_key(order);
+    // A line of a report stays readable for programs with small buffers.
+    let bytes = |place: &Place| serde_json::to_vec(place).map_or(0, |line| line.len());
+    let mut sum: usize = shown.iter().map(bytes).sum();
+    while sum > PLACES_BYTES && shown.len() > 1 {
+        sum = shown.pop().map_or(0, |place| sum.saturating_sub(bytes(&place)));
+    }
     let omitted = total.saturating_sub(shown.len() as u64);
     Places { shown, omitted, processes: processes.len() as u64 }
 }

@@ -18,7 +18,7 @@ pub enum HolderKind {
 /// Who holds bytes. The key comes from the content, never from the order of reading.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Holder {
-    /// Hash of the path of the image set; 0 for files.
+    /// Number of the path of the image set or, for files, of the folder or archive they count in.
     pub set: u64,
     /// What kind of thing.
     pub kind: HolderKind,
@@ -26,6 +26,11 @@ pub struct Holder {
     pub id: u64,
     /// Ordinal among members of the same name (files only).
     pub ordinal: u32,
+}
+
+impl Holder {
+    /// The lowest of all.
+    pub const FIRST: Self = Self { set: 0, kind: HolderKind::Memory, id: 0, ordinal: 0 };
 }
 
 /// The kind of region a place is in, as reports name it.
@@ -55,6 +60,11 @@ pub enum RegionKind {
     BpfMap,
     Registers,
     RawImage,
+}
+
+impl RegionKind {
+    /// The lowest of all.
+    pub const FIRST: Self = Self::Memory;
 }
 
 /// Where a match lies: numbers that the fold turns into words.

@@ -8,7 +8,7 @@ use super::{Outcome, Settings, fingerprint_key};
 use crate::checkpoint::{Checkpoint, path_id};
 use crate::coverage::{Coverage, Reason};
 use crate::diagnostic::{Code, Diagnostic, Level};
-use crate::finding::{self, Context, Fingerprints, Tallies};
+use crate::finding::{self, Context, Fingerprints, Found};
 use crate::matching::Engine;
 use crate::region::{Holder, HolderKind, LabelKind, Locus, RegionKind};
 use crate::report::{CheckpointRecord, Container, CoverageRecord, DiagnosticRecord, Pod, Record};
@@ -62,22 +62,34 @@ pub(super) fn fold(
             note(Diagnostic::new(Level::Note, code, "", text));
         }
     }
-    if partial.overflow {
+    if partial.found.overflow || partial.unproven.overflow {
         let text = "more values than are kept; those with the lowest hashes are shown";
         note(Diagnostic::new(Level::Error, Code::LimitReached, "", text));
     }
-    let mut tallies: Vec<BTreeMap<ValueKey, Tallies<'_>>> =
+    let mut values: Vec<BTreeMap<ValueKey, Found<'_>>> =
         checkpoints.iter().map(|_| BTreeMap::new()).collect();
-    partial.tidy();
-    for ((key, holder, kind), tally) in partial.tallies.iter().chain(&partial.unproven) {
-        let index = owner.of_holder(*holder, &partial);
-        if let Some(tallies) = tallies.get_mut(index) {
-            tallies.entry(*key).or_default().push((*holder, *kind, tally));
+    let of_set = |set: u64| owner.of_set(set, &units);
+    for part in [&partial.found, &partial.unproven] {
+        for ((key, holder, kind), tally) in &part.tallies {
+            if let Some(values) = values.get_mut(of_set(holder.set)) {
+                values.entry(*key).or_default().tallies.push((*holder, *kind, tally));
+            }
+        }
+        for ((key, set), count) in &part.counts {
+            if let Some(values) = values.get_mut(of_set(*set)) {
+                let found = values.entry(*key).or_default();
+                found.count = found.count.saturating_add(*count);
+            }
+        }
+        for (key, holder) in &part.holders {
+            if let Some(values) = values.get_mut(of_set(holder.set)) {
+                values.entry(*key).or_default().holders.insert(*holder);
+            }
         }
     }
-    let rows = checkpoints.iter().zip(tallies).zip(coverage).zip(notes).zip(file_counts);
+    let rows = checkpoints.iter().zip(values).zip(coverage).zip(notes).zip(file_counts);
     let several = checkpoints.len() > 1;
-    for ((((checkpoint, tallies), mut coverage), mut notes), files) in rows {
+    for ((((checkpoint, values), mut coverage), mut notes), files) in rows {
         outcome.checkpoints = outcome.checkpoints.saturating_add(1);
         let name = format!("c{}", outcome.checkpoints);
         emit(Record::Checkpoint(checkpoint_record(
@@ -98,7 +110,7 @@ pub(super) fn fold(
             fingerprints: &fingerprints,
             max_places: settings.max_places,
         };
-        for finding in finding::findings(tallies, &context, settings.limits.findings) {
+        for finding in finding::findings(values, &context, settings.limits.findings) {
             let row = (finding.severity, finding.confidence);
             let count = outcome.findings.entry(row).or_default();
             *count = count.saturating_add(1);
@@ -166,7 +178,8 @@ fn describe_processes(
 
 /// Puts stars over everything that a rule found in a label's bytes.
 fn blank(bytes: &mut [u8], start: u64, place: (Holder, RegionKind), partial: &Partial) {
-    let found = partial.tallies.iter().filter(|((_, holder, kind), _)| (*holder, *kind) == place);
+    let found =
+        partial.found.tallies.iter().filter(|((_, holder, kind), _)| (*holder, *kind) == place);
     for (_, tally) in found {
         let mut values = std::collections::BTreeSet::new();
         for Locus { at, len, .. } in tally.lowest.keys() {
@@ -224,16 +237,11 @@ impl Owners {
         deepest.map_or(0, |(_, index)| index)
     }
 
-    fn of_holder(&self, holder: Holder, partial: &Partial) -> usize {
-        match holder.kind {
-            HolderKind::Memory | HolderKind::Shared => {
-                let own = |(_, id, _): &(String, u64, String)| *id == holder.set;
-                self.checkpoints.iter().position(own).unwrap_or(0)
-            }
-            HolderKind::File | HolderKind::RawImage => {
-                self.of_path(partial.names.get(&holder).map_or("", |name| name))
-            }
-        }
+    /// The checkpoint of a set of holders: that of its images, or that of its files' folder.
+    fn of_set(&self, set: u64, units: &BTreeMap<u64, String>) -> usize {
+        let own = |(_, id, _): &(String, u64, String)| *id == set;
+        let of_unit = || self.of_path(units.get(&set).map_or("", String::as_str));
+        self.checkpoints.iter().position(own).unwrap_or_else(of_unit)
     }
 }
 
@@ -245,7 +253,7 @@ fn balance(coverage: &mut Coverage, notes: &mut Vec<Diagnostic>) {
     }
     let text = "the ledger of bytes does not add up; please report this";
     notes.push(
-        Diagnostic::new(Level::Warning, Code::LedgerImbalance, "", text)
+        Diagnostic::new(Level::Error, Code::LedgerImbalance, "", text)
             .expected(format!("{} bytes", coverage.total), format!("{accounted} bytes")),
     );
     if accounted < coverage.total {
@@ -281,7 +289,7 @@ fn checkpoint_record(
     let inside = if checkpoint.root.is_empty() { &checkpoint.set } else { &checkpoint.root };
     CheckpointRecord {
         checkpoint: name.to_owned(),
-        target: if several { format!("{target}!{inside}") } else { target.to_owned() },
+        target: if several { format!("{target}!{}", inside.trim_end_matches('!')) } else { target.to_owned() },
         producer: checkpoint.producer.to_owned(),
         compression: compression.to_owned(),
         container: Container {

@@ -32,6 +32,9 @@ impl Walk<'_> {
         size: Option<u64>,
         body: Body<'_>,
     ) -> io::Result<()> {
+        if self.builder.has_pages(path, id) || (!self.second && self.later.contains(path)) {
+            return self.duplicate_pages(path, size, body);
+        }
         match body {
             Body::At(extent) => {
                 self.hold(path, id, size, extent);
@@ -42,7 +45,7 @@ impl Walk<'_> {
                 let len = size.unwrap_or(u64::MAX);
                 if self.builder.is_ready(path, id) || self.second {
                     self.builder.pages(path, id, len);
-                    return self.stream_pages(path, id, len, stream);
+                    return self.stream_pages(path, id, size, stream);
                 }
                 if self.again {
                     self.later.insert(path.to_owned());
@@ -51,6 +54,21 @@ impl Walk<'_> {
                 self.early_pages(path, id, len, stream)
             }
         }
+    }
+
+    /// A second pages image of the same name: the first one is the memory, this is searched too.
+    fn duplicate_pages(&mut self, path: &str, size: Option<u64>, body: Body<'_>) -> io::Result<()> {
+        let text = "a second pages image of this name; it was scanned as raw bytes";
+        self.note(Diagnostic::new(Level::Note, Code::DuplicateMember, path, text));
+        let got = match body {
+            Body::At(extent) => {
+                self.unowned_extent(path, 0, &extent, self.decoded());
+                extent.len()
+            }
+            Body::Stream(stream) => self.unowned_stream(path, 0, stream)?,
+        };
+        self.count(&unit_of(path), size, got);
+        Ok(())
     }
 
     /// Keeps pages until all metadata are known. What is lacking of them is counted then, as their
@@ -98,19 +116,20 @@ impl Walk<'_> {
         &mut self,
         path: &str,
         id: u32,
-        len: u64,
+        size: Option<u64>,
         stream: &mut dyn Read,
     ) -> io::Result<()> {
         let unit = unit_of(path);
+        let len = size.unwrap_or(u64::MAX);
         if self.builder.is_encrypted(path) {
             let got = io::copy(stream, &mut io::sink())?;
             self.encrypted(path, got);
-            self.count(&unit, Some(len), got);
+            self.count(&unit, size, got);
             return Ok(());
         }
         let Some(layout) = self.builder.layout(path, id, len) else {
             let got = self.unowned_stream(path, 0, stream)?;
-            self.count(&unit, Some(len), got);
+            self.count(&unit, size, got);
             return Ok(());
         };
         let explained = layout.explained;
@@ -134,7 +153,7 @@ impl Walk<'_> {
         if explained < len {
             got = got.saturating_add(self.unowned_stream(path, explained, stream)?);
         }
-        self.count(&unit, Some(len), got);
+        self.count(&unit, size, got);
         Ok(())
     }
 
@@ -321,7 +340,8 @@ const RAW_PAGE: u64 = 4096;
 
 /// The bytes of a pages image without addresses.
 fn raw_space(path: &str, len: u64) -> (Arc<Space>, std::ops::Range<u64>) {
-    let holder = Holder { set: 0, kind: HolderKind::RawImage, id: path_id(path), ordinal: 0 };
+    let set = path_id(&unit_of(path));
+    let holder = Holder { set, kind: HolderKind::RawImage, id: path_id(path), ordinal: 0 };
     let mut space = Space::file(holder, RegionKind::RawImage, len);
     space.cut = true;
     space.page_size = u32::try_from(RAW_PAGE).unwrap_or_default();

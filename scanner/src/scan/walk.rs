@@ -225,7 +225,7 @@ impl Walk<'_> {
         container: &'static Container,
         body: Body<'_>,
         ledger: Ledger,
-    ) -> (u64, u64, bool) {
+    ) -> (u64, u64) {
         if path.is_empty() && container.transparent {
             self.compression.get_or_insert(container.name);
         }
@@ -236,10 +236,10 @@ impl Walk<'_> {
         let result = container.open(body, &mut opening);
         let inner = self.frames.pop().map_or(0, |frame| frame.inner);
         match result {
-            Ok(consumed) => (consumed.bytes, inner, true),
+            Ok(consumed) => (consumed.bytes, inner),
             Err(error) => {
                 self.container_error(path, &error);
-                (error.consumed, inner, false)
+                (error.consumed, inner)
             }
         }
     }
@@ -365,7 +365,7 @@ impl Walk<'_> {
         head: &[u8],
         body: Body<'_>,
     ) -> io::Result<()> {
-        if self.later.contains(path) {
+        if self.later.remove(path) {
             let Want::Pages(id) = self.builder.offer(path) else { return Ok(()) };
             return self.pages(path, id, size, body);
         }
@@ -374,7 +374,7 @@ impl Walk<'_> {
             && self.later.iter().any(inside)
         {
             let decoded = self.decoded() || container.transparent || container.name == "zip";
-            let members = self.frames.last().is_some_and(|frame| frame.ledger == Ledger::Members);
+            let members = self.adds_to_total();
             let ledger = match (path.is_empty(), decoded) {
                 (true, _) if members => Ledger::Members,
                 (_, true) => Ledger::Decoded,
@@ -393,8 +393,9 @@ impl Walk<'_> {
         size: Option<u64>,
         body: Body<'_>,
     ) {
-        let unit = unit_of(path);
-        let members = self.frames.last().is_some_and(|frame| frame.ledger == Ledger::Members);
+        // What an archive holds counts with it, not with the folder that it lies in.
+        let unit = format!("{path}!");
+        let members = self.adds_to_total();
         if path.is_empty() && members {
             // The archive inside the target's own compression is the target.
             self.nested(path, container, body, Ledger::Members);
@@ -402,18 +403,30 @@ impl Walk<'_> {
         }
         let packed = container.transparent || container.name == "zip";
         let ledger = if packed || self.decoded() { Ledger::Decoded } else { Ledger::Part };
-        let (consumed, inner, whole) = self.nested(path, container, body, ledger);
-        let got = consumed.min(size.unwrap_or(consumed));
-        self.count(&unit, size, got);
+        let (there, (consumed, inner)) = match body {
+            Body::At(extent) => {
+                let there = extent.len();
+                (there, self.nested(path, container, Body::At(extent), ledger))
+            }
+            Body::Stream(stream) => {
+                let mut counted = Counted { stream, bytes: 0 };
+                let walked = self.nested(path, container, Body::Stream(&mut counted), ledger);
+                // What the container did not take is there all the same.
+                io::copy(&mut counted, &mut io::sink()).unwrap_or_default();
+                (counted.bytes, walked)
+            }
+        };
+        self.count(&unit, size, there);
         if self.decoded() {
             return;
         }
+        let consumed = consumed.min(there);
+        let own = self.ledger(&unit);
+        own.skip(Reason::Unreadable, there.saturating_sub(consumed));
         if packed {
-            let ledger = self.ledger(&unit);
-            ledger.scanned = ledger.scanned.saturating_add(got);
+            own.scanned = own.scanned.saturating_add(consumed);
         } else {
-            let reason = if whole { Reason::NotContent } else { Reason::Unreadable };
-            self.ledger(&unit).skip(reason, got.saturating_sub(inner));
+            own.skip(Reason::NotContent, consumed.saturating_sub(inner));
         }
     }
 
@@ -485,7 +498,8 @@ impl Walk<'_> {
             let text = "a second member of this name; both were scanned";
             self.note(Diagnostic::new(Level::Note, Code::DuplicateMember, path, text));
         }
-        Holder { set: 0, kind: HolderKind::File, id, ordinal: this }
+        let set = path_id(&unit_of(path));
+        Holder { set, kind: HolderKind::File, id, ordinal: this }
     }
 
     fn file(
@@ -619,6 +633,20 @@ pub(super) fn unit_of(path: &str) -> String {
         _ => folder,
     };
     path.get(..end).unwrap_or_default().to_owned()
+}
+
+/// A stream that counts what is read of it.
+struct Counted<'a> {
+    stream: &'a mut dyn Read,
+    bytes: u64,
+}
+
+impl Read for Counted<'_> {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        let read = self.stream.read(buf)?;
+        self.bytes = self.bytes.saturating_add(read as u64);
+        Ok(read)
+    }
 }
 
 fn drain(body: Body<'_>) -> io::Result<u64> {

@@ -10,7 +10,7 @@ use crate::region::{Holder, Locus, RegionKind};
 use crate::rule::RuleId;
 use crate::secret::SecretBytes;
 
-pub use partial::{LineFeeds, Partial, Tallies};
+pub use partial::{LineFeeds, Partial, Values};
 
 /// Keyed BLAKE3 hash of the canonical value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

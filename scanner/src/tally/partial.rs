@@ -19,18 +19,87 @@ pub struct LineFeeds {
     pub last: Option<u64>,
 }
 
-/// Matches by value, holder and kind of region.
-pub type Tallies = BTreeMap<(ValueKey, Holder, RegionKind), Tally>;
+/// Values and where they were found. Counts are exact; details are kept of the lowest holders.
+#[derive(Debug, Clone, Default)]
+pub struct Values {
+    /// Matches by value, holder and kind of region.
+    pub tallies: BTreeMap<(ValueKey, Holder, RegionKind), Tally>,
+    /// Matches by value and by the set of their holders.
+    pub counts: BTreeMap<(ValueKey, u64), u64>,
+    /// Who holds each value.
+    pub holders: BTreeSet<(ValueKey, Holder)>,
+    /// How many entries of `tallies` each value has.
+    entries: BTreeMap<ValueKey, usize>,
+    /// Whether values were left out because there were too many.
+    pub overflow: bool,
+}
+
+/// Entries of one value whose places are kept: no value crowds out the others.
+const HOLDERS_KEPT: usize = 256;
+
+impl Values {
+    fn add(&mut self, key: (ValueKey, Holder, RegionKind), added: Tally, limit: usize) {
+        let (value, holder, _) = key;
+        let count = self.counts.entry((value, holder.set)).or_default();
+        *count = count.saturating_add(added.count);
+        self.holders.insert((value, holder));
+        self.keep(key, added);
+        self.trim(limit);
+    }
+
+    fn merge(&mut self, other: Self, limit: usize) {
+        for (key, added) in other.tallies {
+            self.keep(key, added);
+        }
+        for (key, count) in other.counts {
+            let sum = self.counts.entry(key).or_default();
+            *sum = sum.saturating_add(count);
+        }
+        self.holders.extend(other.holders);
+        self.overflow |= other.overflow;
+        self.trim(limit);
+    }
+
+    /// Keeps the details of the lowest holders of a value.
+    fn keep(&mut self, key: (ValueKey, Holder, RegionKind), added: Tally) {
+        if let Some(present) = self.tallies.get_mut(&key) {
+            present.merge(added);
+            return;
+        }
+        self.tallies.insert(key, added);
+        let (value, ..) = key;
+        let entries = self.entries.entry(value).or_default();
+        *entries = entries.saturating_add(1);
+        if *entries > HOLDERS_KEPT {
+            *entries = HOLDERS_KEPT;
+            let highest = self.tallies.range((value, Holder::FIRST, RegionKind::FIRST)..);
+            let highest = highest.take_while(|((of, ..), _)| *of == value).last();
+            if let Some((highest, _)) = highest.map(|(key, tally)| (*key, tally)) {
+                self.tallies.remove(&highest);
+            }
+        }
+    }
+
+    /// Keeps the lowest values: which ones never depends on the order of the work, nor does it
+    /// whether any were left out.
+    fn trim(&mut self, limit: usize) {
+        while self.entries.len() > limit {
+            let Some((value, _)) = self.entries.pop_last() else { return };
+            self.overflow = true;
+            self.tallies.split_off(&(value, Holder::FIRST, RegionKind::FIRST));
+            self.counts.split_off(&(value, 0));
+            self.holders.split_off(&(value, Holder::FIRST));
+        }
+    }
+}
 
 /// What a part of the work has found.
 #[derive(Debug, Clone, Default)]
 pub struct Partial {
-    /// Matches that are findings.
-    pub tallies: Tallies,
-    /// Matches of rules that report only what is proven.
-    pub unproven: Tallies,
-    /// Whether values were left out of either because there were too many.
-    pub overflow: bool,
+    /// Values that are findings.
+    pub found: Values,
+    /// Values of rules that report only what is proven.
+    pub unproven: Values,
     /// Values that a proof or the user needs to see.
     pub kept: BTreeMap<ValueKey, SecretBytes>,
     /// Paths of the files that hold a match.
@@ -64,9 +133,12 @@ impl Partial {
         if keep {
             keep_lowest(&mut self.kept, found.key, found.value);
         }
-        let tallies = if proven { &mut self.unproven } else { &mut self.tallies };
-        tally(tallies, key, Tally::of(found.judgement, found.locus, found.lines));
-        self.trim(limits);
+        let tally = Tally::of(found.judgement, found.locus, found.lines);
+        if proven {
+            self.unproven.add(key, tally, limits.unproven);
+        } else {
+            self.found.add(key, tally, limits.findings);
+        }
     }
 
     /// Adds a problem; of one code the lowest are kept and all are counted.
@@ -83,13 +155,8 @@ impl Partial {
 
     /// Adds another part. Associative and commutative.
     pub fn merge(&mut self, other: Self, limits: &Limits) {
-        for (key, added) in other.tallies {
-            tally(&mut self.tallies, key, added);
-        }
-        for (key, added) in other.unproven {
-            tally(&mut self.unproven, key, added);
-        }
-        self.overflow |= other.overflow;
+        self.found.merge(other.found, limits.findings);
+        self.unproven.merge(other.unproven, limits.unproven);
         for (key, value) in other.kept {
             keep_lowest(&mut self.kept, key, value);
         }
@@ -109,36 +176,6 @@ impl Partial {
         for (code, count) in other.note_counts {
             let sum = self.note_counts.entry(code).or_default();
             *sum = sum.saturating_add(count);
-        }
-        self.trim(limits);
-    }
-
-    /// Keeps the lowest keys: which ones never depends on the order of the work, nor does it
-    /// whether any were left out.
-    fn trim(&mut self, limits: &Limits) {
-        while self.tallies.len() > limits.findings {
-            self.tallies.pop_last();
-            self.overflow = true;
-        }
-        while self.unproven.len() > limits.unproven {
-            self.unproven.pop_last();
-            self.overflow = true;
-        }
-    }
-
-    /// Forgets what belongs to no match any more: values and places of those that were left out.
-    pub fn tidy(&mut self) {
-        let keys: BTreeSet<ValueKey> =
-            self.tallies.keys().chain(self.unproven.keys()).map(|(key, ..)| *key).collect();
-        self.kept.retain(|key, _| keys.contains(key));
-    }
-}
-
-fn tally(tallies: &mut Tallies, key: (ValueKey, Holder, RegionKind), added: Tally) {
-    match tallies.get_mut(&key) {
-        Some(present) => present.merge(added),
-        None => {
-            tallies.insert(key, added);
         }
     }
 }

@@ -13,7 +13,7 @@ pub(super) const AWS_PAIR: Proof = Proof { name: "aws-pair", prove };
 fn prove(values: &[Value<'_>], rules: &RuleSet) -> Vec<(usize, Confidence)> {
     let found_by = |value: &Value<'_>, ids: &[&str]| -> BTreeSet<Holder> {
         let mut holders = BTreeSet::new();
-        for (holder, _, tally) in &value.tallies {
+        for (holder, _, tally) in &value.found.tallies {
             if tally.rules.iter().any(|rule| ids.contains(&rules.get(*rule).id.as_str())) {
                 holders.insert(*holder);
             }
