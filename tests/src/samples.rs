@@ -274,9 +274,10 @@ pub fn rich() -> Sample {
         .map_shared(SHARED + 0x100_0000, 9, 0, 3 * CELL)
         .map_shared(SHARED + 0x200_0000, 9, 0x1000, 0x1_0000);
     let half = values::github_token(&mut sower.random);
+    let (left, right) = half.split_at(20);
     let torn = Mapping::noise(HEAP, 0x8000, 9)
-        .put(HEAP + 0x1000 - 20, &half[..20])
-        .put(HEAP + 0x2000, &half[20..])
+        .put(HEAP + 0x1000 - 20, left)
+        .put(HEAP + 0x2000, right)
         .absent(HEAP + 0x1000);
     let torn = sower.tokens(3, HEAP, torn, &[0x5000, 0x8000 - 40]);
     let worker =

@@ -1,5 +1,7 @@
 //! Every place of every finding is true: a second reader, which shares no code with the scanner,
 //! finds the value there.
+#![expect(clippy::panic, clippy::unwrap_used, reason = "a test that cannot run fails")]
+#![expect(clippy::disallowed_methods, reason = "reads its own fixtures")]
 
 use std::io::{Cursor, Read};
 use std::path::Path;
@@ -70,9 +72,9 @@ fn member(archive: &[u8], name: &str) -> Option<Vec<u8>> {
 /// Line and column of an offset, counted by hand.
 fn position(content: &[u8], offset: usize) -> (u64, u64) {
     let before = &content[..offset];
-    let line = before.iter().filter(|byte| **byte == b'\n').count() as u64 + 1;
-    let start = before.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
-    (line, (offset - start) as u64 + 1)
+    let mut lines: Vec<&[u8]> = before.split(|byte| *byte == b'\n').collect();
+    let last = lines.pop().unwrap_or_default();
+    (lines.len() as u64 + 1, last.len() as u64 + 1)
 }
 
 fn number(value: &Value) -> usize {
@@ -140,12 +142,11 @@ fn check_place(
         // The next page may lie elsewhere in the image.
         let rest = 4096 - usize::try_from(offset % 4096).unwrap();
         let stored = reader.image(image, offset, length.min(rest)).unwrap_or_default();
-        match held {
-            Some(held) => assert!(!stored.is_empty() && held.starts_with(stored), "image: {what}"),
-            None => {
-                let whole = reader.image(image, offset, length).unwrap_or_default();
-                assert_eq!(decoded(whole, place), value, "image: {what}");
-            }
+        if let Some(held) = held {
+            assert!(!stored.is_empty() && held.starts_with(stored), "image: {what}");
+        } else {
+            let whole = reader.image(image, offset, length).unwrap_or_default();
+            assert_eq!(decoded(whole, place), value, "image: {what}");
         }
         checked.images += 1;
     } else if let Some(path) = place["path"].as_str() {

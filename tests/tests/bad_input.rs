@@ -1,5 +1,6 @@
 //! Truncated, damaged and hostile input: nothing panics, what can be read is scanned, and what
 //! cannot is told.
+#![expect(clippy::unwrap_used, reason = "a test that cannot run fails")]
 
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
@@ -10,6 +11,7 @@ use cryoscan_tests::random::Random;
 use cryoscan_tests::samples::{self, HEAP, Sample, Sown};
 use cryoscan_tests::scanned::{Files, Part, Scanned, revealing, scan, scan_bytes, scan_pipe};
 use cryoscan_tests::values;
+use serde_json::Value;
 
 /// Scans many targets in one run, as building the rules takes longer than any of them, and holds
 /// each report to what every report must hold.
@@ -104,6 +106,7 @@ fn an_archive_that_ends_early_gives_what_it_still_holds() {
 fn a_pipe_that_ends_early_gives_what_a_file_gives() {
     let sample = samples::small();
     let whole = sample.archive.tar();
+    let mut told = 0;
     for percent in [1, 20, 40, 60, 80, 99] {
         let cut = &whole[..whole.len() * percent / 100];
         let (piped, stored) = (scan_pipe(cut, &revealing()), scanned(cut));
@@ -114,7 +117,15 @@ fn a_pipe_that_ends_early_gives_what_a_file_gives() {
         for kind in ["finding", "diagnostic", "coverage"] {
             assert_eq!(of(&piped, kind), of(&stored, kind), "cut at {percent} %");
         }
+        for note in stored.whole().notes("pages-truncated") {
+            let lacking = |text: &Value| text.as_str().unwrap().replace(" bytes", "").parse();
+            let lacking: [Result<u64, _>; 2] = [&note["expected"], &note["found"]].map(lacking);
+            let [Ok(expected), Ok(found)] = lacking else { panic!("{note}") };
+            assert!(stored.whole().skipped("unreadable") >= expected - found, "{note}");
+            told += 1;
+        }
     }
+    assert!(told > 0);
 }
 
 #[test]
@@ -286,7 +297,7 @@ fn a_missing_image_is_told_and_what_it_does_not_explain_is_found() {
             }
         }
     }
-    let missing = Archive::of(Producer::Podman, &sample.checkpoint.clone().without("pages-2.img"));
+    let missing = Archive::of(Producer::Podman, &sample.checkpoint.without("pages-2.img"));
     let scanned = scanned(&missing.tar());
     assert!(scanned.whole().skipped("unreadable") >= 0x3000 && !scanned.outcome.complete);
 }
@@ -317,6 +328,43 @@ fn pages_of_an_encrypted_set_are_no_text_and_never_called_clean() {
             assert!(!scanned.outcome.complete, "{form}");
         }
     }
+}
+
+#[test]
+fn a_set_that_is_told_late_to_be_encrypted_is_not_called_clean() {
+    // In a stream the pages may be gone by then: noise was searched, nothing can be in it.
+    let sample = samples::small();
+    let cipher = sample.checkpoint.clone().encrypted().image_set();
+    let (_, cipher) = cipher.into_iter().find(|(name, _)| name == "cipher.img").unwrap();
+    let archive = Archive::of(Producer::Podman, &sample.checkpoint);
+    let archive = archive.member("checkpoint/cipher.img", cipher);
+    for bytes in [archive.tar(), archive.gzip()] {
+        let scanned = scanned(&bytes);
+        assert!(scanned.whole().notes("encrypted").any(|note| note["level"] == "error"));
+        assert!(!scanned.outcome.complete);
+    }
+}
+
+#[test]
+fn too_many_pages_before_their_pagemap_on_a_pipe_are_searched_one_by_one() {
+    let mut random = Random::new(140);
+    let (torn, inside) = (values::github_token(&mut random), values::github_token(&mut random));
+    let heap =
+        Mapping::zero(HEAP, 0x4000).put(HEAP + 0x1000 - 20, &torn).put(HEAP + 0x2800, &inside);
+    let checkpoint = Checkpoint::new().process(Process::new(1, "a").map(heap));
+    let tar = Archive::of(Producer::Runc, &checkpoint).order(Order::Reversed).tar();
+    let mut settings = revealing();
+    settings.limits.late_pages_bytes = 0x1000;
+    let piped = scan_pipe(&tar, &settings);
+    let part = piped.whole();
+    assert_eq!(part.faults(), Vec::<String>::new());
+    assert!(part.notes("late-metadata").count() == 1 && !piped.outcome.complete);
+    assert!(part.finding(torn.as_bytes()).is_none(), "neighbours in the image only, perhaps");
+    let place = &part.places(inside.as_bytes())[0];
+    assert_eq!((&place["region"], &place["offset"]), (&"raw-image".into(), &0x2800.into()));
+    settings.limits.late_pages_bytes = 1 << 20;
+    let held = scan_pipe(&tar, &settings);
+    assert!(held.whole().finding(torn.as_bytes()).is_some() && held.outcome.complete);
 }
 
 #[test]

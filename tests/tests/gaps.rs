@@ -232,7 +232,7 @@ fn private_and_shared_memory_that_touch_are_two_holders() {
     for segment in [
         Segment::memfd(9, "/dev/zero", content.clone()),
         Segment::anonymous(9, content.clone()),
-        Segment::sysv(9, content.clone()),
+        Segment::sysv(9, content),
     ] {
         let process = Process::new(1, "a").map(private.clone()).map_shared(border, 9, 0, 0x2000);
         let checkpoint = one(process).segment(segment);

@@ -1,4 +1,6 @@
 //! The same input gives the same report, byte for byte, however the work is cut.
+#![expect(clippy::panic, clippy::unwrap_used, reason = "a test that cannot run fails")]
+#![expect(clippy::disallowed_methods, reason = "reads its own fixtures")]
 
 use std::io::Read;
 use std::path::Path;
@@ -51,7 +53,7 @@ fn assert_no_cut_matters(path: &Path, name: &str) -> Scanned {
 }
 
 /// Scans the members of an archive in other orders, compressed, unpacked and from a pipe.
-fn assert_no_form_matters(archive: &Archive, name: &str) {
+fn assert_no_form_matters(archive: &Archive, orders: &[Order], name: &str) {
     let files = Files::new();
     let of = |bytes: &[u8]| {
         let path = files.add("target", bytes);
@@ -62,8 +64,7 @@ fn assert_no_form_matters(archive: &Archive, name: &str) {
     assert!(whole.records.iter().any(|record| record["type"] == "finding"), "{name}");
     let expected = findings(&whole);
     let (gzip_lines, _) = of(&archive.gzip());
-    let seeds = [Order::Shuffled(1), Order::Shuffled(2), Order::Shuffled(3)];
-    for order in [Order::AsWritten, Order::Reversed].into_iter().chain(seeds) {
+    for &order in orders {
         let ordered = archive.clone().order(order);
         let (other, _) = of(&ordered.tar());
         assert_same(&other, &lines, &format!("{name}, {order:?}"));
@@ -118,7 +119,11 @@ fn no_partition_changes_which_candidates_are_too_many() {
 
 #[test]
 fn no_order_compression_or_form_of_the_archive_changes_the_findings() {
-    assert_no_form_matters(&samples::rich().archive, "rich");
+    let orders = [Order::AsWritten, Order::Reversed]
+        .into_iter()
+        .chain([1, 2, 3].map(Order::Shuffled))
+        .collect::<Vec<_>>();
+    assert_no_form_matters(&samples::rich().archive, &orders, "rich");
 }
 
 #[test]
@@ -129,7 +134,8 @@ fn real_checkpoints_give_the_same_report_too() {
             continue;
         }
         assert_no_cut_matters(&fixture.archive, name);
-        assert_no_form_matters(&repacked(&fixture.archive), name);
+        let orders = [Order::AsWritten, Order::Reversed, Order::Shuffled(1)];
+        assert_no_form_matters(&repacked(&fixture.archive), &orders, name);
     }
 }
 

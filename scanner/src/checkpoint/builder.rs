@@ -275,6 +275,11 @@ impl Builder {
 
     fn checkpoint(&self, folder: &str, set: &ImageSet, notes: &mut Vec<Diagnostic>) -> Checkpoint {
         let records = &set.records;
+        if records.encrypted {
+            // Also where a stream gave the pages before it said so, and their noise was searched.
+            let text = "the image set is encrypted; nothing is known of its memory";
+            notes.push(Diagnostic::new(Level::Error, Code::Encrypted, folder, text));
+        }
         let mut processes: BTreeMap<u32, Process> = BTreeMap::new();
         for item in &records.tree {
             processes.entry(item.pid).or_insert_with(|| process::process(item, records));

@@ -2,6 +2,8 @@
 //! merge is associative and commutative, so that no partition of the work changes the report.
 
 mod partial;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 
