@@ -25,8 +25,10 @@ pub struct Limits {
     pub records: u64,
     /// Bytes of pages images that are held back because their pagemap has not been seen (pipe only).
     pub late_pages_bytes: u64,
-    /// Distinct values of one target, by holder, that become findings; the lowest by key are kept.
+    /// Distinct values of one target that become findings; the lowest by key are kept.
     pub findings: usize,
+    /// Holders of one value, by kind of region, whose places are kept; all are counted.
+    pub holders_per_value: usize,
     /// The same, of values that only a proof makes findings.
     pub unproven: usize,
     /// Diagnostics of one code and checkpoint; the lowest by member and offset are kept.
@@ -49,6 +51,7 @@ impl Default for Limits {
             records: 4_000_000,
             late_pages_bytes: 32 << 20,
             findings: 50_000,
+            holders_per_value: 256,
             unproven: 10_000,
             diagnostics_per_code: 100,
             name_bytes: 4096,

@@ -289,7 +289,11 @@ fn checkpoint_record(
     let inside = if checkpoint.root.is_empty() { &checkpoint.set } else { &checkpoint.root };
     CheckpointRecord {
         checkpoint: name.to_owned(),
-        target: if several { format!("{target}!{}", inside.trim_end_matches('!')) } else { target.to_owned() },
+        target: if several {
+            format!("{target}!{}", inside.trim_end_matches('!'))
+        } else {
+            target.to_owned()
+        },
         producer: checkpoint.producer.to_owned(),
         compression: compression.to_owned(),
         container: Container {

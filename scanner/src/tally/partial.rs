@@ -34,22 +34,36 @@ pub struct Values {
     pub overflow: bool,
 }
 
-/// Entries of one value whose places are kept: no value crowds out the others.
-const HOLDERS_KEPT: usize = 256;
+/// How many values, and of each how many holders in detail: no value crowds out the others.
+#[derive(Debug, Clone, Copy)]
+struct Most {
+    values: usize,
+    holders: usize,
+}
+
+impl Most {
+    fn found(limits: &Limits) -> Self {
+        Self { values: limits.findings, holders: limits.holders_per_value }
+    }
+
+    fn unproven(limits: &Limits) -> Self {
+        Self { values: limits.unproven, holders: limits.holders_per_value }
+    }
+}
 
 impl Values {
-    fn add(&mut self, key: (ValueKey, Holder, RegionKind), added: Tally, limit: usize) {
+    fn add(&mut self, key: (ValueKey, Holder, RegionKind), added: Tally, most: Most) {
         let (value, holder, _) = key;
         let count = self.counts.entry((value, holder.set)).or_default();
         *count = count.saturating_add(added.count);
         self.holders.insert((value, holder));
-        self.keep(key, added);
-        self.trim(limit);
+        self.keep(key, added, most);
+        self.trim(most);
     }
 
-    fn merge(&mut self, other: Self, limit: usize) {
+    fn merge(&mut self, other: Self, most: Most) {
         for (key, added) in other.tallies {
-            self.keep(key, added);
+            self.keep(key, added, most);
         }
         for (key, count) in other.counts {
             let sum = self.counts.entry(key).or_default();
@@ -57,11 +71,11 @@ impl Values {
         }
         self.holders.extend(other.holders);
         self.overflow |= other.overflow;
-        self.trim(limit);
+        self.trim(most);
     }
 
     /// Keeps the details of the lowest holders of a value.
-    fn keep(&mut self, key: (ValueKey, Holder, RegionKind), added: Tally) {
+    fn keep(&mut self, key: (ValueKey, Holder, RegionKind), added: Tally, most: Most) {
         if let Some(present) = self.tallies.get_mut(&key) {
             present.merge(added);
             return;
@@ -70,8 +84,8 @@ impl Values {
         let (value, ..) = key;
         let entries = self.entries.entry(value).or_default();
         *entries = entries.saturating_add(1);
-        if *entries > HOLDERS_KEPT {
-            *entries = HOLDERS_KEPT;
+        if *entries > most.holders {
+            *entries = most.holders;
             let highest = self.tallies.range((value, Holder::FIRST, RegionKind::FIRST)..);
             let highest = highest.take_while(|((of, ..), _)| *of == value).last();
             if let Some((highest, _)) = highest.map(|(key, tally)| (*key, tally)) {
@@ -82,8 +96,8 @@ impl Values {
 
     /// Keeps the lowest values: which ones never depends on the order of the work, nor does it
     /// whether any were left out.
-    fn trim(&mut self, limit: usize) {
-        while self.entries.len() > limit {
+    fn trim(&mut self, most: Most) {
+        while self.entries.len() > most.values {
             let Some((value, _)) = self.entries.pop_last() else { return };
             self.overflow = true;
             self.tallies.split_off(&(value, Holder::FIRST, RegionKind::FIRST));
@@ -135,9 +149,9 @@ impl Partial {
         }
         let tally = Tally::of(found.judgement, found.locus, found.lines);
         if proven {
-            self.unproven.add(key, tally, limits.unproven);
+            self.unproven.add(key, tally, Most::unproven(limits));
         } else {
-            self.found.add(key, tally, limits.findings);
+            self.found.add(key, tally, Most::found(limits));
         }
     }
 
@@ -155,8 +169,8 @@ impl Partial {
 
     /// Adds another part. Associative and commutative.
     pub fn merge(&mut self, other: Self, limits: &Limits) {
-        self.found.merge(other.found, limits.findings);
-        self.unproven.merge(other.unproven, limits.unproven);
+        self.found.merge(other.found, Most::found(limits));
+        self.unproven.merge(other.unproven, Most::unproven(limits));
         for (key, value) in other.kept {
             keep_lowest(&mut self.kept, key, value);
         }

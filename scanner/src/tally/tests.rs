@@ -34,7 +34,13 @@ fn found() -> impl Strategy<Value = Found> {
 
 /// So low that they are reached.
 fn limits() -> Limits {
-    Limits { findings: 6, unproven: 4, diagnostics_per_code: 2, ..Limits::default() }
+    Limits {
+        findings: 6,
+        holders_per_value: 2,
+        unproven: 4,
+        diagnostics_per_code: 2,
+        ..Limits::default()
+    }
 }
 
 fn holder(id: u8) -> Holder {
@@ -106,8 +112,7 @@ fn merged(mut left: Partial, right: Partial) -> Partial {
 }
 
 /// All that is in a partial, also what is not shown otherwise.
-fn shown(mut partial: Partial) -> String {
-    partial.tidy();
+fn shown(partial: Partial) -> String {
     let kept: Vec<&[u8]> = partial.kept.values().map(SecretBytes::expose).collect();
     let labels: Vec<&[u8]> = partial.labels.values().map(SecretBytes::expose).collect();
     format!("{kept:?}\n{labels:?}\n{partial:#?}")
@@ -150,7 +155,7 @@ fn the_lowest_are_kept_and_the_rest_is_counted() {
         .map(|at| Found::Match { value: 1, holder: 0, at, rule: 0, proven: false })
         .collect();
     let partial = partial(&matches);
-    let memory = &partial.tallies[&(ValueKey([1; 16]), holder(0), RegionKind::Memory)];
+    let memory = &partial.found.tallies[&(ValueKey([1; 16]), holder(0), RegionKind::Memory)];
     assert_eq!((memory.count, memory.lowest.len()), (48, PLACES_KEPT));
     let lowest: Vec<u64> = memory.lowest.keys().map(|locus| locus.at).take(5).collect();
     assert_eq!(lowest, [1, 2, 3, 4, 6]);
