@@ -5,9 +5,12 @@
 
 pub mod builder;
 pub mod fixtures;
+pub mod generate;
+pub mod keys;
 pub mod random;
 pub mod reader;
 pub mod recall;
+mod rsa;
 pub mod samples;
 pub mod scanned;
 pub mod values;

@@ -1,14 +1,15 @@
 //! Valid secrets made from a seed: the repository holds no string that a scanner would flag.
 
-use data_encoding::{BASE32_NOPAD, BASE64, BASE64URL_NOPAD, HEXLOWER};
+use data_encoding::{BASE32_NOPAD, BASE64URL_NOPAD, HEXLOWER};
 use sha2::digest::Digest;
 use sha2::{Sha256, Sha512};
 
+use crate::keys;
 use crate::random::Random;
 
-const BASE62: &[u8] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+pub(crate) const BASE62: &[u8] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 const BASE64_ALPHABET: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-const PASSWORD: &[u8] = b"ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz23456789!#%*-_=+.";
+const PASSWORD: &[u8] = b"ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz23456789!*-_=+.~";
 
 /// A classic GitHub personal access token: `ghp_`, 30 characters, CRC-32 of them in base62.
 pub fn github_token(random: &mut Random) -> String {
@@ -36,7 +37,7 @@ fn checksummed(prefix: &str, random: &mut Random) -> String {
 }
 
 /// CRC-32 as six digits of base62, most significant first, digits before letters, upper case first.
-fn base62_checksum(body: &[u8]) -> String {
+pub(crate) fn base62_checksum(body: &[u8]) -> String {
     let mut rest = crc32fast::hash(body) as usize;
     let mut digits = [b'0'; 6];
     for digit in digits.iter_mut().rev() {
@@ -99,10 +100,7 @@ fn hmac<H: Digest>(block: usize, key: &[u8], message: &[u8]) -> Vec<u8> {
 
 /// An Ed25519 private key in PKCS #8 (RFC 8410 §7), as PEM with line feeds and one at the end.
 pub fn pem_private_key(random: &mut Random) -> String {
-    let head = [0x30, 0x2e, 0x02, 0x01, 0x00, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70];
-    let der = [&head[..], &[0x04, 0x22, 0x04, 0x20], &random.bytes(32)].concat();
-    let label = "PRIVATE KEY";
-    format!("-----BEGIN {label}-----\n{}\n-----END {label}-----\n", BASE64.encode(&der))
+    format!("{}\n", keys::ed25519(random))
 }
 
 /// A key of so many bytes in lower-case hex.
@@ -110,9 +108,46 @@ pub fn hex_key(bytes: usize, random: &mut Random) -> String {
     HEXLOWER.encode(&random.bytes(bytes))
 }
 
-/// A password of mixed characters, none of which needs escaping in JSON, TOML or a shell's quotes.
+/// A password of mixed characters, none of which needs escaping in JSON, TOML, XML, a URI or a
+/// shell's quotes.
 pub fn password(length: usize, random: &mut Random) -> String {
     random.text(PASSWORD, length)
+}
+
+/// A [`password`] as rules for good ones ask for it: a letter first, both cases, a digit and a
+/// mark. `None` for a length below 4, where that is not possible.
+pub fn strong_password(length: usize, random: &mut Random) -> Option<String> {
+    if length < 4 {
+        return None;
+    }
+    loop {
+        let password = password(length, random);
+        let has = |test: fn(&u8) -> bool| password.bytes().any(|byte| test(&byte));
+        if password.starts_with(|c: char| c.is_ascii_alphabetic())
+            && has(u8::is_ascii_uppercase)
+            && has(u8::is_ascii_lowercase)
+            && has(u8::is_ascii_digit)
+            && has(u8::is_ascii_punctuation)
+        {
+            return Some(password);
+        }
+    }
+}
+
+/// A random UUID (RFC 9562 §5.4).
+pub fn uuid(random: &mut Random) -> String {
+    let mut bytes = random.bytes(16);
+    bytes[6] = bytes[6] & 0x0f | 0x40;
+    bytes[8] = bytes[8] & 0x3f | 0x80;
+    let hex = HEXLOWER.encode(&bytes);
+    let mut text = String::new();
+    for (at, digit) in hex.chars().enumerate() {
+        if matches!(at, 8 | 12 | 16 | 20) {
+            text.push('-');
+        }
+        text.push(digit);
+    }
+    text
 }
 
 /// A connection string, and the password in it.

@@ -119,7 +119,7 @@ pub(super) fn judge(rule: &Rule, run: Run<'_>, found: Found) -> Option<Confirmed
     let mut passes = 0u8;
     let mut doubtful = false;
     for check in &rule.checks {
-        let subject = Subject { text: run.text, span: span.clone(), cut: touches(&span) };
+        let subject = Subject { text: run.text, span: span.clone(), cut: run.cut.end };
         let verdict = (check.run)(&subject);
         match verdict.outcome {
             Outcome::Fail => return None,
@@ -160,6 +160,8 @@ pub(super) fn judge(rule: &Rule, run: Run<'_>, found: Found) -> Option<Confirmed
     let kind: u8 = match (rule.report, &rule.anchor) {
         (Report::Proven, _) => 0,
         _ if confidence == Confidence::Confirmed => 3,
+        // A file that is there for this value says more than the value's shape.
+        (_, Anchor::Path) => 3,
         (_, Anchor::Prefix) => 2,
         _ if passes > 0 => 2,
         _ => 1,

@@ -1,6 +1,6 @@
 //! Rule files: the TOML dialect of `docs/rules.md`.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
@@ -196,25 +196,27 @@ impl RuleSet {
     pub fn from_files(files: &[(&str, &str)]) -> Result<Self, RuleFileError> {
         let mut set = Self::default();
         let mut hasher = blake3::Hasher::new();
+        let mut file_of: BTreeMap<String, &str> = BTreeMap::new();
         for (name, text) in files {
             hasher.update(text.as_bytes());
             let family = name.strip_suffix(".toml").unwrap_or(name);
             for entry in parse(name, text)?.rules {
-                set.rules.push(rule(name, family, entry)?);
+                let rule = rule(name, family, entry)?;
+                if let Some(other) = file_of.insert(rule.id.clone(), name) {
+                    let problem = format!("the id is taken by a rule of {other}: choose another");
+                    return Err(fault(name, &rule.id, problem));
+                }
+                set.rules.push(rule);
             }
         }
         set.rules.sort_by(|a, b| a.id.cmp(&b.id));
-        let mut seen = BTreeSet::new();
-        for rule in &set.rules {
-            if !seen.insert(rule.id.as_str()) {
-                return Err(fault("rules", &rule.id, "the id is used twice"));
-            }
-        }
         for rule in &set.rules {
             if let Some(near) = &rule.near
-                && !seen.contains(near.rule.as_str())
+                && !file_of.contains_key(&near.rule)
             {
-                return Err(fault("rules", &rule.id, format!("near: no rule {}", near.rule)));
+                let file = file_of.get(&rule.id).copied().unwrap_or_default();
+                let problem = format!("near: no rule has the id {}", near.rule);
+                return Err(fault(file, &rule.id, problem));
             }
         }
         set.hash = format!("blake3:{}", hasher.finalize().to_hex());
@@ -312,24 +314,41 @@ fn rule(file: &str, family: &str, entry: Entry) -> Result<Rule, RuleFileError> {
     let groups = regex.group_info();
     let name_group = groups.to_index(regex_automata::PatternID::ZERO, "name");
     if entry.secret_group >= groups.group_len(regex_automata::PatternID::ZERO) {
-        return Err(wrong(format!("secretGroup {}: no such group", entry.secret_group)));
+        let most = groups.group_len(regex_automata::PatternID::ZERO).saturating_sub(1);
+        let asked = entry.secret_group;
+        return Err(wrong(format!("secretGroup {asked}: the pattern has {most} groups")));
     }
     let longest = hir.properties().maximum_len();
     let max_len = match (entry.max_len, longest) {
         (Some(len), Some(longest)) => len.min(longest),
         (Some(len), None) | (None, Some(len)) => len,
-        (None, None) => return Err(wrong("the pattern has no longest match: max_len".to_owned())),
+        (None, None) => {
+            return Err(wrong("the pattern has no longest match: give max_len".to_owned()));
+        }
     };
     if max_len > MAX_MATCH {
-        return Err(wrong(format!("matches up to {max_len} characters, {MAX_MATCH} at most")));
+        return Err(wrong(format!(
+            "matches up to {max_len} characters, {MAX_MATCH} at most: bound its repetitions or give \
+             max_len"
+        )));
     }
     if entry.prefix.len() > 6 {
-        return Err(wrong("prefix shows 6 characters at most".to_owned()));
+        return Err(wrong("prefix: 6 characters at most may be shown".to_owned()));
     }
     if entry.near.as_ref().is_some_and(|near| near.within > 1024) {
-        return Err(wrong("near: within 1024 bytes at most".to_owned()));
+        return Err(wrong("near: within may be 1024 bytes at most".to_owned()));
     }
     let (anchor, literals, before) = anchor(&entry, &hir, max_len).map_err(wrong)?;
+    if anchor == Anchor::Prefix && entry.secret_group == 0 {
+        let prefix = entry.prefix.as_bytes();
+        if let Some(other) = literals.iter().find(|literal| !literal.starts_with(prefix)) {
+            return Err(wrong(format!(
+                "prefix {}: a match may begin with {}",
+                entry.prefix,
+                other.escape_ascii()
+            )));
+        }
+    }
     let path = match entry.path {
         None => None,
         Some(source) => {
@@ -338,11 +357,13 @@ fn rule(file: &str, family: &str, entry: Entry) -> Result<Rule, RuleFileError> {
         }
     };
     if anchor == Anchor::Path && path.is_none() {
-        return Err(wrong("anchor path asks for a path".to_owned()));
+        return Err(wrong("anchor path asks for the key path".to_owned()));
     }
     let mut checks = Vec::new();
     for name in &entry.checks {
-        checks.push(check::check(name).ok_or_else(|| wrong(format!("no check {name}")))?);
+        let known = || check::CHECKS.iter().map(|check| check.name).collect::<Vec<_>>().join(", ");
+        let found = check::check(name);
+        checks.push(found.ok_or_else(|| wrong(format!("no check {name}; there are {}", known())))?);
     }
     let places = entry.places.map_or(Places::ALL, |words| {
         let kinds = words.into_iter().flat_map(kinds);
@@ -426,3 +447,7 @@ fn anchor(
         }
     }
 }
+
+#[cfg(test)]
+#[path = "file_tests.rs"]
+mod tests;

@@ -1,0 +1,161 @@
+//! What the author of a rule is told.
+
+use super::*;
+
+/// A rule file with one rule, in which `from` stands as `to`.
+fn changed(from: &str, to: &str) -> String {
+    let rule = r#"[[rules]]
+id = "demo-token"
+name = "Demo token"
+description = "A token of a service that there is not."
+regex = 'demo_[0-9a-z]{20}'
+severity = "high"
+confidence = "medium"
+remediation = "Revoke it."
+cwe = ["CWE-522"]
+attack = ["T1552.001"]
+examples = [{ gen = "demo_{base62:20}" }]
+"#;
+    assert!(rule.contains(from), "{from}");
+    rule.replacen(from, to, 1)
+}
+
+fn error_of(text: &str) -> String {
+    RuleSet::from_files(&[("demo.toml", text)]).unwrap_err().to_string()
+}
+
+#[test]
+fn a_rule_has_the_defaults_that_the_documentation_promises() {
+    let text = changed("", "");
+    let set = RuleSet::from_files(&[("demo.toml", &text)]).unwrap();
+    let [rule] = set.rules() else { panic!("one rule") };
+    assert_eq!((rule.family.as_str(), rule.group, rule.max_len), ("demo", 0, 25));
+    assert_eq!(rule.literals, [b"demo_".to_vec()]);
+    assert_eq!(
+        (&rule.anchor, rule.edge, rule.report),
+        (&Anchor::Prefix, Edge::Soft, Report::Always)
+    );
+    assert!(rule.utf16 && rule.fixed_len && !rule.guessable);
+    assert!(rule.places.holds(RegionKind::Memory) && rule.places.holds(RegionKind::Log));
+}
+
+#[test]
+fn a_misspelt_key_is_named_with_its_line_and_column() {
+    for (from, to, line, column, word) in [
+        ("severity", "severty", 6, 1, "severty"),
+        ("gen =", "gem =", 11, 15, "gem"),
+        (
+            "regex = 'demo_[0-9a-z]{20}'",
+            "regex = 'demo_[0-9a-z]{20}'\nedge = \"sharp\"",
+            6,
+            8,
+            "sharp",
+        ),
+        ("\"high\"", "\"hihg\"", 6, 12, "hihg"),
+    ] {
+        let message = error_of(&changed(from, to));
+        assert!(message.starts_with("demo.toml: "), "{message}");
+        assert!(message.contains(&format!("line {line}, column {column}")), "{message}");
+        assert!(message.contains(&format!("`{word}`, expected")), "{message}");
+    }
+}
+
+#[test]
+fn a_missing_key_is_named() {
+    let message = error_of(&changed("remediation = \"Revoke it.\"\n", ""));
+    assert!(message.contains("demo.toml") && message.contains("`remediation`"), "{message}");
+}
+
+/// The change, and what follows "demo.toml: rule demo-token: " in the message.
+#[test]
+fn a_rule_that_cannot_be_used_is_told_why() {
+    let regex = "regex = 'demo_[0-9a-z]{20}'";
+    let cases = [
+        (
+            "regex = 'demo_[0-9a-z'",
+            "regex parse error:\n    demo_[0-9a-z\n         ^\nerror: unclosed character class",
+        ),
+        ("regex = 'demo_(?=x)'", "regex parse error"),
+        ("regex = '(.)\\1'", "regex parse error"),
+        (
+            "regex = '[0-9a-z]{20}'",
+            "matches begin with no literal of 3 bytes or more: give keywords",
+        ),
+        ("regex = 'a[0-9]{20}'", "matches begin with no literal of 3 bytes or more: give keywords"),
+        ("regex = '[0-9]{20}'\nkeywords = [\"ab\"]", "keyword \"ab\" is shorter than 3 bytes"),
+        ("regex = 'demo_[0-9a-z]+'", "the pattern has no longest match: give max_len"),
+        (
+            "regex = 'demo_[0-9a-z]{9000}'",
+            "matches up to 9005 characters, 8192 at most: bound its repetitions or give max_len",
+        ),
+        ("regex = 'demo_[0-9a-z]+'\nmax_len = 9000", "matches up to 9000 characters, 8192 at most"),
+        (
+            "regex = 'demo_([0-9a-z]{20})'\nsecretGroup = 2",
+            "secretGroup 2: the pattern has 1 groups",
+        ),
+        (
+            "regex = 'demo_[0-9a-z]{20}'\nchecks = [\"crc\"]",
+            "no check crc; there are aws-access-key-id, ",
+        ),
+        (
+            "regex = 'demo_[0-9a-z]{20}'\nprefix = \"demo_12\"",
+            "prefix: 6 characters at most may be shown",
+        ),
+        (
+            "regex = '(?:demo|test)_[0-9a-z]{20}'\nprefix = \"demo_\"",
+            "prefix demo_: a match may begin with test_",
+        ),
+        (
+            "regex = 'demo_[0-9a-z]{20}'\nnear = { rule = \"other\", within = 9 }",
+            "near: no rule has the id other",
+        ),
+        (
+            "regex = 'demo_[0-9a-z]{20}'\nnear = { rule = \"demo-token\", within = 4096 }",
+            "near: within may be 1024 bytes at most",
+        ),
+        ("regex = 'demo_[0-9a-z]{20}'\nanchor = \"path\"", "anchor path asks for the key path"),
+        ("regex = 'demo_[0-9a-z]{20}'\npath = '('", "path: "),
+        ("regex = 'demo_[0-9a-z]{20}'\nanchor = \"run\"", "anchors run and word ask for one class"),
+    ];
+    for (to, problem) in cases {
+        let message = error_of(&changed(regex, to));
+        let expected = format!("demo.toml: rule demo-token: {problem}");
+        assert!(message.starts_with(&expected), "{to}\n{message}");
+    }
+}
+
+#[test]
+fn an_id_in_two_files_names_both() {
+    let text = changed("", "");
+    let error = RuleSet::from_files(&[("a.toml", &text), ("b.toml", &text)]).unwrap_err();
+    let expected = "b.toml: rule demo-token: the id is taken by a rule of a.toml: choose another";
+    assert_eq!(error.to_string(), expected);
+}
+
+#[test]
+fn a_pattern_of_the_user_is_named_as_such() {
+    let error = RuleSet::default().add_grep("x(").unwrap_err().to_string();
+    assert!(error.starts_with("--grep: rule grep:") && error.contains("unclosed group"), "{error}");
+}
+
+#[test]
+fn the_built_in_rules_load_and_say_what_reports_need() {
+    let set = RuleSet::builtin().unwrap();
+    assert!(set.rules().is_sorted_by(|a, b| a.id < b.id));
+    let examples = RuleSet::examples(cryoscan_rules::SECRETS).unwrap();
+    assert_eq!(examples.len(), set.rules().len());
+    for rule in set.rules() {
+        let id = &rule.id;
+        assert!(id.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'-')), "{id}");
+        assert!(!rule.name.is_empty() && rule.description.ends_with('.'), "{id}");
+        assert!(rule.remediation.ends_with('.'), "{id}");
+        assert!(rule.references.iter().all(|url| url.starts_with("https://")), "{id}");
+        assert!(!rule.references.is_empty(), "{id}");
+        assert!(!rule.cwe.is_empty() && rule.cwe.iter().all(|cwe| cwe.starts_with("CWE-")), "{id}");
+        let techniques = rule.attack.iter();
+        assert!(!rule.attack.is_empty() && techniques.clone().all(|t| t.starts_with('T')), "{id}");
+    }
+    for (id, examples, counterexamples) in examples {
+        assert!(!examples.is_empty() && !counterexamples.is_empty(), "{id}");
+    }
+}
