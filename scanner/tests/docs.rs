@@ -168,6 +168,7 @@ fn limits_are_those_of_the_program() {
         records,
         late_pages_bytes,
         findings,
+        holders_per_value,
         unproven,
         diagnostics_per_code,
         name_bytes: _, // A longer name is cut, nothing is lost.
@@ -196,6 +197,7 @@ fn limits_are_those_of_the_program() {
         count(records),
         mib(late_pages_bytes),
         count(u64::try_from(findings).unwrap()),
+        count(u64::try_from(holders_per_value).unwrap()),
         count(u64::try_from(unproven).unwrap()),
     ];
     let formats = page("docs/formats.md");
@@ -281,7 +283,7 @@ fn bounds_of_a_rule_are_those_of_the_loader() {
     let x = |n: usize| "x".repeat(n);
     let max_len = |n| format!("regex = 'abcd.+'\nmax_len = {n}");
     let near = |n| format!("near = {{ rule = 'a-rule', within = {n} }}");
-    let prefix = |n| format!("prefix = '{}'", x(n));
+    let prefix = |n| format!("regex = '{}[0-9]{{4}}'\nprefix = '{}'", x(8), x(n));
     let keyword = |n| format!("keywords = ['{}']", x(n));
     let run = |n| format!("regex = '[0-9a-f]{{{n}}}'\nanchor = 'run'");
     for (taken, refused) in [
