@@ -51,7 +51,7 @@ fn a_misspelt_key_is_named_with_its_line_and_column() {
             8,
             "sharp",
         ),
-        ("\"high\"", "\"hihg\"", 6, 12, "hihg"),
+        ("\"high\"", "\"hot\"", 6, 12, "hot"),
     ] {
         let message = error_of(&changed(from, to));
         assert!(message.starts_with("demo.toml: "), "{message}");
