@@ -209,7 +209,7 @@ impl std::fmt::Display for Faults {
 /// All examples or counterexamples, each from several seeds.
 fn cases(
     rules: &RuleSet,
-    pick: fn(&(String, Vec<Example>, Vec<Example>)) -> &[Example],
+    pick: fn(&cryoscan::rule::RuleExamples) -> &[Example],
 ) -> Vec<Case<'_>> {
     let all = RuleSet::examples(cryoscan_rules::SECRETS).expect("the built-in rules load");
     let mut cases = Vec::new();
