@@ -238,21 +238,24 @@ mod tests {
         };
         for seed in 0..4 {
             let numbers = key(512, &mut Random::new(seed));
-            let [n, e, d, p, q, dp, dq, qi] = numbers.each_ref().map(|bytes| limbs(bytes));
-            assert_eq!(n[7] >> 63, 1, "512 bits");
-            let message = padded(&[42, 43], n.len());
-            let modulus = Modulus::new(&n);
-            let encrypted = modulus.power(&message, &e);
+            let [modulus, public, private, primes @ ..] =
+                numbers.each_ref().map(|bytes| limbs(bytes));
+            assert_eq!(modulus[7] >> 63, 1, "512 bits");
+            let message = padded(&[42, 43], modulus.len());
+            let ring = Modulus::new(&modulus);
+            let encrypted = ring.power(&message, &public);
             assert_ne!(encrypted, message);
-            assert_eq!(modulus.power(&encrypted, &d), message);
+            assert_eq!(ring.power(&encrypted, &private), message);
 
-            let mut small = padded(&[42], p.len());
-            assert_eq!(Modulus::new(&p).power(&Modulus::new(&p).power(&small, &e), &dp), small);
-            assert_eq!(Modulus::new(&q).power(&Modulus::new(&q).power(&small, &e), &dq), small);
-            // q · qi = 1 modulo p.
-            let in_p = Modulus::new(&p);
-            small = in_p.product(&in_p.product(&q, &in_p.square), &qi);
-            assert_eq!(small, padded(&[1], p.len()));
+            let [p, q, in_p, in_q, coefficient] = primes;
+            let small = padded(&[42], p.len());
+            for (prime, private) in [(&p, &in_p), (&q, &in_q)] {
+                let ring = Modulus::new(prime);
+                assert_eq!(ring.power(&ring.power(&small, &public), private), small);
+            }
+            let ring = Modulus::new(&p);
+            let product = ring.product(&ring.product(&q, &ring.square), &coefficient);
+            assert_eq!(product, padded(&[1], p.len()));
         }
     }
 }

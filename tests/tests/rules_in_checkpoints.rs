@@ -118,12 +118,10 @@ fn arguments_and_environments() {
         });
         for (pid, case) in (1..).zip(&cases) {
             let id = &rules.rules()[case.rule].id;
-            let before = match kind {
-                RegionKind::Environ => "app\0LANG=C\0".len(),
-                _ if case.made.text.starts_with('-') => "app\0".len(),
-                _ => 0,
-            };
-            let address = ARGUMENTS + (before + case.made.offset()) as u64;
+            let is_flag = case.made.text.starts_with('-');
+            let before = if kind == RegionKind::Environ { "app\0LANG=C\0" } else { "app\0" };
+            let before = if kind == RegionKind::Argv && !is_flag { "" } else { before };
+            let address = ARGUMENTS + (before.len() + case.made.offset()) as u64;
             let by = found.get(&(pid, address, case.made.value.len() as u64));
             let by = by.cloned().unwrap_or_default();
             if case.wanted {
