@@ -118,12 +118,15 @@ fn halves_in_mappings_that_touch_are_joined() {
         let first = Mapping::zero(HEAP, 0x2000).kind(Kind::Heap).put(at, left);
         let library = Kind::File("/usr/lib/libapp.so".to_owned());
         let second = Mapping::zero(border, 0x1000).kind(library).prot(5).put(border, right);
-        let checkpoint = one(Process::new(1, "a").map(first).map(second));
-        each_form(&checkpoint, |part, _| {
-            assert_at(part, &value, 1, at);
-            let place = &part.places(value.as_bytes())[0];
-            assert_eq!(place["vma"]["kind"], "heap", "the mapping of its first byte");
-        });
+        // Entries that end at the border, and one that goes on over it.
+        let process = Process::new(1, "a").map(first).map(second);
+        for pages in [2, 256] {
+            each_form(&one(process.clone()).entry_pages(pages), |part, _| {
+                assert_at(part, &value, 1, at);
+                let place = &part.places(value.as_bytes())[0];
+                assert_eq!(place["vma"]["kind"], "heap", "the mapping of its first byte");
+            });
+        }
     }
 }
 
