@@ -207,10 +207,7 @@ impl std::fmt::Display for Faults {
 }
 
 /// All examples or counterexamples, each from several seeds.
-fn cases(
-    rules: &RuleSet,
-    pick: fn(&cryoscan::rule::RuleExamples) -> &[Example],
-) -> Vec<Case<'_>> {
+fn cases(rules: &RuleSet, pick: fn(&cryoscan::rule::RuleExamples) -> &[Example]) -> Vec<Case<'_>> {
     let all = RuleSet::examples(cryoscan_rules::SECRETS).expect("the built-in rules load");
     let mut cases = Vec::new();
     for entry in &all {
