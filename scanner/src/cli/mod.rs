@@ -29,6 +29,11 @@ mod value;
 /// Runs the program with the arguments of the process, its name first.
 pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     let hardened = harden();
+    // The message of a panic may quote the text at fault; where it happened is enough.
+    std::panic::set_hook(Box::new(|fault| {
+        let place = fault.location().map_or_else(String::new, |at| format!(" at {at}"));
+        output::complain(&format!("a fault in the program{place}; please report it"));
+    }));
     let cli = match Cli::try_parse_from(args) {
         Ok(cli) => cli,
         Err(message) => {
