@@ -2,6 +2,10 @@
 //! 64 KiB cells that are counted by, and of windows; in long texts, in UTF-16 at odd addresses, in
 //! shared segments, arguments, files and archives inside of files.
 
+mod soup;
+
+pub use soup::soup;
+
 use crate::builder::{ARGUMENTS, Archive, Checkpoint, Kind, Mapping, Process, Producer, Segment};
 use crate::random::Random;
 use crate::values;

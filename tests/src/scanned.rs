@@ -54,6 +54,17 @@ pub fn scan_bytes(bytes: &[u8], settings: &Settings) -> Scanned {
     scan(&[&path], settings)
 }
 
+/// Scans an archive, and holds the report to what every report must hold.
+///
+/// # Panics
+/// When a report has [`Part::faults`], and as [`scan_bytes`].
+pub fn checked(bytes: &[u8]) -> Scanned {
+    let scanned = scan_bytes(bytes, &revealing());
+    assert_eq!(scanned.whole().faults(), Vec::<String>::new());
+    assert_eq!(scanned.outcome.complete, !scanned.whole().is_incomplete());
+    scanned
+}
+
 #[expect(clippy::expect_used, reason = "a scan that cannot be made fails its test")]
 fn collect(targets: &[Target], settings: &Settings, stdin: &mut dyn Read) -> Scanned {
     let (mut lines, mut records) = (Vec::new(), Vec::new());
@@ -128,6 +139,11 @@ impl<'a> Part<'a> {
     pub fn finding(&self, value: &[u8]) -> Option<&'a Value> {
         let value = canonical(value);
         self.of("finding").find(|it| shown(it).is_some_and(|shown| canonical(&shown) == value))
+    }
+
+    /// Whether a finding shows a value.
+    pub fn holds(&self, value: &str) -> bool {
+        self.finding(value.as_bytes()).is_some()
     }
 
     /// The places of the finding that shows a value.

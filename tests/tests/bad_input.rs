@@ -1,16 +1,15 @@
-//! Truncated, damaged and hostile input: nothing panics, what can be read is scanned, and what
+//! Truncated and damaged input: nothing panics, what can be read is scanned, and what
 //! cannot is told.
 #![expect(clippy::unwrap_used, reason = "a test that cannot run fails")]
 
-use std::io::{Read, Write};
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use cryoscan::scan::Settings;
-use cryoscan_tests::builder::{Archive, Checkpoint, Mapping, Order, Process, Producer, hostile};
+use cryoscan_tests::builder::{Archive, Order, Producer};
+use cryoscan_tests::fixtures;
 use cryoscan_tests::random::Random;
-use cryoscan_tests::samples::{self, HEAP, Sample, Sown};
-use cryoscan_tests::scanned::{Files, Part, Scanned, revealing, scan, scan_bytes, scan_pipe};
-use cryoscan_tests::values;
+use cryoscan_tests::samples::{self, Sample};
+use cryoscan_tests::scanned::{Files, Part, Scanned, checked, revealing, scan, scan_pipe};
 use serde_json::Value;
 
 /// Scans many targets in one run, as building the rules takes longer than any of them, and holds
@@ -32,18 +31,6 @@ fn each(paths: &[PathBuf], mut check: impl FnMut(usize, Part<'_>)) {
     for (index, part) in scanned.parts(&borrowed).into_iter().enumerate() {
         check(index, part);
     }
-}
-
-/// Scans one archive, and holds the report to what every report must hold.
-fn scanned(bytes: &[u8]) -> Scanned {
-    let scanned = scan_bytes(bytes, &revealing());
-    assert_eq!(scanned.whole().faults(), Vec::<String>::new());
-    assert_eq!(scanned.outcome.complete, !scanned.whole().is_incomplete());
-    scanned
-}
-
-fn holds(part: Part<'_>, sown: &Sown) -> bool {
-    part.finding(sown.value.as_bytes()).is_some()
 }
 
 fn contains(bytes: &[u8], value: &str) -> bool {
@@ -77,7 +64,7 @@ fn assert_truncations(name: &str, sample: &Sample, whole: &[u8], plain: fn(&[u8]
             assert!(told, "{cut}: nothing is said to be missing");
         }
         for sown in sample.sown.iter().filter(|sown| contains(&left, &sown.value)) {
-            assert!(holds(part, sown), "{cut}: {sown:?} is not found");
+            assert!(part.holds(&sown.value), "{cut}: {sown:?} is not found");
             found += 1;
         }
     });
@@ -109,7 +96,7 @@ fn a_pipe_that_ends_early_gives_what_a_file_gives() {
     let mut told = 0;
     for percent in [1, 20, 40, 60, 80, 99] {
         let cut = &whole[..whole.len() * percent / 100];
-        let (piped, stored) = (scan_pipe(cut, &revealing()), scanned(cut));
+        let (piped, stored) = (scan_pipe(cut, &revealing()), checked(cut));
         assert_eq!(piped.whole().faults(), Vec::<String>::new());
         let of = |scanned: &Scanned, kind: &'static str| -> Vec<String> {
             scanned.whole().of(kind).map(ToString::to_string).collect()
@@ -164,7 +151,7 @@ fn an_image_that_ends_early_costs_no_other_image() {
             let pages = if shared { 1 } else { pid + 1 };
             let touched =
                 name == &format!("pagemap-{own}.img") || name == &format!("pages-{pages}.img");
-            assert!(touched || holds(part, sown), "{cut}: {sown:?} is not found");
+            assert!(touched || part.holds(&sown.value), "{cut}: {sown:?} is not found");
         }
     });
 }
@@ -198,7 +185,7 @@ fn damaged_bytes_cost_no_more_than_what_they_explain() {
         let explains = ["pagemap-", "pages-", "mm-"].iter().any(|head| name.starts_with(head));
         for sown in sample.sown.iter().filter(|sown| !sown.memory.is_empty()) {
             // A damaged pagemap can name any pages, a damaged mm-1 any size of a page.
-            assert!(explains || holds(part, sown), "{index}: {name}: {sown:?} is not found");
+            assert!(explains || part.holds(&sown.value), "{index}: {name}: {sown:?} is not found");
         }
     });
 }
@@ -227,6 +214,34 @@ fn damaged_archives_never_make_it_fall() {
 }
 
 #[test]
+fn damaged_real_checkpoints_never_make_it_fall() {
+    let mut random = Random::new(65);
+    for fixture in fixtures::load(&fixtures::folder()).unwrap() {
+        if !["gosrv", "kubelet-containerd", "matrix", "oci-image"].contains(&&*fixture.truth.name) {
+            continue;
+        }
+        let tar = zstd::decode_all(std::fs::File::open(&fixture.archive).unwrap()).unwrap();
+        let is_header = |at: &usize| tar.get(at + 257..at + 262) == Some(b"ustar");
+        let headers: Vec<usize> = (0..tar.len()).step_by(512).filter(is_header).collect();
+        let files = Files::new();
+        let mut paths = Vec::new();
+        for case in 0..30 {
+            let mut bytes = tar.clone();
+            for _ in 0..=case {
+                // Most of them behind the header, where images say what they are.
+                let header = headers[random.below(headers.len())];
+                let within = [0, 512, 512, 512][random.below(4)] + random.below(300);
+                if let Some(byte) = bytes.get_mut(header + within) {
+                    *byte ^= 1 << random.below(8);
+                }
+            }
+            paths.push(files.add(&format!("{}-{case}", fixture.truth.name), &bytes));
+        }
+        each(&paths, |_, _| ());
+    }
+}
+
+#[test]
 fn noise_is_no_checkpoint_and_says_so() {
     let mut random = Random::new(70);
     let files = Files::new();
@@ -245,37 +260,6 @@ fn noise_is_no_checkpoint_and_says_so() {
     });
 }
 
-/// One process with a token in its heap.
-fn heap_with(token: &str) -> Process {
-    Process::new(7, "java").map(Mapping::noise(HEAP, 0x3000, 1).put(HEAP + 0x1800, token))
-}
-
-#[test]
-fn impossible_pagemap_entries_are_left_out_and_told() {
-    let token = values::github_token(&mut Random::new(80));
-    for entry in [
-        hostile::huge_count(HEAP + 0x10_0000),
-        hostile::huge_count(0),
-        hostile::address_overflow(),
-        hostile::overlapping(HEAP + 0x1000),
-        hostile::unaligned(HEAP + 0x10_0000),
-    ] {
-        let checkpoint = Checkpoint::new().process(heap_with(&token));
-        let checkpoint = checkpoint.pagemap_entry(7, entry.clone());
-        let archive = Archive::of(Producer::Runc, &checkpoint);
-        for bytes in [archive.tar(), archive.gzip()] {
-            let scanned = scanned(&bytes);
-            let part = scanned.whole();
-            let told = part.notes("pagemap-inconsistent").chain(part.notes("pages-truncated"));
-            let member = told.map(|note| note["member"].as_str().unwrap_or_default());
-            assert!(member.count() > 0 && part.is_incomplete(), "{entry:?}");
-            let places = part.places(token.as_bytes());
-            assert_eq!(places.len(), 1, "{entry:?}");
-            assert_eq!(places[0]["address"], format!("{:#x}", HEAP + 0x1800), "{entry:?}");
-        }
-    }
-}
-
 #[test]
 fn a_missing_image_is_told_and_what_it_does_not_explain_is_found() {
     let sample = samples::small();
@@ -288,203 +272,16 @@ fn a_missing_image_is_told_and_what_it_does_not_explain_is_found() {
     ] {
         let archive = Archive::of(Producer::Podman, &sample.checkpoint.clone().without(name));
         for bytes in [archive.tar(), archive.gzip()] {
-            let scanned = scanned(&bytes);
+            let scanned = checked(&bytes);
             let part = scanned.whole();
             assert!(part.notes(code).count() > 0, "{name}: {:?}", scanned.lines);
             for sown in sample.sown.iter().filter(|sown| !sown.memory.is_empty()) {
                 let own = sown.memory[0].0 == 1;
-                assert_eq!(holds(part, sown), is_found || !own, "without {name}: {sown:?}");
+                assert_eq!(part.holds(&sown.value), is_found || !own, "without {name}: {sown:?}");
             }
         }
     }
     let missing = Archive::of(Producer::Podman, &sample.checkpoint.without("pages-2.img"));
-    let scanned = scanned(&missing.tar());
+    let scanned = checked(&missing.tar());
     assert!(scanned.whole().skipped("unreadable") >= 0x3000 && !scanned.outcome.complete);
-}
-
-#[test]
-fn pages_of_an_encrypted_set_are_no_text_and_never_called_clean() {
-    let sample = samples::small();
-    let checkpoint = sample.checkpoint.clone().encrypted();
-    let archive = Archive::of(Producer::Podman, &checkpoint).member("ctr.log", "started\n");
-    let token = values::npm_token(&mut Random::new(90));
-    let archive = archive.rootfs_diff(&[("etc/npmrc", token.as_bytes())], false);
-    let pages: usize = checkpoint
-        .image_set()
-        .iter()
-        .filter(|(name, _)| name.starts_with("pages-"))
-        .map(|(_, bytes)| bytes.len())
-        .sum();
-    for order in [Order::AsWritten, Order::Reversed] {
-        let archive = archive.clone().order(order);
-        for (form, bytes) in [("tar", archive.tar()), ("gzip", archive.gzip())] {
-            let scanned = scanned(&bytes);
-            let part = scanned.whole();
-            let form = format!("{form}, {order:?}");
-            assert!(part.finding(token.as_bytes()).is_some(), "{form}: files are scanned");
-            assert!(sample.sown.iter().all(|sown| !holds(part, sown)), "{form}");
-            assert_eq!(part.skipped("encrypted"), pages as u64, "{form}");
-            assert!(part.notes("encrypted").all(|note| note["level"] == "error"), "{form}");
-            assert!(!scanned.outcome.complete, "{form}");
-        }
-    }
-}
-
-#[test]
-fn a_set_that_is_told_late_to_be_encrypted_is_not_called_clean() {
-    // In a stream the pages may be gone by then: noise was searched, nothing can be in it.
-    let sample = samples::small();
-    let cipher = sample.checkpoint.clone().encrypted().image_set();
-    let (_, cipher) = cipher.into_iter().find(|(name, _)| name == "cipher.img").unwrap();
-    let archive = Archive::of(Producer::Podman, &sample.checkpoint);
-    let archive = archive.member("checkpoint/cipher.img", cipher);
-    for bytes in [archive.tar(), archive.gzip()] {
-        let scanned = scanned(&bytes);
-        assert!(scanned.whole().notes("encrypted").any(|note| note["level"] == "error"));
-        assert!(!scanned.outcome.complete);
-    }
-}
-
-#[test]
-fn too_many_pages_before_their_pagemap_on_a_pipe_are_searched_one_by_one() {
-    let mut random = Random::new(140);
-    let (torn, inside) = (values::github_token(&mut random), values::github_token(&mut random));
-    let heap =
-        Mapping::zero(HEAP, 0x4000).put(HEAP + 0x1000 - 20, &torn).put(HEAP + 0x2800, &inside);
-    let checkpoint = Checkpoint::new().process(Process::new(1, "a").map(heap));
-    let tar = Archive::of(Producer::Runc, &checkpoint).order(Order::Reversed).tar();
-    let mut settings = revealing();
-    settings.limits.late_pages_bytes = 0x1000;
-    let piped = scan_pipe(&tar, &settings);
-    let part = piped.whole();
-    assert_eq!(part.faults(), Vec::<String>::new());
-    assert!(part.notes("late-metadata").count() == 1 && !piped.outcome.complete);
-    assert!(part.finding(torn.as_bytes()).is_none(), "neighbours in the image only, perhaps");
-    let place = &part.places(inside.as_bytes())[0];
-    assert_eq!((&place["region"], &place["offset"]), (&"raw-image".into(), &0x2800.into()));
-    settings.limits.late_pages_bytes = 1 << 20;
-    let held = scan_pipe(&tar, &settings);
-    assert!(held.whole().finding(torn.as_bytes()).is_some() && held.outcome.complete);
-}
-
-#[test]
-fn a_bomb_stops_at_the_limit_and_costs_nothing_else() {
-    let sample = samples::small();
-    let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
-    gzip.write_all(&vec![0; 16 << 20]).unwrap();
-    let bomb = gzip.finish().unwrap();
-    let token = values::npm_token(&mut Random::new(100));
-    let files = [("a/bomb.gz", bomb.as_slice()), ("b/npmrc", token.as_bytes())];
-    let archive = sample.archive.rootfs_diff(&files, false);
-    let mut settings = revealing();
-    settings.limits.expansion_floor = 1 << 20;
-    settings.limits.expansion_ratio = 100;
-    let scanned = scan_bytes(&archive.tar(), &settings);
-    let part = scanned.whole();
-    assert_eq!(part.faults(), Vec::<String>::new());
-    let told = part.notes("limit-reached").next().unwrap();
-    assert_eq!(told["member"], "rootfs-diff.tar!a/bomb.gz");
-    assert!(part.finding(token.as_bytes()).is_some() && !scanned.outcome.complete);
-    assert!(part.of("coverage").all(|coverage| coverage["decoded"].as_u64() < Some(4 << 20)));
-}
-
-#[test]
-fn archives_inside_of_archives_end_at_the_limit() {
-    let mut random = Random::new(110);
-    let mut tokens = Vec::new();
-    let mut inner = Archive::default();
-    for depth in (0..20).rev() {
-        let token = values::npm_token(&mut random);
-        let name = format!("token-{depth}");
-        inner = inner.member(&name, token.as_bytes());
-        tokens.push(token);
-        inner = Archive::default().member("inner.tar", inner.tar());
-    }
-    tokens.reverse();
-    let archive = samples::small().archive.member("rootfs-diff.tar", inner.tar());
-    let scanned = scanned(&archive.tar());
-    let part = scanned.whole();
-    assert_eq!(part.notes("limit-reached").count(), 1, "{:?}", scanned.lines);
-    assert!(part.finding(tokens[0].as_bytes()).is_some(), "the outer ones are scanned");
-    assert!(part.is_incomplete());
-}
-
-#[test]
-fn members_of_one_name_are_all_scanned() {
-    let mut random = Random::new(120);
-    let (old, new) = (values::npm_token(&mut random), values::npm_token(&mut random));
-    let archive = samples::small().archive;
-    let archive = archive.member("ctr.log", old.clone()).member("ctr.log", new.clone());
-    for bytes in [archive.tar(), archive.gzip()] {
-        let scanned = scanned(&bytes);
-        let part = scanned.whole();
-        assert!(part.finding(old.as_bytes()).is_some() && part.finding(new.as_bytes()).is_some());
-        let told = part.notes("duplicate-member").next().map(|note| note["member"].as_str());
-        assert_eq!(told, Some(Some("ctr.log")));
-    }
-}
-
-#[test]
-fn pages_of_one_name_are_all_accounted_for() {
-    let sample = samples::small();
-    let images = sample.checkpoint.image_set();
-    for again in ["pages-2.img", "pagemap-1.img", "mm-1.img", "inventory.img"] {
-        let (_, bytes) = images.iter().find(|(name, _)| name == again).unwrap();
-        let archive = sample.archive.clone().member(&format!("checkpoint/{again}"), bytes.clone());
-        for bytes in [archive.tar(), archive.gzip()] {
-            let scanned = scanned(&bytes);
-            assert!(sample.sown.iter().all(|sown| holds(scanned.whole(), sown)), "{again} twice");
-        }
-    }
-}
-
-#[test]
-fn bytes_behind_the_end_mark_are_told() {
-    let archive = samples::small().archive.stale_tail(&[b'x'; 3000]);
-    for bytes in [archive.tar(), archive.gzip()] {
-        let scanned = scanned(&bytes);
-        let told = scanned.whole().notes("stale-tail").next().unwrap();
-        assert_eq!(told["level"], "warning");
-        assert!(told["offset"].as_u64().unwrap() > 0x6000, "{told}");
-    }
-}
-
-#[test]
-fn metadata_that_are_no_json_are_scanned_as_text() {
-    let token = values::npm_token(&mut Random::new(130));
-    let sample = samples::small();
-    for (name, text) in [
-        ("spec.dump", format!("{{\"process\": {{\"env\": [\"{token}\"")),
-        ("config.dump", format!("\u{0}\u{1}{token}")),
-        ("config.dump", format!("[{}{token}", "[".repeat(100_000))),
-        ("status.dump", format!("{{\"id\": \"{token}")),
-    ] {
-        let archive = sample.archive.clone().member(name, text);
-        let scanned = scanned(&archive.tar());
-        let part = scanned.whole();
-        assert!(part.finding(token.as_bytes()).is_some(), "{name}");
-        let told = part.notes("metadata-malformed").next();
-        assert_eq!(told.map(|note| note["member"].as_str()), Some(Some(name)), "{name}");
-        assert!(sample.sown.iter().all(|sown| holds(part, sown)));
-    }
-}
-
-#[test]
-fn a_limit_of_the_findings_keeps_the_same_ones_whatever_the_threads() {
-    let sample = samples::rich();
-    let tar = sample.archive.tar();
-    let files = Files::new();
-    let path = files.add("rich.tar", &tar);
-    let limited = |threads, window| {
-        let mut settings = Settings { threads, window, ..revealing() };
-        settings.limits.findings = 5;
-        settings.limits.diagnostics_per_code = 1;
-        scan(&[&path], &settings)
-    };
-    let one = limited(1, 4 << 20);
-    assert_eq!(one.whole().faults(), Vec::<String>::new());
-    assert!(one.whole().notes("limit-reached").count() == 1 && !one.outcome.complete);
-    for (threads, window) in [(2, 64 << 10), (8, 128 << 10)] {
-        assert_eq!(limited(threads, window).lines, one.lines);
-    }
 }

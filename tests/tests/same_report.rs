@@ -118,6 +118,19 @@ fn no_partition_changes_which_candidates_are_too_many() {
 }
 
 #[test]
+fn no_partition_changes_what_is_found_in_a_mix_without_borders() {
+    let files = Files::new();
+    for seed in 0..3 {
+        let archive = samples::soup(seed);
+        let name = format!("soup {seed}");
+        let whole = assert_no_cut_matters(&files.add("soup.tar", &archive.tar()), &name);
+        assert!(whole.whole().of("finding").count() > 200, "{name}");
+        let streamed = scan(&[&files.add("soup.tar.gz", &archive.gzip())], &settings(1, 64 << 10));
+        assert_same(&findings(&streamed), &findings(&whole), &format!("{name}, gzip"));
+    }
+}
+
+#[test]
 fn no_order_compression_or_form_of_the_archive_changes_the_findings() {
     let orders = [Order::AsWritten, Order::Reversed]
         .into_iter()
