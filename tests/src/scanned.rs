@@ -47,7 +47,7 @@ pub fn scan_pipe(bytes: &[u8], settings: &Settings) -> Scanned {
 /// Scans an archive.
 ///
 /// # Panics
-/// When it cannot be written to the temporary folder, and as [`scan`].
+/// When it cannot be written to the temporary folder, and as [`scan()`].
 pub fn scan_bytes(bytes: &[u8], settings: &Settings) -> Scanned {
     let files = Files::new();
     let path = files.add("target", bytes);
