@@ -1,11 +1,13 @@
 //! What are neighbours in memory is joined, what are neighbours in an image only is not.
 
+use std::path::{Path, PathBuf};
+
 use cryoscan_tests::builder::{
     Archive, Checkpoint, Kind, Mapping, PageCount, Process, Producer, Segment,
 };
 use cryoscan_tests::random::Random;
 use cryoscan_tests::samples::HEAP;
-use cryoscan_tests::scanned::{Part, Scanned, revealing, scan_bytes, scan_pipe};
+use cryoscan_tests::scanned::{Files, Part, Scanned, revealing, scan, scan_bytes, scan_pipe};
 use cryoscan_tests::values;
 
 const PAGE: u64 = 0x1000;
@@ -67,6 +69,8 @@ fn cuts(length: usize) -> [usize; 5] {
 
 #[test]
 fn halves_around_a_page_that_was_never_touched_are_not_joined() {
+    let files = Files::new();
+    let (mut paths, mut torn) = (Vec::new(), Vec::new());
     for value in values() {
         for cut in cuts(value.len()) {
             let (left, right) = value.split_at(cut);
@@ -75,14 +79,17 @@ fn halves_around_a_page_that_was_never_touched_are_not_joined() {
                 .put(HEAP + 3 * PAGE, right)
                 .absent(HEAP + 2 * PAGE);
             let checkpoint = one(Process::new(1, "a").map(heap));
-            let pages = &checkpoint.image_set().into_iter().find(|(name, _)| name == "pages-1.img");
-            let (_, bytes) = pages.as_ref().unwrap();
-            assert!(bytes.windows(value.len()).any(|w| w == value.as_bytes()), "a trap");
             let tar = Archive::of(Producer::Runc, &checkpoint).tar();
-            let scanned = scan_bytes(&tar, &revealing());
-            let findings = scanned.whole().of("finding").count();
-            assert_eq!(findings, 0, "{value} cut at {cut}: {:?}", scanned.lines);
+            assert!(tar.windows(value.len()).any(|w| w == value.as_bytes()), "whole in the image");
+            paths.push(files.add(&format!("{}.tar", paths.len()), &tar));
+            torn.push(format!("{value} cut at {cut}"));
         }
+    }
+    let paths: Vec<&Path> = paths.iter().map(PathBuf::as_path).collect();
+    let scanned = scan(&paths, &revealing());
+    for (part, torn) in scanned.parts(&paths).iter().zip(torn) {
+        assert_eq!(part.faults(), Vec::<String>::new(), "{torn}");
+        assert_eq!(part.of("finding").count(), 0, "{torn}: {:?}", part.records);
     }
 }
 

@@ -14,8 +14,7 @@ use cryoscan_tests::scanned::{Files, Scanned, revealing, scan, scan_pipe};
 use cryoscan_tests::values;
 
 /// Threads and bytes of a window.
-const CUTS: [(usize, u64); 6] =
-    [(1, 4 << 20), (1, 1), (2, 64 << 10), (8, 64 << 10), (2, 128 << 10), (8, 192 << 10)];
+const CUTS: [(usize, u64); 4] = [(1, 64 << 10), (2, 128 << 10), (8, 64 << 10), (8, 4 << 20)];
 const FIXTURES: [&str; 4] = ["gosrv", "kubelet-containerd", "matrix", "tree"];
 
 /// With patterns of the user, of which one has no literal.
@@ -120,7 +119,7 @@ fn no_partition_changes_which_candidates_are_too_many() {
 #[test]
 fn no_partition_changes_what_is_found_in_a_mix_without_borders() {
     let files = Files::new();
-    for seed in 0..3 {
+    for seed in 0..2 {
         let archive = samples::soup(seed);
         let name = format!("soup {seed}");
         let whole = assert_no_cut_matters(&files.add("soup.tar", &archive.tar()), &name);
@@ -147,7 +146,7 @@ fn real_checkpoints_give_the_same_report_too() {
             continue;
         }
         assert_no_cut_matters(&fixture.archive, name);
-        let orders = [Order::AsWritten, Order::Reversed, Order::Shuffled(1)];
+        let orders = [Order::AsWritten, Order::Reversed];
         assert_no_form_matters(&repacked(&fixture.archive), &orders, name);
     }
 }
