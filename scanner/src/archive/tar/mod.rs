@@ -69,8 +69,9 @@ impl Tar<'_> {
                     return Err(self.input.cut(BLOCK_BYTES, 0));
                 }
                 if !last_was_zero {
-                    let text = "tar has no end mark, all that it holds was scanned";
-                    let problem = Problem::new(Level::Warning, Code::ContainerTruncated, at, text);
+                    // A tar that was cut between two members looks just so.
+                    let text = "tar has no end mark, what it holds was scanned, there may be more";
+                    let problem = Problem::new(Level::Error, Code::ContainerTruncated, at, text);
                     opening.problem(problem.expected("two blocks of zeros", "the end"));
                 }
                 return Ok(());

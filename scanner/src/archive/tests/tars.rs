@@ -286,7 +286,7 @@ fn every_truncation_gives_what_came_before() {
     // At a border of members only the end mark is missing.
     let (seen, problems, error) = walk(&tar[..512 + 3072]);
     assert_eq!((seen.len(), error), (1, None));
-    assert_eq!((problems[0].code, problems[0].level), (Code::ContainerTruncated, Level::Warning));
+    assert_eq!((problems[0].code, problems[0].level), (Code::ContainerTruncated, Level::Error));
 }
 
 #[test]
