@@ -85,11 +85,7 @@ impl Value<'_> {
 }
 
 /// The findings of a checkpoint, in the order of the report, numbered.
-pub fn findings(
-    values: BTreeMap<ValueKey, Found<'_>>,
-    context: &Context<'_>,
-    limit: usize,
-) -> Vec<Finding> {
+pub fn findings(values: BTreeMap<ValueKey, Found<'_>>, context: &Context<'_>) -> Vec<Finding> {
     let mut values: Vec<Value<'_>> = values
         .into_iter()
         .filter(|(_, found)| !found.tallies.is_empty())
@@ -108,7 +104,6 @@ pub fn findings(
         .iter()
         .filter(|value| value.is_reported(context.rules))
         .filter_map(|value| finding(value, context))
-        .take(limit)
         .collect();
     findings.sort_by_cached_key(|finding| {
         let lowest = finding.places.first().map(|place| {

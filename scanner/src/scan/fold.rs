@@ -110,7 +110,7 @@ pub(super) fn fold(
             fingerprints: &fingerprints,
             max_places: settings.max_places,
         };
-        for finding in finding::findings(values, &context, settings.limits.findings) {
+        for finding in finding::findings(values, &context) {
             let row = (finding.severity, finding.confidence);
             let count = outcome.findings.entry(row).or_default();
             *count = count.saturating_add(1);
@@ -135,7 +135,7 @@ pub(super) fn fold(
 }
 
 /// The checkpoints of a target with their processes described; secrets in arguments are masked.
-pub(super) fn describe(scanned: Scanned, _: &Engine) -> Vec<Checkpoint> {
+pub(super) fn describe(scanned: Scanned) -> Vec<Checkpoint> {
     let Scanned { mut checkpoints, partial, .. } = scanned;
     describe_processes(&mut checkpoints, &partial.labels, Some(&partial));
     checkpoints
