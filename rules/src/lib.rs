@@ -12,3 +12,11 @@ pub const SECRETS: &[(&str, &str)] = &[
     ("kubernetes.toml", include_str!("../secrets/kubernetes.toml")),
     ("npm.toml", include_str!("../secrets/npm.toml")),
 ];
+
+/// YARA rules (`--yara builtin`): name of the file, and its text.
+pub const YARA: &[(&str, &str)] = &[
+    ("implants.yar", include_str!("../yara/implants.yar")),
+    ("miners.yar", include_str!("../yara/miners.yar")),
+    ("reverse-shells.yar", include_str!("../yara/reverse-shells.yar")),
+    ("webshells.yar", include_str!("../yara/webshells.yar")),
+];

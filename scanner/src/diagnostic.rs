@@ -66,6 +66,12 @@ codes! {
     StaleTail "stale-tail" "Bytes lie behind the end mark of an archive; no program reads them, and they were not scanned.",
     TargetFailed "target-failed" "A target could not be scanned at all; the other targets were.",
     Throttled "throttled" "A rule met more candidates in one stretch of memory than its limit; the rest of that stretch was not searched by it.",
+    YaraFilesOnly "yara-files-only" "YARA rules ask for what memory does not have (a file's size, header or format); they ran on files only.",
+    YaraLargeFile "yara-large-file" "A file is too long to be scanned by YARA at once; it was scanned in blocks, as memory is, without the rules that run on files only.",
+    YaraMatches "yara-matches" "A string of a YARA rule was found more often in one holder than is counted; a condition that counts higher may not have held.",
+    YaraRefused "yara-refused" "A YARA rule does not compile or needs a module that is not there; it was left out, the others ran.",
+    YaraSlow "yara-slow" "A YARA rule has a string or a loop that is slow on large data; it ran all the same, within the time limit.",
+    YaraTimeout "yara-timeout" "YARA took too long on one holder; none of its rules has an answer there.",
 }
 
 /// One problem, and where to look for it with a hex viewer.

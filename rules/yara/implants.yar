@@ -1,0 +1,1 @@
+rule implants_x { condition: false }

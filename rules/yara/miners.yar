@@ -1,0 +1,1 @@
+rule miners_x { condition: false }

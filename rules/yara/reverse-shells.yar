@@ -1,0 +1,1 @@
+rule reverse_shells_x { condition: false }

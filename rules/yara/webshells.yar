@@ -1,0 +1,1 @@
+rule webshells_x { condition: false }
