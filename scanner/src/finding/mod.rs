@@ -5,6 +5,7 @@ mod model;
 mod place;
 mod proof;
 mod severity;
+mod yara;
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
@@ -16,12 +17,14 @@ use crate::region::{Holder, HolderKind, Locus, RegionKind};
 use crate::rule::{self, Report, RuleSet};
 use crate::secret::SecretBytes;
 use crate::tally::{self, LineFeeds, Tally, ValueKey};
+use crate::yara::RuleInfo;
 
 pub use fingerprint::Fingerprints;
 pub use model::{
     Address, Class, Evidence, Excerpt, Finding, Indicator, Place, RuleName, Status, Vma,
 };
 pub use proof::{PROOFS, Proof};
+pub use yara::Holds;
 
 /// What a finding is made from, beside its own tallies.
 #[derive(Debug, Clone, Copy)]
@@ -32,6 +35,8 @@ pub struct Context<'a> {
     pub name: &'a str,
     /// The rules.
     pub rules: &'a RuleSet,
+    /// The YARA rules.
+    pub yara: &'a [RuleInfo],
     /// Paths of files.
     pub names: &'a BTreeMap<Holder, Arc<str>>,
     /// Line feeds of whole windows of files.
@@ -85,7 +90,11 @@ impl Value<'_> {
 }
 
 /// The findings of a checkpoint, in the order of the report, numbered.
-pub fn findings(values: BTreeMap<ValueKey, Found<'_>>, context: &Context<'_>) -> Vec<Finding> {
+pub fn findings(
+    values: BTreeMap<ValueKey, Found<'_>>,
+    holds: &BTreeMap<u32, Holds<'_>>,
+    context: &Context<'_>,
+) -> Vec<Finding> {
     let mut values: Vec<Value<'_>> = values
         .into_iter()
         .filter(|(_, found)| !found.tallies.is_empty())
@@ -104,6 +113,7 @@ pub fn findings(values: BTreeMap<ValueKey, Found<'_>>, context: &Context<'_>) ->
         .iter()
         .filter(|value| value.is_reported(context.rules))
         .filter_map(|value| finding(value, context))
+        .chain(holds.iter().filter_map(|(rule, held)| yara::finding(*rule, held, context)))
         .collect();
     findings.sort_by_cached_key(|finding| {
         let lowest = finding.places.first().map(|place| {

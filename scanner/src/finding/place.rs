@@ -38,6 +38,16 @@ pub(super) fn places(value: &Value<'_>, context: &Context<'_>) -> Places {
         // A span that several processes map is as many places.
         total = total.saturating_add(tally.count.saturating_mul(of_one.saturating_sub(1)));
     }
+    choose(all, total, processes.len() as u64, context)
+}
+
+/// Of all places those that the report shows.
+pub(super) fn choose(
+    mut all: Vec<Place>,
+    total: u64,
+    processes: u64,
+    context: &Context<'_>,
+) -> Places {
     let order = |place: &Place| {
         (
             place.region,
@@ -58,7 +68,7 @@ pub(super) fn places(value: &Value<'_>, context: &Context<'_>) -> Places {
         sum = shown.pop().map_or(0, |place| sum.saturating_sub(bytes(&place)));
     }
     let omitted = total.saturating_sub(shown.len() as u64);
-    Places { shown, omitted, processes: processes.len() as u64 }
+    Places { shown, omitted, processes }
 }
 
 /// At most `most` places: one of each process first, then of each file, of each kind of region.
@@ -89,7 +99,7 @@ fn select(all: Vec<Place>, most: usize) -> Vec<Place> {
 }
 
 /// The places of one locus: one, or one for each process that maps a shared segment there.
-fn words(
+pub(super) fn words(
     holder: Holder,
     kind: RegionKind,
     locus: Locus,

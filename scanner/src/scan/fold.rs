@@ -8,7 +8,7 @@ use super::{Outcome, Settings, fingerprint_key};
 use crate::checkpoint::{Checkpoint, path_id};
 use crate::coverage::{Coverage, Reason};
 use crate::diagnostic::{Code, Diagnostic, Level};
-use crate::finding::{self, Context, Fingerprints, Found};
+use crate::finding::{self, Context, Fingerprints, Found, Holds};
 use crate::matching::Engine;
 use crate::region::{Holder, HolderKind, LabelKind, Locus, RegionKind};
 use crate::report::{CheckpointRecord, Container, CoverageRecord, DiagnosticRecord, Pod, Record};
@@ -87,9 +87,28 @@ pub(super) fn fold(
             }
         }
     }
+    let mut holds: Vec<BTreeMap<u32, Holds<'_>>> =
+        checkpoints.iter().map(|_| BTreeMap::new()).collect();
+    for ((rule, holder), held) in &partial.holding.by {
+        if let Some(holds) = holds.get_mut(of_set(holder.set)) {
+            holds.entry(*rule).or_default().by.push((*holder, held));
+        }
+    }
+    for (rule, holder) in &partial.holding.holders {
+        if let Some(holds) = holds.get_mut(of_set(holder.set)) {
+            holds.entry(*rule).or_default().holders.insert(*holder);
+        }
+    }
+    for ((rule, set), hits) in &partial.holding.hits {
+        if let Some(holds) = holds.get_mut(of_set(*set)) {
+            let held = holds.entry(*rule).or_default();
+            held.hits = held.hits.saturating_add(*hits);
+        }
+    }
+    let values = values.into_iter().zip(holds);
     let rows = checkpoints.iter().zip(values).zip(coverage).zip(notes).zip(file_counts);
     let several = checkpoints.len() > 1;
-    for ((((checkpoint, values), mut coverage), mut notes), files) in rows {
+    for ((((checkpoint, (values, holds)), mut coverage), mut notes), files) in rows {
         outcome.checkpoints = outcome.checkpoints.saturating_add(1);
         let name = format!("c{}", outcome.checkpoints);
         emit(Record::Checkpoint(checkpoint_record(
@@ -104,13 +123,14 @@ pub(super) fn fold(
             checkpoint,
             name: &name,
             rules: engine.rules(),
+            yara: settings.yara.as_ref().map_or(&[], |rules| rules.infos()),
             names: &partial.names,
             line_feeds: &partial.line_feeds,
             kept: &partial.kept,
             fingerprints: &fingerprints,
             max_places: settings.max_places,
         };
-        for finding in finding::findings(values, &context) {
+        for finding in finding::findings(values, &holds, &context) {
             let row = (finding.severity, finding.confidence);
             let count = outcome.findings.entry(row).or_default();
             *count = count.saturating_add(1);

@@ -3,7 +3,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::Receiver;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use super::job::{Input, Job};
 use super::{Progress, Settings};
@@ -27,7 +27,7 @@ pub(super) struct Work<'a> {
 
 impl Work<'_> {
     /// Works until no job is left; gives what it found.
-    pub(super) fn run(&self, jobs: &Mutex<Receiver<Job>>) -> Partial {
+    pub(super) fn run(&self, jobs: &Mutex<Receiver<Arc<Job>>>) -> Partial {
         let mut partial = Partial::default();
         let mut scratch = Scratch::default();
         let mut own_buffer = Vec::new();
@@ -151,42 +151,45 @@ impl Work<'_> {
         coverage.scanned = coverage.scanned.saturating_add(rest);
     }
 
-    /// Reads the window's bytes; gives how many there are.
+    /// Reads the window's bytes; gives how many there are, and tells what is missing.
     fn read(&self, job: &Job, base: u64, buffer: &mut [u8], part: &mut Partial) -> usize {
-        let Input::Extent(extent) = &job.input else { return 0 };
-        let mut at = base;
-        let mut filled = 0;
-        while filled < buffer.len() {
-            let Some(piece) = job.space.piece_at(at) else { break };
-            let within = at.saturating_sub(piece.at);
-            let left = usize::try_from(piece.len.saturating_sub(within)).unwrap_or(usize::MAX);
-            let end = filled.saturating_add(left).min(buffer.len());
-            let target = buffer.get_mut(filled..end).unwrap_or_default();
-            match extent.read_at(piece.offset.saturating_add(within), target) {
-                Ok(read) if read > 0 => {
-                    filled += read;
-                    at = at.saturating_add(read as u64);
-                }
-                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-                result => {
-                    let text = match result {
-                        Err(error) => format!("failed to read: {error}"),
-                        Ok(_) => "ended early".to_owned(),
-                    };
-                    let lost = job.own.end.saturating_sub(at.max(job.own.start));
-                    if lost > 0 && !job.decoded {
-                        let coverage = part.coverage.entry(job.unit).or_default();
-                        coverage.skip(Reason::Unreadable, lost);
-                    }
-                    let note =
-                        Diagnostic::new(Level::Error, Code::MemberUnreadable, &job.name, text);
-                    part.note(note.at(at), &self.settings.limits);
-                    break;
-                }
+        let (filled, fault) = read(job, base, buffer);
+        if let Some(text) = fault {
+            let at = base.saturating_add(filled as u64);
+            let lost = job.own.end.saturating_sub(at.max(job.own.start));
+            if lost > 0 && !job.decoded {
+                let coverage = part.coverage.entry(job.unit).or_default();
+                coverage.skip(Reason::Unreadable, lost);
             }
+            let note = Diagnostic::new(Level::Error, Code::MemberUnreadable, &job.name, text);
+            part.note(note.at(at), &self.settings.limits);
         }
         filled
     }
+}
+
+/// Reads bytes of a job's space from `base` on; gives how many there are, and why not all.
+pub(super) fn read(job: &Job, base: u64, buffer: &mut [u8]) -> (usize, Option<String>) {
+    let Input::Extent(extent) = &job.input else { return (0, None) };
+    let mut at = base;
+    let mut filled = 0;
+    while filled < buffer.len() {
+        let Some(piece) = job.space.piece_at(at) else { break };
+        let within = at.saturating_sub(piece.at);
+        let left = usize::try_from(piece.len.saturating_sub(within)).unwrap_or(usize::MAX);
+        let end = filled.saturating_add(left).min(buffer.len());
+        let target = buffer.get_mut(filled..end).unwrap_or_default();
+        match extent.read_at(piece.offset.saturating_add(within), target) {
+            Ok(read) if read > 0 => {
+                filled += read;
+                at = at.saturating_add(read as u64);
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+            Err(error) => return (filled, Some(format!("failed to read: {error}"))),
+            Ok(_) => return (filled, Some("ended early".to_owned())),
+        }
+    }
+    (filled, None)
 }
 
 /// Keeps the window's part of arguments and environment, to describe the process with.

@@ -365,24 +365,26 @@ fn for_memory(
             .collect();
         let mut lacking = Vec::new();
         for (name, at) in index {
-            if let Some(info) = infos.get_mut(*at)
-                && info.memory
-                && !there.contains(name)
-            {
-                lacking.push(info);
+            if infos.get(*at).is_some_and(|info| info.memory) && !there.contains(name) {
+                lacking.push(*at);
             }
         }
         if lacking.is_empty() {
             return Ok(Some(rules));
         }
-        for info in lacking {
-            if !whole.insert(info.namespace.clone()) {
+        let mut again = BTreeSet::new();
+        for at in lacking {
+            let Some(info) = infos.get_mut(at) else { continue };
+            if whole.contains(&info.namespace) {
                 // It was there for files, so this does not happen; nothing may be lost if it does.
                 info.memory = false;
                 info.files = true;
                 info.files_only = Some("compiled for files only".to_owned());
+            } else {
+                again.insert(info.namespace.clone());
             }
         }
+        whole.extend(again);
     }
 }
 
