@@ -21,6 +21,14 @@ Examples:
   cryoscan checkpoint.tar --grep 'RANDOM_\\d+_KEY'  where is this text
   cryoscan checkpoint.tar -o jsonl=report.jsonl    a page on the screen and a file";
 
+/// Where the options of every command stand on a help page.
+const HEADING: &str = "Options of all commands";
+
+/// Below the help page of the program.
+const BARE: &str = "\
+A target alone is scanned: `cryoscan x.tar` is `cryoscan scan x.tar`, and takes its options
+(`cryoscan scan --help`). Where a file has the name of a command, write `./scan`.";
+
 const INSPECT_EXAMPLES: &str = "\
 Examples:
   cryoscan inspect checkpoint.tar                 who was frozen: a page for people
@@ -39,11 +47,8 @@ Examples:
     subcommand_required = true,
     arg_required_else_help = true,
     max_term_width = 100,
-    after_help = "A target alone is scanned: `cryoscan x.tar` is `cryoscan scan x.tar`.",
-    after_long_help = format!(
-        "A target alone is scanned: `cryoscan x.tar` is `cryoscan scan x.tar`. Where a file has the \
-         name of\na command, write `./scan`.\n\n{EXAMPLES}\n\n{}", exit::HELP
-    ),
+    after_help = BARE,
+    after_long_help = format!("{BARE}\n\n{EXAMPLES}\n\n{}", exit::HELP),
     override_usage = "cryoscan [scan] [OPTIONS] TARGET...\n       cryoscan COMMAND [OPTIONS] ..."
 )]
 pub(super) struct Cli {
@@ -260,6 +265,7 @@ pub(super) enum InspectFormat {
 }
 
 #[derive(Debug, Clone, Copy, Args)]
+#[command(next_help_heading = HEADING)]
 pub(super) struct LogArgs {
     /// No progress bar, and no messages but errors
     #[arg(
@@ -287,6 +293,7 @@ pub(super) struct LogArgs {
 }
 
 #[derive(Debug, Args)]
+#[command(next_help_heading = HEADING)]
 pub(super) struct ConfigArgs {
     /// Read options from this file, not from those of the user and the system
     #[arg(

@@ -46,15 +46,27 @@ pub(super) fn completions(args: &CompletionsArgs) -> anyhow::Result<u8> {
 
 /// Prints the manual page or writes all of them, and gives the exit code.
 pub(super) fn man(args: &ManArgs) -> anyhow::Result<u8> {
+    let mut cli = Cli::command().disable_help_subcommand(true);
+    cli.build();
     let Some(folder) = &args.folder else {
-        let mut page = Vec::new();
-        Man::new(Cli::command()).render(&mut page)?;
-        return show(&page);
+        return show(page(&Man::new(cli))?.as_bytes());
     };
-    let name = || folder.display().to_string();
-    fs::create_dir_all(folder).with_context(name)?;
-    clap_mangen::generate_to(Cli::command(), folder).with_context(name)?;
+    fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
+    let mut commands = vec![cli];
+    while let Some(command) = commands.pop() {
+        commands.extend(command.get_subcommands().filter(|below| !below.is_hide_set()).cloned());
+        let man = Man::new(command);
+        let path = folder.join(man.get_filename());
+        fs::write(&path, page(&man)?).with_context(|| path.display().to_string())?;
+    }
     Ok(0)
+}
+
+fn page(man: &Man) -> io::Result<String> {
+    let mut page = Vec::new();
+    man.render(&mut page)?;
+    // Examples and exit codes keep their lines.
+    Ok(String::from_utf8_lossy(&page).replace("\n.SH EXTRA\n", "\n.SH NOTES\n.nf\n"))
 }
 
 fn show(text: &[u8]) -> anyhow::Result<u8> {

@@ -170,7 +170,11 @@ fn problem(error: &clap::Error, text: &str) -> String {
     match (error.kind(), std::error::Error::source(error)) {
         (ErrorKind::ValueValidation, Some(source)) => {
             let said = source.to_string();
-            if said.contains("found") { said } else { format!("{said}, found {text:?}") }
+            if said.contains(&format!("{text:?}")) {
+                said
+            } else {
+                format!("{said}, found {text:?}")
+            }
         }
         _ => format!("the option does not take {text:?}"),
     }

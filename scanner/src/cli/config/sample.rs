@@ -56,7 +56,9 @@ fn meaning(arg: &Arg) -> String {
     let help = arg.get_help().map(ToString::to_string).unwrap_or_default();
     let words = arg.get_possible_values();
     let words: Vec<&str> = words.iter().map(clap::builder::PossibleValue::get_name).collect();
-    let words = if words.is_empty() { String::new() } else { format!(": {}", words.join(", ")) };
+    // A flag takes words in the environment only.
+    let takes = arg.get_action().takes_values() && !words.is_empty();
+    let words = if takes { format!(": {}", words.join(", ")) } else { String::new() };
     let variable = arg.get_env().map(|name| name.to_string_lossy()).unwrap_or_default();
     format!("{help}{words} [{variable}]")
 }
