@@ -327,17 +327,16 @@ pub(super) fn with_command(mut args: Vec<OsString>) -> Vec<OsString> {
     let cli = Cli::command();
     let mut at = 1;
     while let Some(arg) = args.get(at) {
-        match global(&cli, arg) {
-            // The value of an option is no command either.
-            Some(words) => at += words,
-            None => {
-                let asks = ["-h", "--help", "-V", "--version", "help"].iter().any(|it| arg == it);
-                if !asks && cli.find_subcommand(arg).is_none() {
-                    args.insert(at, "scan".into());
-                }
-                break;
-            }
+        // The value of an option is no command either.
+        if let Some(words) = global(&cli, arg) {
+            at += words;
+            continue;
         }
+        let asks = ["-h", "--help", "-V", "--version", "help"].iter().any(|it| arg == it);
+        if !asks && cli.find_subcommand(arg).is_none() {
+            args.insert(at, "scan".into());
+        }
+        break;
     }
     args
 }
@@ -366,10 +365,9 @@ mod tests {
 
     fn scan(args: &[&str]) -> ScanArgs {
         let args = with_command(args.iter().map(OsString::from).collect());
-        match Cli::try_parse_from(args).unwrap().command {
-            Command::Scan(args) => args,
-            other => panic!("{other:?}"),
-        }
+        let command = Cli::try_parse_from(args).unwrap().command;
+        let Command::Scan(args) = command else { panic!("{command:?}") };
+        args
     }
 
     #[test]

@@ -37,7 +37,7 @@ pub(super) struct Gate {
 
 impl Gate {
     /// Whether findings of that severity and confidence fail a run.
-    pub(super) fn fails(&self, severity: Severity, confidence: Confidence) -> bool {
+    pub(super) fn fails(self, severity: Severity, confidence: Confidence) -> bool {
         severity >= self.severity && confidence >= self.confidence
     }
 }
@@ -80,7 +80,7 @@ pub(super) struct Policy {
 impl Policy {
     /// Judges a scan.
     pub(super) fn judge(self, outcome: &Outcome) -> Exit {
-        let fails = |gate: &Gate| {
+        let fails = |gate: Gate| {
             let mut counts = outcome.findings.iter();
             counts.any(|((severity, confidence), count)| {
                 gate.fails(*severity, *confidence) && *count > 0
@@ -88,7 +88,7 @@ impl Policy {
         };
         if !outcome.failed.is_empty() {
             Exit::CouldNotRun
-        } else if self.gate.as_ref().is_some_and(fails) || (self.strict && !outcome.complete) {
+        } else if self.gate.is_some_and(fails) || (self.strict && !outcome.complete) {
             Exit::GateFailed
         } else if !outcome.complete && !self.allow_incomplete {
             Exit::Incomplete

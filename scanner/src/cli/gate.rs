@@ -157,13 +157,13 @@ fn reasons(report: &Earlier, failing: usize, policy: Policy) -> String {
     };
     let suppressed = report.findings.len().saturating_sub(all);
     if suppressed > 0 {
-        text.push_str(&format!(" ({suppressed} more suppressed)"));
+        text = format!("{text} ({suppressed} more suppressed)");
     }
-    if !report.complete {
-        let errors = number(report.errors, "error", "errors");
-        text.push_str(&format!("; not everything was scanned ({errors} in the report)"));
+    if report.complete {
+        return text;
     }
-    text
+    let errors = number(report.errors, "error", "errors");
+    format!("{text}; not everything was scanned ({errors} in the report)")
 }
 
 /// One finding in a line. The report holds no value unless it was made to; it is not read here.

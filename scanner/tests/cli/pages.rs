@@ -24,8 +24,8 @@ fn commands() -> Vec<(Vec<&'static str>, Vec<String>)> {
             let line = line.trim_start();
             let long = line.starts_with("--") || (line.starts_with('-') && line.contains(", --"));
             let (_, name) = line.split_once("--").filter(|_| long)?;
-            let end = name.find(|c: char| !c.is_ascii_alphanumeric() && c != '-');
-            Some(format!("--{}", &name[..end.unwrap_or(name.len())]))
+            let name = name.split(|c: char| !c.is_ascii_alphanumeric() && c != '-').next()?;
+            Some(format!("--{name}"))
         });
         (path.to_vec(), options.collect())
     };

@@ -118,34 +118,32 @@ fn texts(arg: &Arg, value: &Spanned<DeValue<'_>>) -> Result<Vec<String>, Found> 
         let found = value.get_ref().type_str();
         (value.span(), format!("expected {expected}, found {found}"))
     };
-    match arg.get_action() {
-        ArgAction::SetTrue | ArgAction::SetFalse => match value.get_ref() {
-            DeValue::Boolean(set) => Ok(vec![set.to_string()]),
-            _ => Err(wrong("true or false")),
-        },
-        ArgAction::Count => match value.get_ref() {
-            DeValue::Integer(_) => Ok(vec![text(arg, value)?]),
-            _ => Err(wrong("a number")),
-        },
-        ArgAction::Append => match value.get_ref() {
-            DeValue::Array(list) => list.iter().map(|one| text(arg, one)).collect(),
-            _ => Err(wrong("a list, such as [\"a\", \"b\"]")),
-        },
-        _ => Ok(vec![text(arg, value)?]),
+    let action = arg.get_action();
+    if matches!(action, ArgAction::SetTrue | ArgAction::SetFalse) {
+        let set = value.get_ref().as_bool().ok_or_else(|| wrong("true or false"))?;
+        Ok(vec![set.to_string()])
+    } else if matches!(action, ArgAction::Append) {
+        let list =
+            value.get_ref().as_array().ok_or_else(|| wrong("a list, such as [\"a\", \"b\"]"))?;
+        list.iter().map(|one| text(arg, one)).collect()
+    } else if matches!(action, ArgAction::Count) && !value.get_ref().is_integer() {
+        Err(wrong("a number"))
+    } else {
+        Ok(vec![text(arg, value)?])
     }
 }
 
 /// One value of an option, which takes it.
 fn text(arg: &Arg, value: &Spanned<DeValue<'_>>) -> Result<String, Found> {
-    let text = match value.get_ref() {
-        DeValue::String(text) => text.to_string(),
-        DeValue::Integer(number) => i64::from_str_radix(number.as_str(), number.radix())
+    let text = if let Some(text) = value.get_ref().as_str() {
+        text.to_owned()
+    } else if let Some(number) = value.get_ref().as_integer() {
+        i64::from_str_radix(number.as_str(), number.radix())
             .map_err(|_| (value.span(), format!("the number {number} is too large")))?
-            .to_string(),
-        other => {
-            let found = other.type_str();
-            return Err((value.span(), format!("expected a string or a number, found {found}")));
-        }
+            .to_string()
+    } else {
+        let found = value.get_ref().type_str();
+        return Err((value.span(), format!("expected a string or a number, found {found}")));
     };
     // An argument that takes one such value, and knows nothing of others.
     let probe = Arg::new("value")
@@ -182,6 +180,8 @@ fn problem(error: &clap::Error, text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::fmt::Write as _;
+
     use clap::{CommandFactory, FromArgMatches};
 
     use super::*;
@@ -197,10 +197,8 @@ mod tests {
         let command = parse(text, &Cli::command()).unwrap().defaults(Cli::command());
         let args = [&["cryoscan", "scan", "x.tar"], more].concat();
         let cli = Cli::from_arg_matches(&command.try_get_matches_from(args).unwrap()).unwrap();
-        match cli.command {
-            args::Command::Scan(args) => (cli.log, args),
-            other => panic!("{other:?}"),
-        }
+        let args::Command::Scan(args) = cli.command else { panic!("{cli:?}") };
+        (cli.log, args)
     }
 
     const FILE: &str = "\
@@ -253,22 +251,22 @@ pid = [1, 2]
                 }
                 let defaults = arg.get_default_values().iter();
                 let default: Vec<_> = defaults.map(|it| it.to_str().unwrap()).collect();
-                let value = match arg.get_action() {
-                    ArgAction::SetTrue => "true".to_owned(),
-                    ArgAction::Count => "1".to_owned(),
-                    ArgAction::Append => "[]".to_owned(),
-                    _ if default.is_empty() => {
-                        let takes = |text: &&&str| {
-                            let toml = format!("x = '{text}'");
-                            let table = DeTable::parse(&toml).unwrap();
-                            super::text(arg, table.get_ref().values().next().unwrap()).is_ok()
-                        };
+                let takes = |text: &&&str| {
+                    let toml = format!("x = '{text}'");
+                    let table = DeTable::parse(&toml).unwrap();
+                    super::text(arg, table.get_ref().values().next().unwrap()).is_ok()
+                };
+                let value = match (arg.get_action(), default.as_slice()) {
+                    (ArgAction::SetTrue, _) => "true".to_owned(),
+                    (ArgAction::Count, _) => "1".to_owned(),
+                    (ArgAction::Append, _) => "[]".to_owned(),
+                    (_, [default]) => format!("'{default}'"),
+                    _ => {
                         let some = ["high", "1", "/x"].iter().find(takes);
                         format!("'{}'", some.unwrap_or_else(|| panic!("{long}: add a value")))
                     }
-                    _ => format!("'{}'", default[0]),
                 };
-                text.push_str(&format!("{path}{long} = {value}\n"));
+                writeln!(text, "{path}{long} = {value}").unwrap();
                 count += 1;
             }
             for below in command.get_subcommands() {

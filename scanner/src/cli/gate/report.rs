@@ -116,7 +116,13 @@ pub(super) fn read(input: &mut dyn BufRead) -> io::Result<Vec<Earlier>> {
                 Record::Run { .. } => {
                     return Err(wrong(&format!("a report of another schema; expected {SCHEMA}")));
                 }
-                _ => return Err(wrong("no report begins here: expected a `run` record")),
+                Record::Checkpoint {}
+                | Record::Finding(_)
+                | Record::Diagnostic { .. }
+                | Record::Coverage {}
+                | Record::Summary { .. } => {
+                    return Err(wrong("no report begins here: expected a `run` record"));
+                }
             }
             continue;
         };
@@ -229,8 +235,8 @@ mod tests {
             assert!(said.contains(expected), "{kept}: {said}");
         }
         let text = lines.join("\n");
-        let cut = &text[..text.len() - 5];
-        let said = read(&mut cut.as_bytes()).unwrap_err().to_string();
+        let mut cut = &text.as_bytes()[..text.len() - 5];
+        let said = read(&mut cut).unwrap_err().to_string();
         assert_eq!(said, "line 13: a record was cut short");
         let mut two = lines[..3].to_vec();
         two.extend(self::lines());

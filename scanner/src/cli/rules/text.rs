@@ -68,7 +68,9 @@ fn facts(rule: &RuleView<'_>) -> Vec<(&'static str, String)> {
             "check",
             match check.on_pass {
                 Confidence::Low => format!("{} (weeds out what is none)", check.name),
-                passed => format!("{} (a pass: {})", check.name, passed.name()),
+                passed @ (Confidence::Medium | Confidence::High | Confidence::Confirmed) => {
+                    format!("{} (a pass: {})", check.name, passed.name())
+                }
             },
         ));
     }
