@@ -42,13 +42,14 @@ fn a_fault_is_a_diagnostic_that_quotes_nothing() {
     let seen = SEEN.lock().unwrap();
     assert!(seen.iter().any(|value| value.len() == 40), "the check was never asked");
     assert!(!outcome.complete);
-    let faults: Vec<_> = records
-        .iter()
-        .filter_map(|record| match record {
-            Record::Diagnostic(it) if it.diagnostic.code == Code::Internal => Some(&it.diagnostic),
-            _ => None,
-        })
-        .collect();
+    let mut faults = Vec::new();
+    for record in &records {
+        if let Record::Diagnostic(it) = record
+            && it.diagnostic.code == Code::Internal
+        {
+            faults.push(&it.diagnostic);
+        }
+    }
     assert!(!faults.is_empty());
     assert!(faults.iter().all(|it| it.level == Level::Error), "{faults:?}");
     // The rest was scanned, and the ledger still adds up.

@@ -1,6 +1,8 @@
 //! The same of the program: every command, its log, and a fault in it.
 //!
 //! These tests start themselves once more, as the program, so that all it writes is seen.
+#![expect(clippy::disallowed_methods, reason = "reads what the program has written")]
+#![expect(clippy::panic, reason = "provokes faults")]
 
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
@@ -35,7 +37,7 @@ fn the_program() {
 /// scan.
 fn faults(text: &str) {
     panic::catch_unwind(|| panic!("{text}")).unwrap_err();
-    panic::catch_unwind(|| Err::<(), _>(text).unwrap()).unwrap_err();
+    panic::catch_unwind(|| text.parse::<u32>().map_err(|_| text).unwrap()).unwrap_err();
     thread::scope(|scope| scope.spawn(|| panic!("{text}")).join().unwrap_err());
     let target = fixtures::folder().join("docker/checkpoint.tar.zst");
     let fault = panic::AssertUnwindSafe(|| {
