@@ -85,7 +85,7 @@ fn the_users_file_is_read_and_none_in_the_working_folder() {
 fn a_file_that_is_wrong_exits_with_2_and_says_where() {
     let folder = folder("config-wrong");
     let cases = [
-        ("[scan]\nfail-onn = 'high'", ":2:1: no key fail-onn in [scan]; did you mean fail-on?"),
+        ("[scan]\nfailon = 'high'", ":2:1: no key failon in [scan]; did you mean fail-on?"),
         ("[scan]\nstrict = 'yes'", ":2:10: scan.strict: expected true or false, found string"),
         ("color = \"blue\"", ":1:9: color: expected one of auto, always, never, found \"blue\""),
         (

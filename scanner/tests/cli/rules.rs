@@ -49,7 +49,7 @@ fn a_rule_that_is_not_there_exits_with_2_and_the_nearest() {
         (&["show", "xyzzy"], "`cryoscan rules list` lists all"),
         (&["list", "xyzzy-*"], "no rule has the id xyzzy-*"),
         (&["list", "--family", "githbu"], "did you mean github?"),
-        (&["list", "--severity", "hihg"], "expected one of info, low, medium, high, critical"),
+        (&["list", "--severity", "highest"], "expected one of info, low, medium, high, critical"),
     ];
     for (args, expected) in cases {
         let output = cryoscan(&[&["rules"], args].concat());

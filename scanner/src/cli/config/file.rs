@@ -283,10 +283,7 @@ pid = [1, 2]
     #[test]
     fn what_is_no_option_is_told_with_line_column_and_the_nearest() {
         let cases = [
-            (
-                "[scan]\nfail-onn = 'high'\n",
-                "2:1: no key fail-onn in [scan]; did you mean fail-on?",
-            ),
+            ("[scan]\nfailon = 'high'\n", "2:1: no key failon in [scan]; did you mean fail-on?"),
             ("\n  colour = 'never'", "2:3: no key colour at the top; did you mean color?"),
             ("[scann]\n", "1:2: no key scann at the top; did you mean scan?"),
             (
