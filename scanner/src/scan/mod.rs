@@ -6,6 +6,8 @@ mod job;
 mod line;
 mod pages;
 mod pool;
+#[cfg(test)]
+mod tests;
 mod walk;
 mod work;
 
