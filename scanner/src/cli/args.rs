@@ -168,7 +168,7 @@ pub(super) struct ScanArgs {
 
     /// Let YARA files include others
     #[arg(
-        long, value_parser = BoolishValueParser::new(), requires = "yara",
+        long, value_parser = BoolishValueParser::new(),
         env = "CRYOSCAN_YARA_INCLUDES", hide_env_values = true
     )]
     pub(super) yara_includes: bool,

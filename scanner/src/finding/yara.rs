@@ -42,8 +42,7 @@ pub(super) fn finding(rule: u32, holds: &Holds<'_>, context: &Context<'_>) -> Op
         let places = held.lowest.iter();
         places.map(|(locus, (kind, _))| (place::owner(*holder, *locus, context), *kind))
     });
-    let (fingerprint, place_fingerprint) =
-        context.fingerprints.of_rule(&info.id, owners, context);
+    let (fingerprint, place_fingerprint) = context.fingerprints.of_rule(&info.id, owners, context);
     let value = held.value.as_ref().map(|(_, value)| value.expose());
     let text = value.and_then(|value| std::str::from_utf8(value).ok());
     let matched = Excerpt {

@@ -19,10 +19,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::check::{Confidence, Severity};
 use crate::checkpoint::Checkpoint;
+use crate::diagnostic::Level;
 use crate::limits::Limits;
 use crate::matching::Engine;
 use crate::region::CELL;
-use crate::diagnostic::Level;
 use crate::report::{DiagnosticRecord, Record, Rules, Run, SCHEMA, Tool};
 use crate::rule::{RuleFileError, RuleSet};
 use crate::secret::SecretBytes;
@@ -197,10 +197,7 @@ pub fn scan_from(
             name: env!("CARGO_PKG_NAME").to_owned(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
         },
-        rules: Rules {
-            count: rule_count(&engine, settings),
-            hash: rule_hash(&engine, settings),
-        },
+        rules: Rules { count: rule_count(&engine, settings), hash: rule_hash(&engine, settings) },
         targets: targets.iter().map(Target::name).collect(),
     }))
     .map_err(ScanError::Output)?;

@@ -48,7 +48,8 @@ impl Blocks {
         let mut rest = bytes;
         loop {
             let whole = self.before.saturating_add(BLOCK + OVERLAP);
-            let (now, later) = rest.split_at(rest.len().min(whole.saturating_sub(self.bytes.len())));
+            let (now, later) =
+                rest.split_at(rest.len().min(whole.saturating_sub(self.bytes.len())));
             self.bytes.extend_from_slice(now);
             rest = later;
             if self.bytes.len() < whole {

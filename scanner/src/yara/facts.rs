@@ -53,7 +53,10 @@ mod tests {
         assert_eq!((facts[4].len(), facts[5].as_str()), (32, ""));
         let facts = of_file("checkpoint/.hidden", b"", true);
         // RFC 1321, A.5.
-        assert_eq!(facts, ["", ".hidden", "/checkpoint/.hidden", "", "d41d8cd98f00b204e9800998ecf8427e", ""]);
+        assert_eq!(
+            facts,
+            ["", ".hidden", "/checkpoint/.hidden", "", "d41d8cd98f00b204e9800998ecf8427e", ""]
+        );
         assert_eq!(of_file("x", b"", false)[4], "");
     }
 }

@@ -15,9 +15,9 @@ use yara_x_parser::cst::{Event, SyntaxKind};
 
 use super::condition::{self, Names};
 use super::facts::EXTERNALS;
+use super::meta;
 use super::model::{LoadError, RuleInfo};
 use super::source::{self, Source};
-use super::meta;
 use crate::diagnostic::{Code, Diagnostic, Level};
 use crate::limits::Limits;
 use crate::tally::Partial;

@@ -82,8 +82,16 @@ pub(super) fn info(rule: &Rule<'_, '_>) -> RuleInfo {
 
 /// Keys of a meta that reports show in a place of their own.
 const KEPT_ELSEWHERE: [&str; 10] = [
-    "severity", "score", "confidence", "description", "remediation", "scan_context", "reference",
-    "references", "ref", "url",
+    "severity",
+    "score",
+    "confidence",
+    "description",
+    "remediation",
+    "scan_context",
+    "reference",
+    "references",
+    "ref",
+    "url",
 ];
 
 fn text(value: &MetaValue<'_>) -> String {

@@ -17,11 +17,11 @@ mod meta;
 mod model;
 #[cfg(feature = "yara")]
 mod run;
-#[cfg(feature = "yara")]
-mod source;
 #[cfg(not(feature = "yara"))]
 #[path = "absent.rs"]
 mod run;
+#[cfg(feature = "yara")]
+mod source;
 
 pub use model::{LoadError, RuleInfo, Subject, Yield};
 pub use run::{Rules, Scanner};

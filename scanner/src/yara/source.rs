@@ -20,7 +20,7 @@ const FILES: usize = 100_000;
 /// Folders inside folders.
 const FOLDERS: usize = 64;
 /// How deep a condition may be nested: yara-x follows it on the stack.
-const NESTING: usize = 200;
+const NESTING: usize = 64;
 
 /// The text of one file.
 #[derive(Debug)]
@@ -187,9 +187,8 @@ fn content(path: &Path) -> io::Result<Vec<u8>> {
 
 /// Old rule files are Latin-1; a byte order mark is no part of the text.
 fn utf8(data: Vec<u8>) -> String {
-    let text = String::from_utf8(data).unwrap_or_else(|error| {
-        error.into_bytes().into_iter().map(char::from).collect()
-    });
+    let text = String::from_utf8(data)
+        .unwrap_or_else(|error| error.into_bytes().into_iter().map(char::from).collect());
     text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text)
 }
 
