@@ -27,10 +27,9 @@ rule implant_packed_elf : implant
         mitre_attack = "T1027.002"
         remediation = "Find out who packed the program and why; few images hold packed programs on purpose."
     strings:
-        $elf = { 7F 45 4C 46 ( 01 | 02 ) 01 01 }
-        $upx = { 55 50 58 21 [8] }
+        $packed = { 7F 45 4C 46 ( 01 | 02 ) 01 01 [45-1020] 55 50 58 21 }
     condition:
-        for any i in (1..#elf) : ($upx in (@elf[i] + 52..@elf[i] + 1024))
+        $packed
 }
 
 rule implant_shellcode_runs_shell : implant

@@ -9,7 +9,7 @@ rule reverse_shell_bash_device : reverse_shell
         mitre_attack = "T1059.004"
         remediation = "Isolate the node, block the peer, look for what started the shell, and rotate what the container could reach."
     strings:
-        $interactive = /(ba|k|z|da)?sh\s{1,4}-i\s{0,4}(>&|&>|>\s?&)\s{0,4}\/dev\/(tcp|udp)\/[0-9A-Za-z.-]{3,64}\/[0-9]{1,5}/
+        $interactive = /\b(ba|k|z|da)?sh\s{1,4}-i\s{0,4}(>&|&>|>\s?&)\s{0,4}\/dev\/(tcp|udp)\/[0-9A-Za-z.-]{3,64}\/[0-9]{1,5}/
         $descriptor = /exec\s{1,4}[0-9]{1,3}<>\s{0,4}\/dev\/(tcp|udp)\/[0-9A-Za-z.-]{3,64}\/[0-9]{1,5}/
     condition:
         any of them

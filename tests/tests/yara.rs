@@ -106,7 +106,7 @@ fn a_condition_is_about_one_holder_and_counts_holders() {
         Process::new(pid, "app").map(Mapping::zero(HEAP, 8192).put(HEAP + 4000, text))
     };
     let far = Mapping::zero(HEAP, 8192).put(HEAP, b"first-half");
-    let there = Mapping::zero(2 * HEAP / 3, 8192).put(2 * HEAP / 3, b"second-half");
+    let there = Mapping::zero(HEAP + 0x10_0000, 8192).put(HEAP + 0x10_0000, b"second-half");
     let checkpoint = Checkpoint::new()
         .process(half(1, b"first-half"))
         .process(half(2, b"second-half"))
@@ -203,7 +203,7 @@ fn files_have_modules_and_variables_and_memory_does_not() {
     // The rules that do not run on memory are named, with the reason.
     let note = notes(&found, "yara-files-only");
     let message = note[0]["message"].as_str().unwrap();
-    for part in ["script (offset 0)", "program (", "digest (filesize)", "named (filename)"] {
+    for part in ["script (offset 0)", "program (", "digest (md5)", "named (filename)"] {
         assert!(message.contains(part), "{part}: {message}");
     }
     assert!(!message.contains("anywhere") && !message.contains("not_a_program"), "{message}");
@@ -282,13 +282,14 @@ fn hostile_rules_are_bounded_and_named() {
     let text = r#"
         rule one_byte { strings: $a = "A" condition: #a > 500 }
         rule too_many { strings: $a = "AA" condition: #a > 5000 }
-        rule wide { strings: $a = { 41 41 [-] 42 } condition: $a }
-        rule steps { strings: $a = /(A?){50}A{50}B/ condition: $a }
-        rule huge { strings: $a = /(A{1000}){1000}/ condition: $a }
+        rule far { strings: $a = { 41 41 [-] 42 } condition: $a }
+        rule huge { strings: $a = /(A{1,30000}){1,10000}/ condition: $a }
         rule plain { strings: $a = "AAAAAAAAAAAAAAAA" condition: $a }"#;
     let rules = Arc::new(loaded(text));
-    let mut found = scan_bytes(&archive.tar(), &with(&rules));
+    let found = scan_bytes(&archive.tar(), &with(&rules));
     assert_eq!(found.whole().faults(), Vec::<String>::new());
+    let refused = notes(&found, "yara-refused");
+    assert!(refused.iter().any(|note| note["message"].as_str().unwrap().contains("rule huge")));
     let ids = held(&found);
     assert!(ids.contains(&"yara:rules.one_byte".to_owned()), "{ids:?}");
     assert!(ids.contains(&"yara:rules.plain".to_owned()), "{ids:?}");
@@ -297,25 +298,26 @@ fn hostile_rules_are_bounded_and_named() {
     assert!(counted.iter().any(|note| note["message"].as_str().unwrap().contains("too_many")));
     assert!(!notes(&found, "yara-slow").is_empty());
     let only = notes(&found, "yara-files-only")[0]["message"].as_str().unwrap();
-    assert!(only.contains("wide (gap in $a)"), "{only}");
+    assert!(only.contains("far (gap in $a)"), "{only}");
     // A place is shown for a part of the hits only, and the rest is counted.
-    let places = rule(&found.whole(), "yara:rules.plain").unwrap();
+    let part = found.whole();
+    let places = rule(&part, "yara:rules.plain").unwrap();
     assert_eq!(places["places"].as_array().unwrap().len(), 32);
     assert_eq!(places["places_omitted"], 1000 - 32);
-    found.lines.clear();
 }
 
 #[test]
 fn a_holder_that_takes_too_long_is_named() {
-    // No time at all is given: what takes none passes, and nothing is lost in silence.
-    let endless = r#"rule endless {
-        condition: for all i in (0..9223372036854775806) : (i >= 0) }"#;
+    // One endless loop, and one pattern that takes a step for each byte of a run, at each byte.
+    let endless = r#"
+        rule endless { condition: for all i in (0..9223372036854775806) : (i >= 0) }
+        rule steps { strings: $a = /(A?){50}A{50}B/ condition: $a }"#;
     let files = Files::new();
     let path = files.add("endless.yar", endless.as_bytes());
     let limits = Limits { yara_seconds: 1, yara_timeouts: 1, ..Limits::default() };
     let rules = Arc::new(Rules::load(&[path], false, &limits).unwrap());
     let settings = Settings { limits, ..with(&rules) };
-    let found = scan_bytes(&memory_with(b"x").tar(), &settings);
+    let found = scan_bytes(&memory_with(&vec![b'A'; MIB]).tar(), &settings);
     assert!(!notes(&found, "yara-timeout").is_empty());
     assert!(!notes(&found, "yara-slow").is_empty());
     assert!(!found.outcome.complete);
@@ -336,7 +338,7 @@ fn many_rules() -> String {
         );
         let condition = match number % 10 {
             0 => "any of them",
-            1 => "$a or $c",
+            1 => "$a or $b or $c or #d > 0 or @e[1] > 70000",
             2 => "filesize < 2MB and any of them",
             3 => "elf.type == elf.ET_DYN and any of them",
             4 => "hash.md5(0, 10) != \"\" and any of them",
@@ -360,7 +362,7 @@ fn many_rules() -> String {
 #[test]
 fn several_hundred_rules_give_the_same_report_however_the_work_is_cut() {
     let rules = Arc::new(loaded(&many_rules()));
-    assert_eq!(rules.infos().len(), 400);
+    assert_eq!(rules.infos().len(), 400, "{:#?}", rules.notes().first());
     assert!(rules.notes().iter().all(|note| note.code.name() == "yara-files-only"));
     let mut heap = Mapping::noise(HEAP, 3 * MIB, 5).kind(Kind::Heap);
     for number in 0..40u64 {
@@ -568,12 +570,17 @@ fn every_rule_of_the_pack_finds_its_samples_and_not_what_is_harmless() {
 }
 
 #[test]
-fn the_pack_is_silent_on_real_checkpoints() {
+fn the_pack_is_silent_on_real_checkpoints_but_for_what_was_put_there() {
     let rules = builtin();
     for fixture in fixtures::load(&fixtures::folder()).unwrap() {
         let settings = Settings { threads: 2, ..with(&rules) };
         let found = scan(&[&fixture.archive], &settings);
         let name = &fixture.truth.name;
-        assert_eq!(held(&found), Vec::<String>::new(), "{name}");
+        // The workload `tree` holds a shell that talks to a socket.
+        let expected: &[&str] = match name.as_str() {
+            "tree" => &["yara:cryoscan.reverse_shell_bash_device"],
+            _ => &[],
+        };
+        assert_eq!(held(&found), expected, "{name}");
     }
 }

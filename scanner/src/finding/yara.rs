@@ -99,8 +99,9 @@ fn places(holds: &Holds<'_>, context: &Context<'_>) -> place::Places {
         for (locus, (kind, position)) in &held.lowest {
             let mut places = place::words(*holder, *kind, *locus, None, context);
             for place in &mut places {
-                place.line = position.map(|(line, _)| line);
-                place.column = position.map(|(_, column)| column);
+                // Only files have lines.
+                place.line = position.map(|(line, _)| line).filter(|_| place.line.is_some());
+                place.column = position.map(|(_, at)| at).filter(|_| place.column.is_some());
             }
             of_one = places.len().max(1) as u64;
             processes.extend(places.iter().filter_map(|place| place.pid));

@@ -64,20 +64,17 @@ pub(super) fn run(rules: &Rules, lines: &Mutex<Receiver<Line>>, settings: &Setti
         let (space, name) = (Arc::clone(&line.space), Arc::clone(&line.name));
         // A fault of ours or of yara-x costs one holder, not the scan.
         let done = catch_unwind(AssertUnwindSafe(|| holder(line, &mut scanner, &mut buffer)));
-        match done {
-            Ok(found) => {
-                for (rule, held) in found.held {
-                    partial.hold(rule, space.holder, held, &name, limits);
-                }
-                for note in found.notes {
-                    partial.note(note, limits);
-                }
-            }
-            Err(_) => {
-                scanner = Scanner::new(rules, limits, settings.show_secrets);
-                let text = "a fault in cryoscan or yara-x; YARA has no answer for this holder";
-                partial.note(Diagnostic::new(Level::Error, Code::Internal, &name, text), limits);
-            }
+        let Ok(found) = done else {
+            scanner = Scanner::new(rules, limits, settings.show_secrets);
+            let text = "a fault in cryoscan or yara-x; YARA has no answer for this holder";
+            partial.note(Diagnostic::new(Level::Error, Code::Internal, &name, text), limits);
+            continue;
+        };
+        for (rule, held) in found.held {
+            partial.hold(rule, space.holder, held, &name, limits);
+        }
+        for note in found.notes {
+            partial.note(note, limits);
         }
     }
 }

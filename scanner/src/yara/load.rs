@@ -114,9 +114,9 @@ struct Text<'a> {
 impl<'a> Text<'a> {
     fn of(source: &'a Source) -> Self {
         let bytes = source.text.as_bytes();
-        let span = |event| match event {
-            Event::End { kind: SyntaxKind::RULE_DECL, span } => Some(span.range()),
-            _ => None,
+        let span = |event| {
+            let Event::End { kind: SyntaxKind::RULE_DECL, span } = event else { return None };
+            Some(span.range())
         };
         let spans = Parser::new(bytes).filter_map(span).collect();
         Self { source, ast: AST::from(bytes), spans }

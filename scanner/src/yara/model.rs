@@ -111,13 +111,11 @@ pub enum LoadError {
 /// The first refusals, on one line.
 fn first(refused: &[String]) -> String {
     const SHOWN: usize = 5;
-    let mut text = String::new();
-    for (index, refusal) in refused.iter().take(SHOWN).enumerate() {
-        text.push_str(if index == 0 { ": " } else { "; " });
-        text.push_str(refusal);
+    if refused.is_empty() {
+        return String::new();
     }
-    if refused.len() > SHOWN {
-        text.push_str(&format!("; and {} more", refused.len() - SHOWN));
-    }
-    text
+    let more = refused.len().saturating_sub(SHOWN);
+    let more = if more > 0 { format!("; and {more} more") } else { String::new() };
+    let shown: Vec<&str> = refused.iter().take(SHOWN).map(String::as_str).collect();
+    format!(": {}{more}", shown.join("; "))
 }

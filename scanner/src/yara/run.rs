@@ -13,7 +13,7 @@ use super::load::{self, Loaded};
 use super::model::{LoadError, RuleInfo, Subject, Yield};
 use crate::diagnostic::{Code, Diagnostic, Level};
 use crate::limits::Limits;
-use crate::region::{HolderKind, Locus, Space};
+use crate::region::{HolderKind, Locus};
 use crate::secret::SecretBytes;
 use crate::tally::{Held, PLACES_KEPT};
 
@@ -181,11 +181,14 @@ impl<'r> Scanner<'r> {
             Mode::Blocks => self.finish_blocks(subject, &mut found),
         }
         if self.timed_out {
-            let text = format!("{}: YARA took too long or was given up", words(subject));
+            let text = format!(
+                "{}YARA took too long, or was given up after it had done so elsewhere",
+                words(subject)
+            );
             found.notes.push(note(Level::Error, Code::YaraTimeout, subject, text));
         }
         if self.beyond {
-            let text = format!("{}: addresses beyond those of YARA were left out", words(subject));
+            let text = format!("{}addresses beyond those of YARA were left out", words(subject));
             found.notes.push(note(Level::Error, Code::LimitReached, subject, text));
         }
         if is_file && self.content.capacity() as u64 > SECOND_BYTES {
@@ -330,7 +333,7 @@ impl Collect<'_> {
             }
         }
         for id in full {
-            let text = format!("{}: a string of rule {id}", words(self.subject));
+            let text = format!("{}a string of rule {id}", words(self.subject));
             let note = note(Level::Warning, Code::YaraMatches, self.subject, text);
             let most = format!("at most {} hits", self.limits.yara_matches);
             found.notes.push(note.expected(most, "as many or more"));
@@ -380,16 +383,12 @@ impl Collect<'_> {
             // A condition without strings holds on all of it: its first byte stands for it.
             let at = space.pieces.first().map_or(0, |piece| piece.at);
             let locus = Locus { at, len: 0, utf16: false };
-            held.lowest.insert(locus, (first_kind(space, at), None));
+            held.lowest.insert(locus, (space.kind_at(at), None));
             held.hits = 1;
         }
         held.trim();
         held
     }
-}
-
-fn first_kind(space: &Space, at: u64) -> crate::region::RegionKind {
-    space.kind_at(at)
 }
 
 /// Line and byte in the line, from 1.
@@ -401,12 +400,13 @@ fn line_and_column(content: &[u8], at: u64) -> (u64, u64) {
     (line + 1, (at - start) as u64 + 1)
 }
 
+/// Which memory it is; a file is named beside the message.
 fn words(subject: Subject<'_>) -> String {
     let holder = subject.space.holder;
     match holder.kind {
-        HolderKind::Memory => format!("memory of process {}", holder.id),
-        HolderKind::Shared => format!("shared segment {}", holder.id),
-        HolderKind::File | HolderKind::RawImage => subject.name.to_owned(),
+        HolderKind::Memory => format!("memory of process {}: ", holder.id),
+        HolderKind::Shared => format!("shared segment {}: ", holder.id),
+        HolderKind::File | HolderKind::RawImage => String::new(),
     }
 }
 

@@ -1,6 +1,7 @@
 //! Where rules come from: files, folders and their `include`s, as text.
 
 use std::collections::BTreeSet;
+use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -99,7 +100,7 @@ fn list(folder: &Path, deep: usize, files: &mut Vec<PathBuf>) -> Result<(), Load
     for entry in fs::read_dir(folder).map_err(unreadable)? {
         let entry = entry.map_err(unreadable)?;
         let path = entry.path();
-        let ending = path.extension().map(|ending| ending.to_ascii_lowercase());
+        let ending = path.extension().map(OsStr::to_ascii_lowercase);
         if entry.file_type().map_err(unreadable)?.is_dir() {
             list(&path, deep, files)?;
         } else if ending.is_some_and(|ending| ending == "yar" || ending == "yara") {
@@ -156,14 +157,13 @@ impl Reader {
                 if seen.contains(&full) {
                     continue;
                 }
-                if let Err(error) = self.file(&included, namespace, argument, seen) {
-                    match error {
-                        LoadError::Unreadable { path, error } => {
-                            let path = name::display(path.as_os_str().as_encoded_bytes());
-                            refused.push((span.start, format!("cannot include {path}: {error}")));
-                        }
-                        other => return Err(other),
+                match self.file(&included, namespace, argument, seen) {
+                    Ok(()) => {}
+                    Err(LoadError::Unreadable { path, error }) => {
+                        let path = name::display(path.as_os_str().as_encoded_bytes());
+                        refused.push((span.start, format!("cannot include {path}: {error}")));
                     }
+                    Err(other) => return Err(other),
                 }
             }
         }
