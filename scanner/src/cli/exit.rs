@@ -1,7 +1,7 @@
 //! What a run ends with.
 
 use crate::check::{Confidence, Severity};
-use crate::scan::Outcome;
+use crate::scan::{Outcome, ScanError};
 
 /// The exit codes. Where more than one holds, the first of 2, 1, 3, 0 counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,7 +51,12 @@ impl Policy {
                 *severity >= gate.severity && *confidence >= gate.confidence && *count > 0
             })
         };
-        if !outcome.failed.is_empty() {
+        // A folder without checkpoints is no fault where a scan may be incomplete: on a node it is
+        // the usual case.
+        let may_be_incomplete = self.allow_incomplete && !self.strict;
+        let failed =
+            |error: &ScanError| !(may_be_incomplete && matches!(error, ScanError::NoneInFolder(_)));
+        if outcome.failed.iter().any(|(_, error)| failed(error)) {
             Exit::CouldNotRun
         } else if self.gate.as_ref().is_some_and(fails) || (self.strict && !outcome.complete) {
             Exit::GateFailed
@@ -76,7 +81,6 @@ impl Policy {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::scan::ScanError;
 
     const POLICY: Policy =
         Policy { gate: None, strict: false, allow_incomplete: false, findings_code: 1 };
@@ -132,6 +136,19 @@ mod tests {
         assert_eq!(strict.judge(&incomplete()), Exit::GateFailed);
         let lenient = Policy { allow_incomplete: true, ..POLICY };
         assert_eq!(lenient.judge(&incomplete()), Exit::Passed);
+    }
+
+    #[test]
+    fn a_folder_without_checkpoints_is_a_fault_unless_a_scan_may_be_incomplete() {
+        let mut outcome = incomplete();
+        outcome.failed.push(("checkpoints".to_owned(), ScanError::NoneInFolder("it is empty")));
+        assert_eq!(POLICY.judge(&outcome), Exit::CouldNotRun);
+        let lenient = Policy { allow_incomplete: true, ..POLICY };
+        assert_eq!(lenient.judge(&outcome), Exit::Passed);
+        assert_eq!(Policy { strict: true, ..lenient }.judge(&outcome), Exit::CouldNotRun);
+        let other = ScanError::NotACheckpoint("a text".to_owned());
+        outcome.failed.push(("notes.txt".to_owned(), other));
+        assert_eq!(lenient.judge(&outcome), Exit::CouldNotRun);
     }
 
     #[test]
