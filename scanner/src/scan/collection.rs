@@ -51,18 +51,14 @@ impl Collection {
     }
 }
 
-/// What a member's name says of it where archives are kept.
-fn kept_out(name: &[u8]) -> Option<Option<&'static str>> {
-    let mut parts = name.split(|byte| *byte == b'/');
-    if name.ends_with(b".keep") || name.ends_with(b".keep.tmp") {
-        // Marks of checkpoint-restore-operator beside the archives that it must not delete.
-        Some(None)
-    } else if parts.any(|part| part.starts_with(b".")) {
-        // Names of files that are still being copied begin so.
-        Some(Some("left out: a part of its path begins with a dot"))
-    } else {
-        None
-    }
+/// Whether it is a mark of checkpoint-restore-operator beside an archive that must not be deleted.
+fn is_mark(name: &[u8]) -> bool {
+    name.ends_with(b".keep") || name.ends_with(b".keep.tmp")
+}
+
+/// Whether a part of the path begins with a dot, as names of files do that are still being copied.
+fn is_hidden(name: &[u8]) -> bool {
+    name.split(|byte| *byte == b'/').any(|part| part.starts_with(b"."))
 }
 
 struct Sorter<'a> {
@@ -98,10 +94,12 @@ impl Visitor for Sorter<'_> {
             self.is_checkpoint = true;
             return Ok(Flow::Stop);
         }
-        if let Some(why) = kept_out(&name) {
-            if let Some(why) = why {
-                self.note(Level::Note, Code::LeftOut, &name, why);
-            }
+        if is_mark(&name) {
+            return Ok(Flow::Continue);
+        }
+        if is_hidden(&name) {
+            let why = "left out: a part of its path begins with a dot";
+            self.note(Level::Note, Code::LeftOut, &name, why);
             return Ok(Flow::Continue);
         }
         match body.peek() {
