@@ -223,7 +223,7 @@ pub fn scan_from(
                 for archive in &archives {
                     if let Some(error) = one(archive, &mut outcome, emit)? {
                         let (name, text) = (archive.name(), error.to_string());
-                        let note = Diagnostic::new(Level::Error, Code::TargetFailed, &name, text);
+                        let note = Diagnostic::new(Level::Error, Code::LeftOut, &name, text);
                         notes.note(note, &settings.limits);
                     }
                 }
