@@ -29,6 +29,7 @@ REPOSITORY = pathlib.Path(__file__).resolve().parent.parent
 FIXTURES = REPOSITORY / "tests/fixtures"
 WORKFLOW = "ci/github/cryoscan.yml"
 PIPELINE = "ci/gitlab/.gitlab-ci.yml"
+UNIT = "ci/systemd/cryoscan.service"
 NODE, CENTRAL, ADMISSION = (f"ci/kubernetes/{name}.yaml" for name in ("node", "central", "admission"))
 YAML_RULES = (
     "{extends: default, rules: {line-length: {max: 120}, braces: {max-spaces-inside: 0},"
@@ -186,6 +187,39 @@ def check_admission():
         fail(f"{ADMISSION}: each change must meet its own validation, met were {met}")
 
 
+def check_unit(binary):
+    """The systemd unit is well-formed, as confined as it was, and scans what the pod of a node does."""
+    text = (REPOSITORY / UNIT).read_text()
+    program, *words = re.search(r"^ExecStart=(.*)$", text, re.M)[1].split()
+    [pod] = pods(NODE)
+    args, folder = pod["spec"]["containers"][0]["args"], pod["spec"]["volumes"][0]["hostPath"]["path"]
+    if words != [*args[:-1], folder]:
+        fail(f"{UNIT} runs {words}, the pod of {NODE} {args}")
+    if not shutil.which("systemd-analyze"):
+        print(f"no systemd-analyze here: {UNIT} is not verified")
+        return
+
+    def accepted(text):
+        with tempfile.TemporaryDirectory() as folder:
+            unit = pathlib.Path(folder) / "cryoscan.service"
+            unit.write_text(text.replace(program, binary))
+            shutil.copy(REPOSITORY / UNIT.replace(".service", ".timer"), folder)
+            # It ends well after an unknown directive, too: what counts is that it says nothing.
+            verify = ["systemd-analyze", "verify", unit, unit.with_suffix(".timer")]
+            said = subprocess.run(verify, stdout=subprocess.PIPE, stderr=subprocess.STDOUT).stdout
+            # In tenths: 1.0 of 10.
+            security = ["systemd-analyze", "security", "--offline=true", "--threshold=10", unit]
+            judged = subprocess.run(security, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+            return not said and judged.returncode == 0, (said + judged.stderr).decode()
+
+    taken, said = accepted(text)
+    if not taken:
+        fail(f"{UNIT}:\n{said}")
+    for there, instead in [("ProtectSystem=", "ProtectSystems="), ("NoNewPrivileges=yes\n", "")]:
+        if accepted(text.replace(there, instead))[0]:
+            fail(f"systemd-analyze does not find {instead!r} for {there!r} in {UNIT}")
+
+
 def clean_checkpoint(path):
     """Writes the least that is a checkpoint: an inventory, version 2, and nothing else."""
     image = struct.pack("<III", 0x54564319, 0x58313116, 2) + b"\x08\x02"
@@ -330,6 +364,7 @@ def main():
     if faults:
         fail("\n".join(faults))
     check_admission()
+    check_unit(binary)
     check_pods(binary)
     check_pipelines(binary)
     print(f"{len(VALIDATORS)} validations, each with a planted fault; pods and pipelines run")
