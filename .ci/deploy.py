@@ -254,7 +254,8 @@ def contain(root, uid):
 
 
 def run_pod(pod, binary, owner, archives):
-    """Runs a pod's container over a folder that belongs to a user; gives exit code and records."""
+    """Runs a pod's container over a folder that belongs to a user; gives the exit code with what went to
+    standard error, and the records."""
     spec = pod["spec"]
     [container], [mount] = spec["containers"], spec["containers"][0]["volumeMounts"]
     uid = spec["securityContext"]["runAsUser"]
@@ -280,9 +281,11 @@ def run_pod(pod, binary, owner, archives):
             env={},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
             preexec_fn=lambda: contain(root, uid),
         )
-    return done.returncode, [json.loads(line) for line in done.stdout.splitlines()]
+    said = done.stderr.decode(errors="replace").strip()
+    return f"{done.returncode} {said}".strip(), [json.loads(line) for line in done.stdout.splitlines()]
 
 
 def check_pods(binary):
@@ -295,7 +298,7 @@ def check_pods(binary):
         code, records = run_pod(pod, binary, owner, fixtures)
         targets = [it["target"] for it in records if it["type"] == "checkpoint"]
         expected = sorted(f"/checkpoints/checkpoint-{name}.tar.zst" for name in fixtures)
-        if code != 0 or targets != ["/checkpoints/checkpoint-clean.tar", *expected]:
+        if code != "0" or targets != ["/checkpoints/checkpoint-clean.tar", *expected]:
             fail(f"{file}: exit {code}, checkpoints {targets}")
         if not any(it["type"] == "finding" for it in records):
             fail(f"{file}: no finding")
@@ -304,12 +307,12 @@ def check_pods(binary):
         if not notes or any(member != "/checkpoints/torso.tar" for _, member in notes):
             fail(f"{file}: diagnostics {notes}")
         code, records = run_pod(pod, binary, owner, None)
-        if code != 0 or records[-1]["checkpoints"] != 0:
+        if not code.startswith("0 ") or records[-1]["checkpoints"] != 0:
             fail(f"{file}: an empty folder gives exit {code}")
     # What the comment in node.yaml says of other uids.
     [pod] = pods(CENTRAL)
     code, _ = run_pod(pod, binary, 0, fixtures)
-    if code != 2:
+    if not code.startswith("2 ") or "Permission denied" not in code:
         fail(f"{CENTRAL}: files of root, 0600, give exit {code} to another uid")
 
 
@@ -327,18 +330,20 @@ def check_pipeline(file, scripts, sarif, binary):
             if kind == "damaged":
                 archive = work / "checkpoints/checkpoint-clean.tar"
                 (work / "checkpoints/torso.tar").write_bytes(archive.read_bytes()[:1024])
-            codes = []
+            codes, said = [], b""
             for script in scripts:
                 done = subprocess.run(
                     ["bash", "-e", "-c", script],
                     cwd=work,
                     env={"PATH": f"{folder}/bin:/usr/bin:/bin", "HOME": str(folder)},
                     stdin=subprocess.DEVNULL,
-                    stdout=subprocess.DEVNULL,
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.STDOUT,
                 )
                 codes.append(done.returncode)
+                said += done.stdout
             if codes != [0, expected]:
-                fail(f"{file}: {kind} checkpoints give exits {codes}, expected {[0, expected]}")
+                fail(f"{file}: {kind} checkpoints give exits {codes}, expected {[0, expected]}\n{said.decode()}")
             report = json.loads((work / sarif).read_text())
             results = [it for run in report["runs"] for it in run["results"]]
             if report["version"] != "2.1.0" or bool(results) != (kind == "bad"):
