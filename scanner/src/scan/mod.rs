@@ -6,6 +6,8 @@ mod fold;
 mod job;
 mod pages;
 mod pool;
+#[cfg(test)]
+mod tests;
 mod walk;
 mod work;
 
