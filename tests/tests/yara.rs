@@ -1,6 +1,6 @@
 //! YARA over whole scans: where rules hold, what they are told not to hold on, and that hostile ones
 //! are bounded.
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot run fails")]
+#![expect(clippy::unwrap_used, reason = "a test that cannot run fails")]
 
 use std::fmt::Write as _;
 use std::path::PathBuf;
@@ -222,7 +222,7 @@ fn what_does_not_compile_is_named_and_the_rest_runs() {
         include \"other.yar\"\n\
         rule again { strings: $a = /caf\xe9/ condition: $a }\n";
     let path = files.add("bad.yar", bad);
-    let rules = Rules::load(&[path.clone()], false, &Limits::default()).unwrap();
+    let rules = Rules::load(std::slice::from_ref(&path), false, &Limits::default()).unwrap();
     let ids: Vec<&str> = rules.infos().iter().map(|info| info.id.as_str()).collect();
     assert_eq!(ids, ["yara:bad.good", "yara:bad.again"]);
     let refused: Vec<String> =
@@ -421,9 +421,11 @@ fn a_file_that_is_too_long_is_scanned_in_blocks_and_named() {
     assert_eq!(held(&streamed), ["yara:rules.text"]);
 }
 
+type Samples = Vec<Vec<u8>>;
+
 /// For each rule of the pack what it finds, and what is like it and harmless. They are put together
 /// here, so that no scanner of malware minds this file.
-fn pack_samples() -> Vec<(&'static str, Vec<Vec<u8>>, Vec<Vec<u8>>)> {
+fn pack_samples() -> Vec<(&'static str, Samples, Samples)> {
     let text = |parts: &[&str]| parts.concat().into_bytes();
     let mut header = vec![0u8; 64];
     for (at, bytes) in [
