@@ -1,7 +1,7 @@
 //! What a SARIF report must hold beside its schema: what the standard demands in words, and what the
 //! programs that read such reports stumble over. It shares no code with what writes them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
@@ -162,7 +162,7 @@ impl<'a> Check<'a> {
             self.that(uniform, "/results", &format!("{name} on some results only"));
         }
         let mut guids = BTreeSet::new();
-        let mut identities = BTreeSet::new();
+        let mut identities = BTreeMap::new();
         let mut columns = false;
         let keys = |result: &'a Value| result["partialFingerprints"].as_object();
         let keys = |result| keys(result).map(|map| map.keys().collect::<Vec<_>>());
@@ -174,12 +174,19 @@ impl<'a> Check<'a> {
             let same = results.first().and_then(keys) == keys(result);
             self.that(same, &at, "other fingerprints than the first result");
             let first = &result["locations"][0]["physicalLocation"];
-            let identity = format!(
-                "{} {} {}",
-                result["ruleId"], first["artifactLocation"]["uri"], first["region"]["startLine"]
-            );
-            if self.reader == Reader::GitLab {
-                self.that(identities.insert(identity), &at, "GitLab takes it for another result");
+            // By what the services take two results of one checkpoint for the same.
+            let uri = &first["artifactLocation"]["uri"];
+            let checkpoint = result["properties"]["checkpoint"].as_str();
+            let fingerprints = &result["partialFingerprints"];
+            let identity = match self.reader {
+                Reader::Any => Vec::new(),
+                Reader::GitHub => vec![uri, &fingerprints["primaryLocationLineHash"]],
+                Reader::GitLab => vec![uri, &first["region"]["startLine"]],
+            };
+            if !identity.is_empty() {
+                let identity = (checkpoint, result["ruleId"].as_str(), format!("{identity:?}"));
+                let other = identities.insert(identity, index);
+                self.that(other.is_none(), &at, "the service takes it for another result");
             }
             let all = list(&result["locations"]).iter().chain(list(&result["relatedLocations"]));
             columns |= all

@@ -11,6 +11,7 @@
 //! - What was not scanned is a notification. Errors of the scan are warnings there, since an error
 //!   means that the whole run has failed (§3.20.21).
 
+use std::collections::BTreeMap;
 use std::io::{self, Write};
 
 use serde_json::Value;
@@ -79,6 +80,9 @@ struct Sarif {
     logical: Logical,
     notices: Notices,
     current: Current,
+    /// How often a rule met a place fingerprint in this checkpoint: values that could be guessed have
+    /// that of their context.
+    twins: BTreeMap<(usize, String), u64>,
     /// The workload of the checkpoints, if it is one; `Some(None)` if there are several.
     workload: Option<Option<String>>,
     dumps: Vec<String>,
@@ -98,6 +102,7 @@ impl Sarif {
             logical: Logical::default(),
             notices: Notices::default(),
             current: Current::default(),
+            twins: BTreeMap::new(),
             workload: None,
             dumps: Vec::new(),
             has_columns: false,
@@ -123,6 +128,7 @@ impl Sarif {
         let time = record.checkpointed.as_deref().unwrap_or_default();
         let dump = guid(&["cryoscan", "dump", &record.target, &record.checkpoint, id, time]);
         self.dumps.push(dump.clone());
+        self.twins.clear();
         self.current = Current {
             target: self.artifacts.target(target.unwrap_or(&record.target)),
             container: self.logical.container(record),
@@ -140,7 +146,7 @@ impl Sarif {
         }
         driver.organization = Some("cryoscan".to_owned());
         driver.rules = Some(self.rules.table().collect());
-        driver.notifications = Some(notice::table());
+        driver.notifications = Some(self.notices.table());
         driver.supported_taxonomies =
             Some(rules::references(taxonomies)).filter(|list| !list.is_empty());
         Tool { driver, extensions: None, properties: None }
@@ -196,9 +202,9 @@ impl Report for Sarif {
             ));
         }
         let taxonomies = self.rules.taxonomies();
+        let invocation = self.notices.invocation(self.summary.as_ref());
         let tool = self.tool(&taxonomies);
         let automation = self.automation();
-        let invocation = self.notices.invocation(self.summary.as_ref());
         let stream = &mut self.stream;
         stream.member("tool", &tool)?;
         if !taxonomies.is_empty() {

@@ -18,13 +18,17 @@ use crate::diagnostic::{Code, Diagnostic, Level};
 
 /// Most notifications of a report; more are counted.
 const KEPT: usize = 10_000;
-/// Names of notifications that no diagnostic has.
-const COVERAGE: &str = "coverage";
-const OMITTED: &str = "omitted";
+/// A kind of notification: its name, and what it means.
+type Kind = (&'static str, &'static str);
+/// Kinds that no diagnostic has.
+const COVERAGE: Kind =
+    ("coverage", "How many bytes of a checkpoint were scanned, and why the others were not.");
+const OMITTED: Kind = ("omitted", "The report leaves something out that was found.");
 
 /// The notifications of a run.
 #[derive(Debug, Default)]
 pub(super) struct Notices {
+    kinds: Vec<Kind>,
     all: Vec<Notification>,
     more: u64,
     failed: bool,
@@ -39,7 +43,7 @@ impl Notices {
         target: Option<usize>,
         artifacts: &mut Artifacts,
     ) {
-        let failed = diagnostic.code == Code::TargetFailed;
+        let failed = diagnostic.code == Code::TargetFailed && diagnostic.level == Level::Error;
         self.failed |= failed;
         // An error would say that the run as a whole has failed.
         let level = match diagnostic.level {
@@ -62,7 +66,8 @@ impl Notices {
             ("level", serde_json::to_value(diagnostic.level).unwrap_or_default()),
             ("offset", number(diagnostic.offset)),
         ]);
-        let mut notification = notification(diagnostic.code.name(), level, &text);
+        let kind = (diagnostic.code.name(), diagnostic.code.meaning());
+        let mut notification = self.notification(kind, level, &text);
         notification.locations = locations(profile, artifact, artifacts);
         notification.properties = Some(properties);
         self.add(notification);
@@ -92,8 +97,8 @@ impl Notices {
         for note in &record.notes {
             text = format!("{text}. {note}");
         }
-        let mut notification =
-            notification(COVERAGE, if is_gap { "warning" } else { "note" }, &text);
+        let level = if is_gap { "warning" } else { "note" };
+        let mut notification = self.notification(COVERAGE, level, &text);
         notification.locations = locations(profile, current.target, artifacts);
         let named = reasons.into_iter().map(|(reason, bytes)| (reason, number(bytes)));
         notification.properties = Some(bag([
@@ -108,7 +113,8 @@ impl Notices {
 
     /// Says that results were left out.
     pub(super) fn left_out(&mut self, text: &str) {
-        self.all.push(notification(OMITTED, "warning", text));
+        let notification = self.notification(OMITTED, "warning", text);
+        self.all.push(notification);
     }
 
     /// What the run was.
@@ -133,6 +139,27 @@ impl Notices {
         invocation
     }
 
+    /// The kinds of notification that there are, in the order they came.
+    pub(super) fn table(&self) -> Vec<ReportingDescriptor> {
+        let descriptor = |(id, meaning): &Kind| ReportingDescriptor {
+            name: Some(pascal(id)),
+            short_description: Some(described((*meaning).to_owned())),
+            ..descriptor((*id).to_owned())
+        };
+        self.kinds.iter().map(descriptor).collect()
+    }
+
+    fn notification(&mut self, kind: Kind, level: &str, text: &str) -> Notification {
+        let at = self.kinds.iter().position(|known| *known == kind).unwrap_or_else(|| {
+            self.kinds.push(kind);
+            self.kinds.len().saturating_sub(1)
+        });
+        let mut notification = Notification::builder().message(message(clean(text, 2000))).build();
+        notification.descriptor = Some(reference(kind.0, at));
+        notification.level = Some(Value::from(level));
+        notification
+    }
+
     fn add(&mut self, notification: Notification) {
         if self.all.len() < KEPT {
             self.all.push(notification);
@@ -140,30 +167,6 @@ impl Notices {
             self.more = self.more.saturating_add(1);
         }
     }
-}
-
-/// All kinds of notification: those of diagnostics have the same index in every report of a version.
-pub(super) fn table() -> Vec<ReportingDescriptor> {
-    let codes = Code::ALL.iter().map(|code| (code.name(), code.meaning()));
-    let own = [
-        (COVERAGE, "How many bytes of a checkpoint were scanned, and why the others were not."),
-        (OMITTED, "The report leaves something out that was found."),
-    ];
-    let named = codes.chain(own).map(|(id, meaning)| ReportingDescriptor {
-        name: Some(pascal(id)),
-        short_description: Some(described(meaning.to_owned())),
-        ..descriptor(id.to_owned())
-    });
-    named.collect()
-}
-
-fn notification(id: &str, level: &str, text: &str) -> Notification {
-    let all = Code::ALL.iter().map(|code| code.name()).chain([COVERAGE, OMITTED]);
-    let at = all.take_while(|name| *name != id).count();
-    let mut notification = Notification::builder().message(message(clean(text, 2000))).build();
-    notification.descriptor = Some(reference(id, at));
-    notification.level = Some(Value::from(level));
-    notification
 }
 
 /// Only the full profile has a table of artifacts.

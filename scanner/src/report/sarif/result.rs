@@ -20,6 +20,9 @@ pub(super) fn result(sarif: &mut Sarif, finding: &Finding) -> Result {
         "warning" => ResultLevel::Warning,
         _ => ResultLevel::Note,
     };
+    let twin = sarif.twins.entry((rule_index, finding.place_fingerprint.clone())).or_default();
+    *twin = twin.saturating_add(1);
+    let twin = *twin;
     let current = &sarif.current;
     let (artifacts, logical) = (&mut sarif.artifacts, &mut sarif.logical);
     let first = finding.places.first();
@@ -36,8 +39,9 @@ pub(super) fn result(sarif: &mut Sarif, finding: &Finding) -> Result {
         }
         Profile::GitHub => place::stable(first, current, None),
         Profile::GitLab => {
-            let last = digits(&finding.place_fingerprint, 12);
-            place::stable(first, current, Some(last))
+            let digits = digits(&finding.place_fingerprint, 12);
+            let last = if twin > 1 { format!("{digits}-{twin}") } else { digits.to_owned() };
+            place::stable(first, current, Some(&last))
         }
     };
     let mut result = Result::builder().message(message(text(sarif, finding))).build();
@@ -51,19 +55,19 @@ pub(super) fn result(sarif: &mut Sarif, finding: &Finding) -> Result {
     result.occurrence_count = int(finding.count).filter(|count| *count > 0);
     result.locations = Some(vec![location]);
     result.related_locations = related;
-    result.partial_fingerprints = Some(fingerprints(sarif.profile, finding));
+    result.partial_fingerprints = Some(fingerprints(sarif.profile, finding, twin));
     result.properties = Some(properties(finding));
     result
 }
 
 /// What the services take two results for the same by.
-fn fingerprints(profile: Profile, finding: &Finding) -> BTreeMap<String, String> {
+fn fingerprints(profile: Profile, finding: &Finding, twin: u64) -> BTreeMap<String, String> {
     let mut fingerprints = BTreeMap::from([
         ("cryoscanSecret/v1".to_owned(), finding.fingerprint.clone()),
         ("cryoscanPlace/v1".to_owned(), finding.place_fingerprint.clone()),
     ]);
     if profile == Profile::GitHub {
-        let hash = format!("{}:1", digits(&finding.place_fingerprint, 16));
+        let hash = format!("{}:{twin}", digits(&finding.place_fingerprint, 16));
         fingerprints.insert("primaryLocationLineHash".to_owned(), hash);
     }
     fingerprints
