@@ -9,7 +9,7 @@ use super::super::plain::{escape, number as counted};
 use super::words::{bag, clean, guid, int, message, number};
 use super::{Profile, Sarif, place, rules};
 use crate::check::Outcome;
-use crate::finding::{Evidence, Finding};
+use crate::finding::{Evidence, Finding, Place};
 
 /// The result that a finding becomes. It never carries a value, also where the record does.
 pub(super) fn result(sarif: &mut Sarif, finding: &Finding) -> Result {
@@ -25,11 +25,13 @@ pub(super) fn result(sarif: &mut Sarif, finding: &Finding) -> Result {
     let twin = *twin;
     let current = &sarif.current;
     let (artifacts, logical) = (&mut sarif.artifacts, &mut sarif.logical);
-    let first = finding.places.first();
+    let primary = primary(finding);
+    let first = finding.places.get(primary);
     let mut related = None;
     let location = match sarif.profile {
         Profile::Full => {
-            let rest = (1i64..).zip(finding.places.iter().skip(1));
+            let rest = finding.places.iter().enumerate().filter(|(index, _)| *index != primary);
+            let rest = (1i64..).zip(rest.map(|(_, place)| place));
             let first = first.map(|first| place::full(first, current, artifacts, logical));
             let rest = rest.map(|(id, next)| {
                 place::related(id, next, place::full(next, current, artifacts, logical))
@@ -58,6 +60,19 @@ pub(super) fn result(sarif: &mut Sarif, finding: &Finding) -> Result {
     result.partial_fingerprints = Some(fingerprints(sarif.profile, finding, twin));
     result.properties = Some(properties(finding));
     result
+}
+
+/// The place that the title speaks of: viewers show it beside the title. Otherwise the first.
+fn primary(finding: &Finding) -> usize {
+    let is_named = |place: &Place| {
+        let holder = match (&place.comm, place.pid) {
+            (Some(comm), Some(pid)) if !comm.is_empty() => format!("{comm} ({pid})"),
+            (_, Some(pid)) => format!("process {pid}"),
+            (_, None) => place.path.clone().or_else(|| place.image.clone()).unwrap_or_default(),
+        };
+        !holder.is_empty() && finding.title.ends_with(&format!(" in {holder}"))
+    };
+    finding.places.iter().position(is_named).unwrap_or_default()
 }
 
 /// What the services take two results for the same by.
