@@ -9,7 +9,7 @@ mod jsonl;
 mod plain;
 mod record;
 #[cfg(test)]
-mod sample;
+pub(crate) mod sample;
 mod sarif;
 #[cfg(feature = "dev")]
 mod schema;

@@ -5,6 +5,8 @@ mod fold;
 mod job;
 mod pages;
 mod pool;
+#[cfg(test)]
+mod tests;
 mod walk;
 mod work;
 
