@@ -409,7 +409,7 @@ fn uri_fault(uri: &str) -> Option<&'static str> {
     while let Some(byte) = bytes.next() {
         let plain = byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=@/".contains(&byte);
         let mut digit = || bytes.next().is_some_and(|it| matches!(it, b'0'..=b'9' | b'A'..=b'F'));
-        if !plain && !(byte == b'%' && digit() && digit()) {
+        if !(plain || byte == b'%' && digit() && digit()) {
             return Some("a character that is not encoded");
         }
     }

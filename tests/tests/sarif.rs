@@ -249,13 +249,15 @@ fn assert_caught(log: &Value, reader: Reader, planted: &[Planted]) {
         let mut log = log.clone();
         let (above, name) = pointer.rsplit_once('/').unwrap();
         let above = log.pointer_mut(above).unwrap_or_else(|| unreachable_pointer(pointer));
-        match above {
-            Value::Array(items) if name == "-" => items.push(value.clone()),
-            Value::Array(items) => items[name.parse::<usize>().unwrap()] = value.clone(),
-            above if value.is_null() => {
-                above.as_object_mut().unwrap().remove(name).unwrap();
+        if let Some(items) = above.as_array_mut() {
+            match name {
+                "-" => items.push(value.clone()),
+                name => items[name.parse::<usize>().unwrap()] = value.clone(),
             }
-            above => above[name] = value.clone(),
+        } else if value.is_null() {
+            above.as_object_mut().unwrap().remove(name).unwrap();
+        } else {
+            above[name] = value.clone();
         }
         let found = faults(&log, reader);
         assert!(found.iter().any(|it| it.contains(fault)), "{pointer} = {value}: {found:?}");

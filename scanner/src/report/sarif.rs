@@ -11,7 +11,7 @@
 //! - What was not scanned is a notification. Errors of the scan are warnings there, since an error
 //!   means that the whole run has failed (§3.20.21).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
 
 use serde_json::Value;
@@ -83,8 +83,8 @@ struct Sarif {
     /// How often a rule met a place fingerprint in this checkpoint: values that could be guessed have
     /// that of their context.
     twins: BTreeMap<(usize, String), u64>,
-    /// The workload of the checkpoints, if it is one; `Some(None)` if there are several.
-    workload: Option<Option<String>>,
+    /// The workloads of the checkpoints.
+    workloads: BTreeSet<String>,
     dumps: Vec<String>,
     /// Whether a region counts columns.
     has_columns: bool,
@@ -103,7 +103,7 @@ impl Sarif {
             notices: Notices::default(),
             current: Current::default(),
             twins: BTreeMap::new(),
-            workload: None,
+            workloads: BTreeSet::new(),
             dumps: Vec::new(),
             has_columns: false,
             summary: None,
@@ -120,10 +120,10 @@ impl Sarif {
             })
             .max_by_key(|target| target.len());
         let workload = place::workload_path(record);
-        self.workload = Some(match self.workload.take() {
-            None => Some(workload.clone()),
-            Some(other) => other.filter(|other| *other == workload),
-        });
+        // No more than two are ever asked for.
+        if self.workloads.len() < 2 {
+            self.workloads.insert(workload.clone());
+        }
         let id = record.container.id.as_deref().unwrap_or_default();
         let time = record.checkpointed.as_deref().unwrap_or_default();
         let dump = guid(&["cryoscan", "dump", &record.target, &record.checkpoint, id, time]);
@@ -154,11 +154,11 @@ impl Sarif {
 
     /// GitHub's category is what stands before the last slash: the same for every dump of a workload.
     fn automation(&self) -> RunAutomationDetails {
-        let workload = self.workload.clone().flatten().unwrap_or_default();
-        let id = if workload.is_empty() {
-            "cryoscan/".to_owned()
-        } else {
-            format!("cryoscan/{}/", clean(&workload, 255))
+        let id = match self.workloads.first() {
+            Some(workload) if self.workloads.len() == 1 => {
+                format!("cryoscan/{}/", clean(workload, 255))
+            }
+            _ => "cryoscan/".to_owned(),
         };
         let dumps: Vec<&str> = self.dumps.iter().map(String::as_str).collect();
         RunAutomationDetails {

@@ -33,13 +33,14 @@ fn results(log: &Value) -> &[Value] {
 }
 
 /// Records whose first finding is changed.
-fn with(change: impl FnOnce(&mut Finding)) -> Vec<Record> {
+fn with(change: impl Fn(&mut Finding)) -> Vec<Record> {
     let mut records = sample::findings();
-    let finding = records.iter_mut().find_map(|record| match record {
-        Record::Finding(finding) => Some(finding),
-        _ => None,
-    });
-    change(finding.unwrap());
+    for record in &mut records {
+        if let Record::Finding(finding) = record {
+            change(finding);
+            break;
+        }
+    }
     records
 }
 
