@@ -454,7 +454,7 @@ fn the_file_of_the_page_can_be_used() {
 #[test]
 fn links_between_pages_lead_somewhere() {
     let mut pages: Vec<PathBuf> = Vec::new();
-    for folder in ["", "docs", "docs/decisions", "benches/records", "tests/fixtures"] {
+    for folder in ["", "ci", "docs", "docs/decisions", "benches/records", "tests/fixtures"] {
         let entries = fs::read_dir(root().join(folder)).unwrap();
         let paths = entries.map(|entry| entry.unwrap().path());
         pages.extend(paths.filter(|path| path.extension().is_some_and(|it| it == "md")));

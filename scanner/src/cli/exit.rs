@@ -5,7 +5,7 @@ use clap::builder::BoolishValueParser;
 
 use super::value::gate;
 use crate::check::{Confidence, Severity};
-use crate::scan::Outcome;
+use crate::scan::{Outcome, ScanError};
 
 /// The exit codes. Where more than one holds, the first of 2, 1, 3, 0 counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -86,7 +86,12 @@ impl Policy {
                 gate.fails(*severity, *confidence) && *count > 0
             })
         };
-        if !outcome.failed.is_empty() {
+        // A folder without checkpoints is no fault where a scan may be incomplete: on a node it is
+        // the usual case.
+        let may_be_incomplete = self.allow_incomplete && !self.strict;
+        let failed =
+            |error: &ScanError| !(may_be_incomplete && matches!(error, ScanError::NoneInFolder(_)));
+        if outcome.failed.iter().any(|(_, error)| failed(error)) {
             Exit::CouldNotRun
         } else if self.gate.is_some_and(fails) || (self.strict && !outcome.complete) {
             Exit::GateFailed
@@ -111,7 +116,6 @@ impl Policy {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::scan::ScanError;
 
     const POLICY: Policy =
         Policy { gate: None, strict: false, allow_incomplete: false, findings_code: 1 };
@@ -167,6 +171,19 @@ mod tests {
         assert_eq!(strict.judge(&incomplete()), Exit::GateFailed);
         let lenient = Policy { allow_incomplete: true, ..POLICY };
         assert_eq!(lenient.judge(&incomplete()), Exit::Passed);
+    }
+
+    #[test]
+    fn a_folder_without_checkpoints_is_a_fault_unless_a_scan_may_be_incomplete() {
+        let mut outcome = incomplete();
+        outcome.failed.push(("checkpoints".to_owned(), ScanError::NoneInFolder("it is empty")));
+        assert_eq!(POLICY.judge(&outcome), Exit::CouldNotRun);
+        let lenient = Policy { allow_incomplete: true, ..POLICY };
+        assert_eq!(lenient.judge(&outcome), Exit::Passed);
+        assert_eq!(Policy { strict: true, ..lenient }.judge(&outcome), Exit::CouldNotRun);
+        let other = ScanError::NotACheckpoint("a text".to_owned());
+        outcome.failed.push(("notes.txt".to_owned(), other));
+        assert_eq!(lenient.judge(&outcome), Exit::CouldNotRun);
     }
 
     #[test]
