@@ -5,6 +5,7 @@
 mod address_space;
 mod builder;
 mod container;
+mod oci;
 mod process;
 mod producer;
 
@@ -50,6 +51,8 @@ pub struct Checkpoint {
     pub checkpointed: Option<String>,
     /// Version of CRIU.
     pub criu: Option<String>,
+    /// Where the descriptors 0, 1 and 2 led, as docker, runc and crun write it beside the images.
+    pub descriptors: Vec<String>,
     /// The processes, by pid.
     pub processes: BTreeMap<u32, Process>,
     /// Shared segments, by N of `pagemap-shmem-N.img`.

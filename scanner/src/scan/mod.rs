@@ -4,6 +4,7 @@
 mod fold;
 mod job;
 mod pages;
+mod pieces;
 mod pool;
 mod walk;
 mod work;
