@@ -2,7 +2,7 @@
 //! layouts, and the folders of docker and runc.
 #![expect(clippy::unwrap_used, reason = "a test that cannot run fails")]
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use cryoscan::scan::{self, Settings, Target};
 use cryoscan_proto::PagemapEntry;
@@ -13,9 +13,7 @@ use cryoscan_tests::fixtures;
 use cryoscan_tests::random::Random;
 use cryoscan_tests::reader::Reader;
 use cryoscan_tests::samples::{self, HEAP};
-use cryoscan_tests::scanned::{
-    Files, Part, Scanned, address, checked, revealing, scan, scan_bytes, scan_pipe,
-};
+use cryoscan_tests::scanned::{Files, Part, Scanned, address, checked, revealing, scan, scan_pipe};
 use cryoscan_tests::values;
 use serde_json::Value;
 
@@ -25,30 +23,53 @@ fn token(seed: u64) -> String {
     values::github_token(&mut Random::new(seed))
 }
 
-/// Findings and coverage: what must be the same however the bytes come.
-fn essence(scanned: &Scanned) -> Vec<String> {
-    let kinds = ["finding", "coverage", "diagnostic"];
-    let of = |kind| scanned.whole().of(kind).map(ToString::to_string).collect::<Vec<_>>();
-    kinds.into_iter().flat_map(of).collect()
+/// Findings, coverage and diagnostics: what must be the same however the bytes come.
+fn essence_of(part: Part<'_>) -> Vec<String> {
+    let name = part.of("checkpoint").next().map_or("", |it| it["checkpoint"].as_str().unwrap());
+    let of = |kind| part.of(kind).map(ToString::to_string).collect::<Vec<_>>();
+    let lines = ["finding", "coverage", "diagnostic"].into_iter().flat_map(of);
+    let numbered = [(format!("\"{name}\""), "\"c\""), (format!("\"{name}-"), "\"c-")];
+    lines
+        .map(|line| numbered.iter().fold(line, |line, (from, to)| line.replace(from, to)))
+        .collect()
 }
 
-/// The same report on an archive as a file, in a pipe, in small windows and many threads, and with
-/// the members in other orders; compressed, the same findings.
+fn essence(scanned: &Scanned) -> Vec<String> {
+    essence_of(scanned.whole())
+}
+
+/// Scans many archives in one run, as building the rules takes longer than any of them.
+fn each(archives: &[Vec<u8>], settings: &Settings, mut check: impl FnMut(usize, Part<'_>)) {
+    let files = Files::new();
+    let add = |(index, bytes): (usize, &Vec<u8>)| files.add(&format!("{index:04}"), bytes);
+    let paths: Vec<PathBuf> = archives.iter().enumerate().map(add).collect();
+    let paths: Vec<&Path> = paths.iter().map(PathBuf::as_path).collect();
+    let scanned = scan(&paths, settings);
+    for (index, part) in scanned.parts(&paths).into_iter().enumerate() {
+        assert_eq!(part.faults(), Vec::<String>::new(), "{index}");
+        check(index, part);
+    }
+}
+
+/// The same report on an archive as a file and in a pipe, with its members in other orders,
+/// compressed, in small windows and by many threads.
 fn every_way(archive: &Archive) -> Scanned {
     let whole = checked(&archive.tar());
     let expected = essence(&whole);
     let small = Settings { threads: 4, window: 64 << 10, ..revealing() };
-    for settings in [&revealing(), &small] {
-        assert_eq!(essence(&scan_bytes(&archive.tar(), settings)), expected);
-        assert_eq!(essence(&scan_pipe(&archive.tar(), settings)), expected);
-        assert_eq!(essence(&scan_bytes(&archive.zstd(), settings)), expected, "zstd");
-        for order in [Order::Reversed, Order::Shuffled(3)] {
-            let ordered = archive.clone().order(order);
-            assert_eq!(essence(&scan_bytes(&ordered.tar(), settings)), expected, "{order:?}");
-            assert_eq!(essence(&scan_bytes(&ordered.gzip(), settings)), expected, "{order:?} gzip");
-            assert_eq!(essence(&scan_pipe(&ordered.tar(), settings)), expected, "{order:?} pipe");
-        }
-    }
+    let reversed = archive.clone().order(Order::Reversed);
+    let shuffled = archive.clone().order(Order::Shuffled(3));
+    let forms = [
+        archive.tar(),
+        archive.zstd(),
+        reversed.tar(),
+        reversed.gzip(),
+        shuffled.tar(),
+        shuffled.gzip(),
+    ];
+    each(&forms, &small, |index, part| assert_eq!(essence_of(part), expected, "form {index}"));
+    assert_eq!(essence(&scan_pipe(&archive.tar(), &small)), expected, "pipe");
+    assert_eq!(essence(&scan_pipe(&shuffled.tar(), &revealing())), expected, "shuffled pipe");
     whole
 }
 
@@ -171,17 +192,17 @@ fn a_damaged_block_costs_its_pages_and_no_others() {
     let set = checkpoint.image_set();
     let (_, stored) = set.iter().find(|(name, _)| name == "pages-1.img").unwrap();
     let mut random = Random::new(4);
-    let mut told = 0;
-    for case in 0..60 {
+    let damaged = |case: usize| {
         let mut bytes = stored.clone();
         let at = random.below(bytes.len());
         bytes[at] = if case % 2 == 0 { 0xff } else { random.bytes(1)[0] };
-        let damaged = checkpoint.clone().file("pages-1.img", bytes);
-        let archive = Archive::of(Producer::Runc, &damaged);
-        let scanned = checked(&archive.tar());
-        let piped = scan_pipe(&archive.tar(), &Settings { window: 64 << 10, ..revealing() });
-        assert_eq!(essence(&piped), essence(&scanned));
-        let part = scanned.whole();
+        Archive::of(Producer::Runc, &checkpoint.clone().file("pages-1.img", bytes))
+    };
+    let archives: Vec<Archive> = (0..60).map(damaged).collect();
+    let tars: Vec<Vec<u8>> = archives.iter().map(Archive::tar).collect();
+    let mut reports = Vec::new();
+    let mut told = 0;
+    each(&tars, &revealing(), |case, part| {
         let found = values.iter().filter(|value| part.holds(value)).count();
         assert!(found >= values.len() - 1, "{case}: {found} are left");
         for note in part.notes("pages-malformed") {
@@ -189,8 +210,13 @@ fn a_damaged_block_costs_its_pages_and_no_others() {
             assert!(note["member"].as_str().unwrap().ends_with("pages-1.img"), "{note}");
             assert_eq!(part.skipped("unreadable"), PAGE);
         }
-    }
+        reports.push(essence_of(part));
+    });
     assert!(told > 5, "{told}");
+    // A stream expands them elsewhere.
+    let streams: Vec<Vec<u8>> = archives.iter().map(Archive::gzip).collect();
+    let small = Settings { window: 64 << 10, ..revealing() };
+    each(&streams, &small, |case, part| assert_eq!(essence_of(part), reports[case], "{case}"));
 }
 
 #[test]
@@ -257,21 +283,23 @@ fn compressed_pages_that_end_early_give_what_they_hold() {
     let checkpoint = Checkpoint::new().process(Process::new(1, "a").map(heap)).compressed(1);
     let set = checkpoint.image_set();
     let len = set.iter().find(|(name, _)| name == "pages-1.img").unwrap().1.len();
-    for keep in (0..len).step_by(29) {
-        let cut = checkpoint.clone().truncated("pages-1.img", keep);
-        let scanned = checked(&Archive::of(Producer::Runc, &cut).tar());
-        assert!(scanned.whole().notes("pages-truncated").count() > 0, "cut at {keep}");
-        let archive = Archive::of(Producer::Runc, &checkpoint);
-        let name = format!("{}pages-1.img", Producer::Runc.images_at());
-        // The last member, so that nothing else is cut.
-        let archive = archive.cut_in(&name, keep);
-        let (file, pipe) = (checked(&archive.tar()), scan_pipe(&archive.tar(), &revealing()));
-        let kinds = |scanned: &Scanned| {
-            let of = |kind| scanned.whole().of(kind).map(ToString::to_string).collect::<Vec<_>>();
-            (of("finding"), of("coverage"))
-        };
-        assert_eq!(kinds(&pipe), kinds(&file), "cut at {keep}");
-        assert_eq!(pipe.whole().faults(), Vec::<String>::new(), "cut at {keep}");
+    let archive = Archive::of(Producer::Runc, &checkpoint);
+    let name = format!("{}pages-1.img", Producer::Runc.images_at());
+    let cuts: Vec<usize> = (0..len).step_by(11).collect();
+    let inside = |keep: &usize| {
+        Archive::of(Producer::Runc, &checkpoint.clone().truncated("pages-1.img", *keep)).tar()
+    };
+    let ends = |keep: &usize| archive.clone().cut_in(&name, *keep).tar();
+    each(&cuts.iter().map(inside).collect::<Vec<_>>(), &revealing(), |index, part| {
+        assert!(part.notes("pages-truncated").count() > 0, "cut at {}", cuts[index]);
+    });
+    let tars: Vec<Vec<u8>> = cuts.iter().map(ends).collect();
+    let mut reports = Vec::new();
+    each(&tars, &revealing(), |_, part| reports.push(essence_of(part)));
+    for index in [0, 1, cuts.len() / 2, cuts.len() - 1] {
+        let piped = scan_pipe(&tars[index], &revealing());
+        assert_eq!(essence(&piped), reports[index], "cut at {}", cuts[index]);
+        assert_eq!(piped.whole().faults(), Vec::<String>::new(), "cut at {}", cuts[index]);
     }
 }
 
@@ -322,12 +350,14 @@ fn a_tar_with_holes_that_ends_early_gives_what_it_holds() {
     let checkpoint = Checkpoint::new().process(Process::new(1, "a").map(heap));
     for form in Holes::ALL {
         let tar = Archive::of(Producer::Criu, &checkpoint).sparse(form).tar();
-        for percent in 5..100 {
-            let cut = &tar[..tar.len() * percent / 100];
-            let (file, pipe) = (scan_bytes(cut, &revealing()), scan_pipe(cut, &revealing()));
-            assert_eq!(file.whole().faults(), Vec::<String>::new(), "{form:?} at {percent} %");
-            assert_eq!(pipe.whole().faults(), Vec::<String>::new(), "{form:?} at {percent} %");
-            assert_eq!(essence(&pipe), essence(&file), "{form:?} at {percent} %");
+        let cuts: Vec<Vec<u8>> =
+            (5..100).map(|percent| tar[..tar.len() * percent / 100].to_vec()).collect();
+        let mut reports = Vec::new();
+        each(&cuts, &revealing(), |_, part| reports.push(essence_of(part)));
+        for index in [20, 40, 60, 80, 94] {
+            let piped = scan_pipe(&cuts[index], &revealing());
+            assert_eq!(piped.whole().faults(), Vec::<String>::new(), "{form:?}, cut {index}");
+            assert_eq!(essence(&piped), reports[index], "{form:?}, cut {index}");
         }
     }
 }
@@ -397,8 +427,12 @@ fn two_images_in_one_layout_keep_their_names() {
     }
     let folder = files.add("images/readme", b"two").with_file_name("");
     let scanned = scan(&[&folder], &revealing());
-    let producers: Vec<&Value> =
-        scanned.records.iter().filter(|it| it["type"] == "checkpoint").map(|it| &it["producer"]).collect();
+    let producers: Vec<&Value> = scanned
+        .records
+        .iter()
+        .filter(|it| it["type"] == "checkpoint")
+        .map(|it| &it["producer"])
+        .collect();
     assert_eq!(producers, ["podman", "cri-o"]);
 }
 
@@ -422,16 +456,17 @@ fn layouts_with_strange_documents_never_make_it_fall() {
     let layer = Archive::default().images("checkpoint/", &checkpoint);
     let whole = Archive::image(Image::Podman, &layer, false).tar();
     let mut random = Random::new(70);
-    for _ in 0..60 {
+    let mut damaged = || {
         let mut bytes = whole.clone();
         // The documents are at the end.
         for _ in 0..4 {
             let at = bytes.len() - 1 - random.below(6000);
             bytes[at] = random.bytes(1)[0];
         }
-        let scanned = scan_bytes(&bytes, &revealing());
-        assert_eq!(scanned.whole().faults(), Vec::<String>::new());
-    }
+        bytes
+    };
+    let damaged: Vec<Vec<u8>> = (0..100).map(|_| damaged()).collect();
+    each(&damaged, &revealing(), |_, _| ());
 }
 
 #[test]
@@ -473,7 +508,10 @@ fn real_layouts_and_folders_say_who_they_are() {
     let oci = record("oci-image");
     assert_eq!(oci["producer"], "podman");
     assert_eq!(oci["container"]["name"], "ck-oci-image");
-    assert_eq!((&oci["container"]["engine_version"], &oci["criu"]), (&"4.3.1".into(), &"4.2".into()));
+    assert_eq!(
+        (&oci["container"]["engine_version"], &oci["criu"]),
+        (&"4.3.1".into(), &"4.2".into())
+    );
     let containerd = record("containerd-ctr");
     assert_eq!(containerd["producer"], "containerd");
     assert_eq!(containerd["container"]["id"], "ck1");
@@ -483,6 +521,7 @@ fn real_layouts_and_folders_say_who_they_are() {
     assert_eq!(docker["container"]["name"], "ck-docker");
     assert_eq!(record("runc")["producer"], "runc");
     let runc = Path::new("runc/checkpoint.tar.zst");
-    let inspected = scan::inspect(&Target::Path(fixtures::folder().join(runc)), &Settings::default());
+    let inspected =
+        scan::inspect(&Target::Path(fixtures::folder().join(runc)), &Settings::default());
     assert_eq!(inspected.unwrap()[0].descriptors, ["/dev/null"; 3]);
 }

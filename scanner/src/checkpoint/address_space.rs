@@ -214,7 +214,12 @@ impl Blocks<'_> {
         let stored = sizes.iter().fold(0u64, |sum, size| sum.saturating_add((*size).into()));
         let end = offset.saturating_add(stored);
         let note = |text: String, level| {
-            Diagnostic::new(level, Code::PagemapInconsistent, member, format!("entry {index}: {text}"))
+            Diagnostic::new(
+                level,
+                Code::PagemapInconsistent,
+                member,
+                format!("entry {index}: {text}"),
+            )
         };
         if let Some(total) = compressed.total.filter(|total| *total != stored) {
             let text = "its blocks are not as long as it says; their own lengths were used";

@@ -220,9 +220,10 @@ impl Layouts {
         let mut notes = Vec::new();
         for (document, named) in &self.named {
             let annotations = self.annotations.get(document);
-            let is_checkpoint = annotations.into_iter().flatten().any(|(key, _)| {
-                ANNOTATIONS.iter().any(|prefix| key.starts_with(prefix))
-            });
+            let is_checkpoint = annotations
+                .into_iter()
+                .flatten()
+                .any(|(key, _)| ANNOTATIONS.iter().any(|prefix| key.starts_with(prefix)));
             let (root, digest) = document;
             for (blob, media_type) in named {
                 let wanted = is_checkpoint
@@ -234,7 +235,9 @@ impl Layouts {
                     };
                     let text = "a blob of the checkpoint is not in the layout; it was not scanned";
                     let note = Diagnostic::new(Level::Error, Code::BlobMissing, &member, text);
-                    notes.push(note.expected(crate::archive::name::display(blob.as_bytes()), "nothing"));
+                    notes.push(
+                        note.expected(crate::archive::name::display(blob.as_bytes()), "nothing"),
+                    );
                 }
             }
         }

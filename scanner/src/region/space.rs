@@ -150,7 +150,8 @@ impl Space {
         if let Form::Lz4 { .. } = piece.form {
             let block = self.blocks_of(piece).find(|block| block.range.contains(&address))?;
             let within = address.checked_sub(block.range.start)?;
-            let is_raw = u64::from(block.stored) == block.range.end.checked_sub(block.range.start)?;
+            let is_raw =
+                u64::from(block.stored) == block.range.end.checked_sub(block.range.start)?;
             return Some(match is_raw {
                 true => (piece.image, block.offset.saturating_add(within), None),
                 false => (piece.image, block.offset, Some(within)),

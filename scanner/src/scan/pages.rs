@@ -87,13 +87,7 @@ impl Walk<'_> {
     }
 
     /// Pages from a pipe before what explains them: held up to a limit, else scanned as raw bytes.
-    fn early_pages(
-        &mut self,
-        path: &str,
-        id: u32,
-        len: u64,
-        stream: Stream<'_>,
-    ) -> io::Result<()> {
+    fn early_pages(&mut self, path: &str, id: u32, len: u64, stream: Stream<'_>) -> io::Result<()> {
         let unit = unit_of(path);
         let room = self.settings.limits.late_pages_bytes.saturating_sub(self.held_bytes);
         if len <= room {
@@ -387,7 +381,12 @@ const RAW_PAGE: u64 = 4096;
 
 /// The bytes of a pages image without addresses, and the parts behind `from` that are searched, in
 /// pages from there on.
-fn raw_space(path: &str, from: u64, len: u64, map: Option<&Sparse>) -> (Arc<Space>, Vec<Range<u64>>) {
+fn raw_space(
+    path: &str,
+    from: u64,
+    len: u64,
+    map: Option<&Sparse>,
+) -> (Arc<Space>, Vec<Range<u64>>) {
     let set = path_id(&unit_of(path));
     let holder = Holder { set, kind: HolderKind::RawImage, id: path_id(path), ordinal: 0 };
     let mut space = Space::file(holder, RegionKind::RawImage, len);

@@ -130,7 +130,9 @@ pub(super) fn read(
                 rest.fill(0);
                 Ok(len)
             }
-            Form::Lz4 { .. } => blocks(space, extent, at, rest, &mut expanded, &mut bad).map_err(Some),
+            Form::Lz4 { .. } => {
+                blocks(space, extent, at, rest, &mut expanded, &mut bad).map_err(Some)
+            }
         };
         match done {
             Ok(read) => {
@@ -205,9 +207,8 @@ impl<'a> Pieces<'a> {
 
     /// Goes to an offset of the image; `false` when it ends before.
     fn skip_to(&mut self, offset: u64) -> io::Result<bool> {
-        self.offset = self.offset.saturating_add(
-            self.stream.pass(offset.saturating_sub(self.offset))?,
-        );
+        self.offset =
+            self.offset.saturating_add(self.stream.pass(offset.saturating_sub(self.offset))?);
         Ok(self.offset >= offset)
     }
 

@@ -146,9 +146,8 @@ impl Work<'_> {
             part.note(note.at(throttled.cell), limits);
             lost.insert(throttled.cell);
         }
-        let lost_to_blocks = bad.iter().fold(0u64, |sum, bad| {
-            sum.saturating_add(overlap(&bad.range, &own))
-        });
+        let lost_to_blocks =
+            bad.iter().fold(0u64, |sum, bad| sum.saturating_add(overlap(&bad.range, &own)));
         // What is stored nowhere is counted where it was laid out, if at all.
         let Stored { bytes: stored, zeros } = stored(&job.space, &own, own_bytes, &bad);
         let scanned = stored.saturating_sub(lost_to_blocks);
@@ -173,7 +172,13 @@ impl Work<'_> {
     }
 
     /// Reads the window's bytes; gives how many there are, and which blocks of them are bad.
-    fn read(&self, job: &Job, base: u64, buffer: &mut [u8], part: &mut Partial) -> (usize, Vec<Bad>) {
+    fn read(
+        &self,
+        job: &Job,
+        base: u64,
+        buffer: &mut [u8],
+        part: &mut Partial,
+    ) -> (usize, Vec<Bad>) {
         let Input::Extent(extent) = &job.input else { return (0, Vec::new()) };
         let (filled, bad, fault) = pieces::read(&job.space, extent, base, buffer);
         if let Some(fault) = fault {
@@ -243,7 +248,8 @@ struct Stored {
 
 fn stored(space: &Space, own: &Range<u64>, bytes: &[u8], bad: &[Bad]) -> Stored {
     let mut stored = Stored { bytes: 0, zeros: 0 };
-    let first = space.pieces.partition_point(|piece| piece.at.saturating_add(piece.len) <= own.start);
+    let first =
+        space.pieces.partition_point(|piece| piece.at.saturating_add(piece.len) <= own.start);
     let mut at = own.start;
     for piece in space.pieces.get(first..).unwrap_or_default() {
         let start = piece.at.max(own.start);
@@ -257,7 +263,9 @@ fn stored(space: &Space, own: &Range<u64>, bytes: &[u8], bad: &[Bad]) -> Stored 
         }
         stored.bytes = stored.bytes.saturating_add(end.saturating_sub(start));
         let page = u64::from(space.page_size);
-        let Some(first) = start.checked_next_multiple_of(page).filter(|_| page > 0) else { continue };
+        let Some(first) = start.checked_next_multiple_of(page).filter(|_| page > 0) else {
+            continue;
+        };
         for good in between(first.min(end)..end, bad) {
             let first = good.start.checked_next_multiple_of(page).unwrap_or(u64::MAX);
             let good = slice(bytes, own.start, first.min(good.end), good.end);

@@ -109,12 +109,17 @@ impl Archive {
             blob("application/vnd.oci.image.index.v1+json", text(&index))
         } else {
             let layer = blob("application/vnd.oci.image.layer.v1.tar", bytes);
-            let config = blob("application/vnd.oci.image.config.v1+json", text(&json!({"os": "linux"})));
+            let config =
+                blob("application/vnd.oci.image.config.v1+json", text(&json!({"os": "linux"})));
             let prefixes = ["io.podman.annotations.checkpoint.", "org.criu.checkpoint."];
             let (prefix, says) = match kind {
                 Image::Podman => (
                     prefixes[0],
-                    vec![("name", "counter"), ("podman.version", "5.1.0"), ("criu.version", "40200")],
+                    vec![
+                        ("name", "counter"),
+                        ("podman.version", "5.1.0"),
+                        ("criu.version", "40200"),
+                    ],
                 ),
                 _ => (
                     prefixes[1],

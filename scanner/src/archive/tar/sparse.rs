@@ -3,9 +3,9 @@
 use super::super::error::Cause;
 use super::super::input::{Input, count};
 use super::super::sparse::{RANGES, Sparse};
+use super::BLOCK_BYTES;
 use super::header::{BLOCK, Header};
 use super::pax::{Pax, integer};
-use super::BLOCK_BYTES;
 
 /// What a sparse member says of its holes.
 pub(super) struct Read {

@@ -136,7 +136,9 @@ fn walk_as<T>(
     let container = container_of(bytes).expect("a container");
     let done = match how {
         How::At => walk.open(container, Body::At(Extent::all(Source::bytes(bytes.to_vec())))),
-        How::Stream => walk.open(container, Body::Stream(Stream::new(&mut Pipe { bytes, piece: 7 }))),
+        How::Stream => {
+            walk.open(container, Body::Stream(Stream::new(&mut Pipe { bytes, piece: 7 })))
+        }
     };
     look(&walk, done)
 }
@@ -294,7 +296,9 @@ fn an_input_that_fails_is_told_from_one_that_ends() {
         let budget = RefCell::new(Budget::new(Limits::default()));
         let mut walk = Walk::new(&budget);
         let mut input = bytes[..300_000].chain(Broken);
-        let error = walk.open(container_of(&bytes).unwrap(), Body::Stream(Stream::new(&mut input))).unwrap_err();
+        let error = walk
+            .open(container_of(&bytes).unwrap(), Body::Stream(Stream::new(&mut input)))
+            .unwrap_err();
         assert!(matches!(error.cause, Cause::Io(_)), "{error}");
         let diagnostic = error.diagnostic("a.tar");
         assert_eq!(diagnostic.code, Code::MemberUnreadable);

@@ -157,7 +157,9 @@ fn a_broken_map_leaves_the_stored_bytes() {
         (vec![(0, 5)], 100),
         (vec![(i64::MAX as u64, 6)], i64::MAX as u64),
     ];
-    for (map, (index, form)) in broken.iter().flat_map(|map| FORMS.iter().enumerate().map(move |it| (map, it))) {
+    for (map, (index, form)) in
+        broken.iter().flat_map(|map| FORMS.iter().enumerate().map(move |it| (map, it)))
+    {
         let (seen, problems, error) =
             walk(&archive(&[form(map, b"secret"), member(b'0', "next", b"abc")]));
         assert_eq!((seen.len(), error), (2, None), "{index} {map:?}");
@@ -175,7 +177,10 @@ fn a_broken_map_leaves_the_stored_bytes() {
         let body = [padded(text.as_bytes()), b"secret".to_vec()].concat();
         let form = [pax(b'x', &records), member(b'0', "hole", &body)];
         let (seen, problems, error) = walk(&archive(&form));
-        assert_eq!((seen[0].kind.clone(), problems[0].code), (MemberKind::Sparse, Code::SparseMember));
+        assert_eq!(
+            (seen[0].kind.clone(), problems[0].code),
+            (MemberKind::Sparse, Code::SparseMember)
+        );
         assert!(seen[0].bytes.ends_with(b"secret") && error.is_none(), "{text:?}");
     }
 }

@@ -271,7 +271,8 @@ fn the_search_for_a_sound_header_is_bounded() {
     let mut walk = super::Walk::new(&budget);
     let mut endless = start.chain(std::io::repeat(b'x'));
     let tar = crate::archive::container_of(&start).unwrap();
-    let error = walk.open(tar, crate::archive::Body::Stream(Stream::new(&mut endless))).unwrap_err();
+    let error =
+        walk.open(tar, crate::archive::Body::Stream(Stream::new(&mut endless))).unwrap_err();
     assert!(matches!(error.cause, Cause::Malformed { .. }));
     assert!((256 << 20..257 << 20).contains(&error.consumed));
 }
@@ -313,9 +314,10 @@ fn bodies_that_are_not_read_are_skipped() {
             let done = match how {
                 How::At => walk
                     .open(container, crate::archive::Body::At(crate::archive::Extent::all(source))),
-                How::Stream => {
-                    walk.open(container, crate::archive::Body::Stream(Stream::new(&mut tar.as_slice())))
-                }
+                How::Stream => walk.open(
+                    container,
+                    crate::archive::Body::Stream(Stream::new(&mut tar.as_slice())),
+                ),
             };
             assert_eq!(done.unwrap().bytes, tar.len() as u64);
             assert_eq!(walk.names(), ["a", "b", "c"]);
