@@ -94,10 +94,15 @@ impl Sparse {
         let kept = self.before.partition_point(|before| *before < stored);
         let mut data = self.data.get(..kept).unwrap_or_default().to_vec();
         let before = self.before.get(..kept).unwrap_or_default().to_vec();
+        // The zeros up to the next part are there.
+        let mut size = self.data.get(kept).map_or(self.size, |next| next.start);
         if let (Some(last), Some(before)) = (data.last_mut(), before.last()) {
-            last.end = last.start.saturating_add(stored.saturating_sub(*before)).min(last.end);
+            let end = last.start.saturating_add(stored.saturating_sub(*before));
+            if end < last.end {
+                (last.end, size) = (end, end);
+            }
         }
-        Self { size: data.last().map_or(0, |last| last.end), data, before }
+        Self { size, data, before }
     }
 
     pub(super) fn spot(&self, at: u64) -> Spot {
@@ -150,9 +155,9 @@ mod tests {
     fn a_file_that_is_cut_ends_where_its_bytes_end() {
         let whole = Sparse::new(100, &[(10, 10), (50, 20)], 30).unwrap();
         for (stored, size, data) in [
-            (0, 0, vec![]),
+            (0, 10, vec![]),
             (4, 14, vec![10..14]),
-            (10, 20, vec![10..20]),
+            (10, 50, vec![10..20]),
             (11, 51, vec![10..20, 50..51]),
             (30, 100, vec![10..20, 50..70]),
         ] {
