@@ -148,20 +148,18 @@ impl<'a> Input<'a> {
     ) -> Result<Flow, Cause> {
         let start = self.pos;
         // Holes within holes are read as a stream.
-        let flow = match self.extent().filter(|it| sparse.is_none() || !it.has_holes()) {
-            Some(extent) => {
-                let extent = extent.sub(start..start.saturating_add(size));
-                let extent = match sparse {
-                    Some(sparse) => extent.with_holes(sparse),
-                    None => extent,
-                };
-                opening.member(member(Body::At(extent)))?
-            }
-            None => {
-                let sparse = sparse.cloned().map(Arc::new);
-                let mut stored = self.by_ref().take(size);
-                opening.member(member(Body::Stream(Stream::sparse(&mut stored, sparse))))?
-            }
+        let extent = self.extent().filter(|extent| sparse.is_none() || !extent.has_holes());
+        let flow = if let Some(extent) = extent {
+            let extent = extent.sub(start..start.saturating_add(size));
+            let extent = match sparse {
+                Some(sparse) => extent.with_holes(sparse),
+                None => extent,
+            };
+            opening.member(member(Body::At(extent)))?
+        } else {
+            let sparse = sparse.cloned().map(Arc::new);
+            let mut stored = self.by_ref().take(size);
+            opening.member(member(Body::Stream(Stream::sparse(&mut stored, sparse))))?
         };
         if flow == Flow::Continue {
             self.skip_all(self.pos.saturating_sub(start), size)?;

@@ -154,15 +154,16 @@ mod tests {
     #[test]
     fn a_file_that_is_cut_ends_where_its_bytes_end() {
         let whole = Sparse::new(100, &[(10, 10), (50, 20)], 30).unwrap();
-        for (stored, size, data) in [
-            (0, 10, vec![]),
-            (4, 14, vec![10..14]),
-            (10, 50, vec![10..20]),
-            (11, 51, vec![10..20, 50..51]),
-            (30, 100, vec![10..20, 50..70]),
+        for (stored, size, ends) in [
+            (0, 10, &[][..]),
+            (4, 14, &[14]),
+            (10, 50, &[20]),
+            (11, 51, &[20, 51]),
+            (30, 100, &[20, 70]),
         ] {
             let cut = whole.cut(stored);
-            assert_eq!((cut.size(), cut.stored(), cut.data()), (size, stored, data.as_slice()));
+            let found: Vec<u64> = cut.data().iter().map(|range| range.end).collect();
+            assert_eq!((cut.size(), cut.stored(), found.as_slice()), (size, stored, ends));
             assert_eq!(whole.stored_before(size), stored);
         }
     }

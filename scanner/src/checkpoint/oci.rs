@@ -283,7 +283,7 @@ mod tests {
         for path in [
             format!("containers/{HEX}/checkpoints/cp1"),
             format!("blobs/sha256/{HEX}/more"),
-            format!("myblobs/sha256/{}", &HEX[..20]),
+            format!("myblobs/sha256/{HEX}/x"),
             "blobs/sha256/".to_owned(),
             String::new(),
         ] {

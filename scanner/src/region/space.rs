@@ -152,10 +152,12 @@ impl Space {
             let within = address.checked_sub(block.range.start)?;
             let is_raw =
                 u64::from(block.stored) == block.range.end.checked_sub(block.range.start)?;
-            return Some(match is_raw {
-                true => (piece.image, block.offset.saturating_add(within), None),
-                false => (piece.image, block.offset, Some(within)),
-            });
+            let (offset, block_offset) = if is_raw {
+                (block.offset.saturating_add(within), None)
+            } else {
+                (block.offset, Some(within))
+            };
+            return Some((piece.image, offset, block_offset));
         }
         let within = address.checked_sub(piece.at)?;
         Some((piece.image, piece.offset.saturating_add(within), None))

@@ -392,7 +392,8 @@ fn raw_space(
     let mut space = Space::file(holder, RegionKind::RawImage, len);
     space.cut = true;
     space.page_size = u32::try_from(RAW_PAGE).unwrap_or_default();
-    let Some(map) = map else { return (Arc::new(space), vec![from..len]) };
+    let whole = Range { start: from, end: len };
+    let Some(map) = map else { return (Arc::new(space), vec![whole]) };
     space.leave_holes(map.data());
     let page = |at: u64| at.saturating_sub(from) / RAW_PAGE * RAW_PAGE;
     let mut parts: Vec<Range<u64>> = Vec::new();

@@ -121,7 +121,7 @@ impl Archive {
                         ("criu.version", "40200"),
                     ],
                 ),
-                _ => (
+                Image::Checkpointctl | Image::Containerd => (
                     prefixes[1],
                     vec![
                         ("container.name", "counter"),

@@ -69,8 +69,8 @@ fn pax_0_1((ranges, size): &Map, data: &[u8]) -> Vec<u8> {
 }
 
 fn pax_1_0((ranges, size): &Map, data: &[u8]) -> Vec<u8> {
-    let lines = ranges.iter().map(|(at, len)| format!("{at}\n{len}\n")).collect::<String>();
-    let map = padded(format!("{}\n{lines}", ranges.len()).as_bytes());
+    let lines: Vec<_> = ranges.iter().map(|(at, len)| format!("{at}\n{len}\n")).collect();
+    let map = padded(format!("{}\n{}", ranges.len(), lines.concat()).as_bytes());
     let records = [
         ("GNU.sparse.major", "1"),
         ("GNU.sparse.minor", "0"),
@@ -81,7 +81,9 @@ fn pax_1_0((ranges, size): &Map, data: &[u8]) -> Vec<u8> {
     [pax(b'x', &records), member(b'0', "GNUSparseFile.1/hole", &body)].concat()
 }
 
-const FORMS: [fn(&Map, &[u8]) -> Vec<u8>; 4] = [old_gnu, pax_0_0, pax_0_1, pax_1_0];
+type Form = fn(&Map, &[u8]) -> Vec<u8>;
+
+const FORMS: [Form; 4] = [old_gnu, pax_0_0, pax_0_1, pax_1_0];
 
 fn expanded((ranges, size): &Map, data: &[u8]) -> Vec<u8> {
     let mut whole = vec![0; usize::try_from(*size).unwrap()];
@@ -192,7 +194,7 @@ impl Visitor for Careful {
     fn member(&mut self, member: Member<'_>) -> io::Result<Flow> {
         let (_, mut peek) = member.body.peek()?;
         let body = peek.body();
-        let map = body.map().unwrap().clone();
+        let map = super::super::Sparse::clone(body.map().unwrap());
         let at = map.data()[0].start;
         let mut bytes = Vec::new();
         match body {
@@ -225,9 +227,10 @@ fn exabytes_of_holes_cost_nothing_to_pass() {
         let mut careful = Careful(Vec::new());
         for stream in [false, true] {
             let mut bytes = tar.as_slice();
-            let body = match stream {
-                true => Body::Stream(Stream::new(&mut bytes)),
-                false => Body::At(Extent::all(Source::bytes(tar.clone()))),
+            let body = if stream {
+                Body::Stream(Stream::new(&mut bytes))
+            } else {
+                Body::At(Extent::all(Source::bytes(tar.clone())))
             };
             let visitor = &mut careful;
             let mut opening = Opening { budget: &budget, visitor, depth: 1 };
