@@ -51,6 +51,7 @@ pub(super) struct Config {
 pub(super) struct Spec {
     pub hostname: Option<String>,
     pub annotations: BTreeMap<String, String>,
+<<<<<<< HEAD
     pub linux: Option<Linux>,
 }
 
@@ -59,6 +60,24 @@ pub(super) struct Spec {
 #[serde(default, rename_all = "camelCase")]
 pub(super) struct Linux {
     pub cgroups_path: Option<String>,
+=======
+    pub mounts: Option<Vec<SpecMount>>,
+}
+
+/// A mount of the runtime specification: what the engine was asked for.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct SpecMount {
+    /// Where, as the container sees it.
+    pub destination: String,
+    /// Name of the file system, or `bind`.
+    #[serde(rename = "type")]
+    pub kind: Option<String>,
+    /// Path on the host, of a bind.
+    pub source: Option<String>,
+    /// Options of mount(8).
+    pub options: Option<Vec<String>>,
+>>>>>>> main
 }
 
 /// `status.dump`: the CRI's `ContainerStatus`, written by containerd.
