@@ -152,6 +152,7 @@ impl Bench {
                 offset: 0,
                 form: Form::Raw,
             }],
+            blocks: Vec::new(),
             labels: Vec::new(),
             cut: !is_file,
         };

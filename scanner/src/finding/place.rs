@@ -117,6 +117,7 @@ pub(super) fn words(
         path: None,
         image: None,
         offset: None,
+        block_offset: None,
         line: None,
         column: None,
         decoded,
@@ -126,9 +127,10 @@ pub(super) fn words(
     let in_image = |place: Place| {
         let found = checkpoint.spaces.get(&holder).and_then(|space| space.image_offset(locus.at));
         match found {
-            Some((image, offset)) => Place {
+            Some((image, offset, block_offset)) => Place {
                 image: checkpoint.pages.get(&image).cloned(),
                 offset: Some(offset),
+                block_offset,
                 ..place
             },
             None => place,

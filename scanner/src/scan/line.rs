@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::Settings;
 use super::job::{Input, Job};
-use super::work::read;
+use super::pieces;
 use crate::diagnostic::{Code, Diagnostic, Level};
 use crate::region::{Holder, Space};
 use crate::tally::Partial;
@@ -88,7 +88,7 @@ fn holder(line: Line, scanner: &mut Scanner<'_>, buffer: &mut Vec<u8>) -> crate:
     for job in jobs {
         let own = job.own.start..job.own.end;
         match &job.input {
-            Input::Bytes(base, bytes) => {
+            Input::Bytes(base, bytes, _) => {
                 let at = |address: u64| {
                     usize::try_from(address.saturating_sub(*base)).unwrap_or(usize::MAX)
                 };
@@ -96,14 +96,14 @@ fn holder(line: Line, scanner: &mut Scanner<'_>, buffer: &mut Vec<u8>) -> crate:
                 let bytes = bytes.get(range).unwrap_or_default();
                 scanner.feed(subject, job.region.start, own.start, bytes);
             }
-            Input::Extent(_) => {
+            Input::Extent(extent) => {
                 let len = usize::try_from(own.end.saturating_sub(own.start)).unwrap_or(usize::MAX);
                 if buffer.len() < len {
                     buffer.resize(len, 0);
                 }
                 let target = buffer.get_mut(..len).unwrap_or_default();
                 // What cannot be read is told by the worker that has the same window.
-                let got = read(&job, own.start, target).0;
+                let (got, ..) = pieces::read(&job.space, extent, own.start, target);
                 let bytes = buffer.get(..got).unwrap_or_default();
                 scanner.feed(subject, job.region.start, own.start, bytes);
             }

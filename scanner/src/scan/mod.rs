@@ -6,6 +6,7 @@ mod fold;
 mod job;
 mod line;
 mod pages;
+mod pieces;
 mod pool;
 #[cfg(test)]
 mod tests;

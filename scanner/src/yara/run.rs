@@ -159,12 +159,22 @@ impl<'r> Scanner<'r> {
             Mode::Off => {}
             Mode::Blocks => self.feed_blocks(region, at, bytes),
             Mode::Whole => {
-                self.content.extend_from_slice(bytes);
-                if self.content.len() as u64 > self.limits.yara_file_bytes {
+                let most = self.limits.yara_file_bytes;
+                let is_hole = at > self.content.len() as u64;
+                if !is_hole || at <= most {
+                    // A hole of a sparse file reads as zeros.
+                    let at = usize::try_from(at).unwrap_or(usize::MAX);
+                    self.content.resize(at.max(self.content.len()), 0);
+                    self.content.extend_from_slice(bytes);
+                }
+                if is_hole && at > most || self.content.len() as u64 > most {
                     let facts = facts::of_file(subject.name, &self.content, false);
                     self.open_blocks(subject, facts);
                     let content = std::mem::take(&mut self.content);
-                    self.feed_blocks(0, 0, &content);
+                    self.feed_blocks(region, 0, &content);
+                    if at >= content.len() as u64 {
+                        self.feed_blocks(region, at, bytes);
+                    }
                 }
             }
         }

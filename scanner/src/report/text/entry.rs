@@ -124,7 +124,10 @@ fn place(style: &Style, place: &Place) -> String {
         (None, _) if place.address.is_some() && !style.verbose => {}
         (None, _) => {
             parts.extend(place.image.as_ref().map(|image| safe(style, image)));
-            parts.extend(place.offset.map(|offset| format!("offset {offset}")));
+            parts.extend(place.offset.map(|offset| match place.block_offset {
+                Some(within) => format!("block at {offset}, byte {within} of its pages"),
+                None => format!("offset {offset}"),
+            }));
         }
     }
     if !place.decoded.is_empty() {
