@@ -14,3 +14,4 @@ mod rsa;
 pub mod samples;
 pub mod scanned;
 pub mod values;
+mod vendor_tokens;
