@@ -1,6 +1,23 @@
-//! Keys of Google Cloud service accounts.
+//! Tokens of Google, and keys of Google Cloud service accounts.
 
-use super::{Outcome, Subject, Verdict, attribute};
+use super::{Outcome, Subject, Verdict, attribute, random};
+
+/// Checks an OAuth access token, `ya29.` and random characters; those of service accounts may end in
+/// a row of dots. Nothing tells the end: a lone dot is taken for the end of a sentence, and a token
+/// that memory's end cuts fails.
+pub(super) fn access_token(subject: &Subject<'_>) -> Verdict {
+    let value = subject.value();
+    let len = match value {
+        [.., b'.', b'.'] => value.len(),
+        [rest @ .., b'.'] => rest.len(),
+        _ => value.len(),
+    };
+    let token = value.get(..len).unwrap_or_default();
+    let is_token = random::is_random(token) && !subject.is_cut_at(len);
+    let mut verdict = Verdict::of(if is_token { Outcome::Pass } else { Outcome::Fail }, subject);
+    verdict.span = subject.part(0..len);
+    verdict
+}
 
 /// What the address of every service account ends in.
 const DOMAIN: &[u8] = b"gserviceaccount.com";
@@ -33,6 +50,23 @@ fn address(text: &[u8], end: usize) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use sha2::Digest;
+
+    #[test]
+    fn access_tokens() {
+        let body = data_encoding::BASE64URL_NOPAD.encode(&sha2::Sha512::digest(b"a token"));
+        let token = format!("ya29.{body}");
+        let judge = |text: &str, cut| {
+            let verdict =
+                access_token(&Subject { text: text.as_bytes(), span: 0..text.len(), cut });
+            (verdict.outcome, verdict.span.end)
+        };
+        assert_eq!(judge(&token, false), (Outcome::Pass, token.len()));
+        assert_eq!(judge(&format!("{token}."), false), (Outcome::Pass, token.len()));
+        assert_eq!(judge(&format!("{token}...."), false), (Outcome::Pass, token.len() + 4));
+        assert_eq!(judge(&token, true).0, Outcome::Fail, "cut");
+        assert_eq!(judge("ya29.xxxxxxxxxxxxxxxxxxxxxxxxxxxxxx", false).0, Outcome::Fail);
+    }
 
     fn judge(text: &str) -> Verdict {
         service_account(&Subject { text: text.as_bytes(), span: 0..4, cut: false })

@@ -30,11 +30,16 @@ const TOKEN_VERSION: &[u8] = b"11";
 /// Digits of a token without its version.
 const TOKEN: usize = 32;
 
-/// Checks an API token: the version `11` and 32 random hex digits.
+/// Checks an API token: the version `11` and 32 random hex digits; older ones are the digits alone,
+/// which only the context tells from a digest.
 ///
 /// Source: `jenkins.security.apitoken.ApiTokenStore` of Jenkins.
 pub(super) fn api_token(subject: &Subject<'_>) -> Verdict {
-    let digits = subject.value().strip_prefix(TOKEN_VERSION).unwrap_or_default();
+    let value = subject.value();
+    let digits = match value.split_last_chunk::<TOKEN>() {
+        Some((version, digits)) if version.is_empty() || version == TOKEN_VERSION => &digits[..],
+        _ => &[],
+    };
     let is_token = digits.len() == TOKEN
         && digits.iter().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
         && !digits.iter().all(u8::is_ascii_digit)
@@ -68,9 +73,9 @@ mod tests {
         let judge = |text: &str| api_token(&whole(text.as_bytes())).outcome;
         let digits = ["8f3c09d1", "5be27a46", "c0917ed3", "62fa84b5"].concat();
         assert_eq!(judge(&format!("11{digits}")), Outcome::Pass);
+        assert_eq!(judge(&digits), Outcome::Pass);
         for fails in [
             format!("12{digits}"),
-            digits.clone(),
             format!("11{}", &digits[1..]),
             format!("11{}", "0123456789abcdef".repeat(2)),
             "11".repeat(17),

@@ -230,6 +230,7 @@ pub static CHECKS: &[Check] = &[
     Check { name: "connection-uri", on_pass: Confidence::High, run: connection::run },
     Check { name: "der-private-key", on_pass: Confidence::Confirmed, run: pem::der },
     Check { name: "docker-auth", on_pass: Confidence::High, run: docker::auth },
+    Check { name: "gcp-access-token", on_pass: Confidence::High, run: gcp::access_token },
     Check { name: "gcp-service-account", on_pass: Confidence::High, run: gcp::service_account },
     Check { name: "github-crc32", on_pass: Confidence::Confirmed, run: crc32::run },
     Check { name: "gitlab-routable", on_pass: Confidence::Confirmed, run: gitlab::routable },
