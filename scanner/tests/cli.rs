@@ -6,6 +6,15 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::{env, fs};
 
+#[path = "cli/config.rs"]
+mod config;
+#[path = "cli/gate.rs"]
+mod gate;
+#[path = "cli/pages.rs"]
+mod pages;
+#[path = "cli/rules.rs"]
+mod rules;
+
 fn cryoscan(args: &[&str]) -> Output {
     command(args).output().unwrap()
 }
@@ -47,11 +56,18 @@ fn folder(name: &str) -> PathBuf {
 
 #[test]
 fn help_pages() {
-    let pages: [(&str, &[&str]); 4] = [
+    let pages: [(&str, &[&str]); 11] = [
         ("cryoscan-short.txt", &["-h"]),
         ("cryoscan.txt", &["--help"]),
         ("scan.txt", &["scan", "--help"]),
         ("inspect.txt", &["inspect", "--help"]),
+        ("gate.txt", &["gate", "--help"]),
+        ("rules.txt", &["rules", "--help"]),
+        ("rules-list.txt", &["rules", "list", "--help"]),
+        ("rules-show.txt", &["rules", "show", "--help"]),
+        ("config.txt", &["config", "--help"]),
+        ("completions.txt", &["completions", "--help"]),
+        ("man.txt", &["man", "--help"]),
     ];
     for (name, args) in pages {
         let output = cryoscan(args);
@@ -62,7 +78,7 @@ fn help_pages() {
 
 #[test]
 fn usage_errors_exit_with_2() {
-    let cases: [&[&str]; 13] = [
+    let cases: [&[&str]; 19] = [
         &[],
         &["scan"],
         &["inspect"],
@@ -76,6 +92,12 @@ fn usage_errors_exit_with_2() {
         &["x.tar", "--threads", "0"],
         &["x.tar", "--output", "report.jsonl"],
         &["x.tar", "--findings-exit-code", "256"],
+        &["-q"],
+        &["gate"],
+        &["gate", "x.jsonl", "--grep", "x"],
+        &["rules"],
+        &["rules", "show"],
+        &["completions", "cmd"],
     ];
     for args in cases {
         let output = cryoscan(args);
@@ -101,6 +123,30 @@ fn a_bare_path_is_scan() {
     assert_eq!(bare.status.code(), Some(2));
     assert_eq!(stdout(&bare), stdout(&named));
     assert_eq!(stderr(&bare), stderr(&named));
+    // Whatever stands before, and wherever.
+    for args in [
+        &["--color", "never", "-q", "scan", target, "--format=jsonl", "--no-measured"][..],
+        &["--color=never", target, "--format=jsonl", "--no-measured", "-q"],
+        &["scan", target, "--format=jsonl", "--no-measured", "-q", "--color", "never"],
+    ] {
+        assert_eq!(stdout(&cryoscan(args)), stdout(&named), "{args:?}");
+    }
+}
+
+#[test]
+fn a_file_with_the_name_of_a_command_can_be_scanned() {
+    let folder = folder("named");
+    fs::copy(fixture("docker"), folder.join("inspect")).unwrap();
+    let scan = |args: &[&str]| {
+        let args = [args, &["-f", "jsonl", "--no-measured"]].concat();
+        let output = command(&args).current_dir(&folder).output().unwrap();
+        assert_eq!(output.status.code(), Some(0), "{args:?}: {}", stderr(&output));
+        assert!(stdout(&output).contains(r#"{"type":"finding""#), "{args:?}");
+        stdout(&output).replace("./inspect", "inspect")
+    };
+    let expected = scan(&["scan", "inspect"]);
+    assert_eq!(scan(&["./inspect"]), expected);
+    assert_eq!(scan(&["-q", "./inspect"]), expected);
 }
 
 #[test]
@@ -182,9 +228,14 @@ fn a_key_that_is_too_short_is_refused() {
 #[cfg(unix)]
 fn a_reader_that_goes_away_is_no_error() {
     let real = fixture("docker");
-    let cases: [&[&str]; 5] = [
+    let cases: [&[&str]; 10] = [
         &["missing.tar", "-f", "jsonl"],
         &["missing.tar", "-f", "text"],
+        &["rules", "list"],
+        &["rules", "list", "-f", "json"],
+        &["config"],
+        &["completions", "zsh"],
+        &["man"],
         &["inspect", &real],
         &["inspect", &real, "-f", "json"],
         &["--help"],
@@ -222,7 +273,27 @@ fn inspect_shows_a_page_or_an_object() {
     let page = cryoscan(&["inspect", &target]);
     assert_eq!(page.status.code(), Some(0), "{}", stderr(&page));
     assert!(stdout(&page).starts_with("podman checkpoint of ck-tree\n"), "{}", stdout(&page));
-    assert!(!stdout(&page).contains("Environment of") && !stdout(&page).contains("Memory of"));
+    let parts =
+        ["Sockets", "Mounts", "Privileges of", "Open files of", "Environment of", "Memory of"];
+    for part in parts {
+        assert!(!stdout(&page).contains(part), "{part}");
+    }
+    for [option, part] in [
+        ["--sockets", "Sockets"],
+        ["--mounts", "Mounts"],
+        ["--caps", "Privileges of"],
+        ["--files", "Open files of"],
+        ["--environ", "Environment of"],
+        ["--maps", "Memory of"],
+    ] {
+        let one = stdout(&cryoscan(&["inspect", &target, option, "--process=ipc"]));
+        let shown = parts.iter().filter(|part| one.contains(*part));
+        assert_eq!(shown.collect::<Vec<_>>(), [&part], "{option}");
+    }
+    for option in ["-a", "--all", "-v"] {
+        let all = stdout(&cryoscan(&["inspect", &target, option, "--process", "ipc"]));
+        assert!(parts.iter().all(|part| all.contains(part)), "{option}: {all}");
+    }
     let more = cryoscan(&["inspect", &target, "--maps", "--environ", "--pid=20"]);
     assert!(stdout(&more).contains("Environment of backup (20)"), "{}", stdout(&more));
     assert!(stdout(&more).contains("Memory of backup (20)"), "{}", stdout(&more));
@@ -234,6 +305,27 @@ fn inspect_shows_a_page_or_an_object() {
     assert_eq!(object["checkpoints"][0]["processes"].as_array().unwrap().len(), 2);
 }
 
+/// A page or an object of what is there, and 3 for what is not.
+#[test]
+fn inspect_says_what_could_not_be_read() {
+    let folder = folder("inspect-cut");
+    let path = folder.join("checkpoint/inventory.img");
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    fs::write(&path, b"\x16\x31\x31\x58\x02\0\0\0\x08\x02").unwrap();
+    fs::write(path.with_file_name("pstree.img"), b"\x19\x43\x56\x54\x30\x30\x27\x50\x08").unwrap();
+    let target = folder.to_str().unwrap();
+    let page = cryoscan(&["inspect", target]);
+    assert_eq!(page.status.code(), Some(3), "{}", stderr(&page));
+    assert!(stdout(&page).contains("image-truncated: checkpoint/pstree.img"), "{}", stdout(&page));
+    let object = cryoscan(&["inspect", target, "-f", "json"]);
+    assert_eq!(object.status.code(), Some(3));
+    let object: serde_json::Value = serde_json::from_str(&stdout(&object)).unwrap();
+    assert_eq!(object["diagnostics"][0]["member"], "checkpoint/pstree.img");
+    assert_eq!(object["diagnostics"][0]["level"], "error");
+    let allowed = cryoscan(&["inspect", target, "--allow-incomplete"]);
+    assert_eq!((allowed.status.code(), stdout(&allowed)), (Some(0), stdout(&page)));
+}
+
 #[test]
 fn inspect_says_in_a_line_what_it_cannot_show() {
     let folder = folder("inspect");
@@ -241,7 +333,8 @@ fn inspect_says_in_a_line_what_it_cannot_show() {
     fs::write(&text, "no checkpoint").unwrap();
     let [text, missing] = [&text, &missing].map(|path| path.to_str().unwrap());
     let real = fixture("docker");
-    let cases: [(&[&str], &str); 4] = [
+    let cases: [(&[&str], &str); 5] = [
+        (&[&real, "--process", "nobody"], "no process has the name nobody"),
         (&[text], "not a checkpoint"),
         (&[missing], "none.tar"),
         (&[&real, "--pid", "99"], "no process has pid 99"),

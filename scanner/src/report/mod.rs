@@ -9,7 +9,7 @@ mod jsonl;
 mod plain;
 mod record;
 #[cfg(test)]
-mod sample;
+pub(crate) mod sample;
 #[cfg(feature = "dev")]
 mod schema;
 mod text;
@@ -17,6 +17,9 @@ mod text;
 pub use plain::escape;
 #[cfg(feature = "cli")]
 pub(crate) use plain::{Line, bytes, is_harmful, number, paragraph, safe};
+
+#[cfg(feature = "cli")]
+pub(crate) use text::diagnostics;
 
 pub use record::{
     CheckpointRecord, Container, CoverageRecord, DiagnosticRecord, Measured, Pod, Record, Rules,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io;
 
 use super::walk::Scanned;
-use super::{Outcome, Settings, fingerprint_key};
+use super::{Described, Outcome, Settings, fingerprint_key};
 use crate::checkpoint::{Checkpoint, path_id};
 use crate::coverage::{Coverage, Reason};
 use crate::diagnostic::{Code, Diagnostic, Level};
@@ -53,15 +53,7 @@ pub(super) fn fold(
             notes.push(diagnostic);
         }
     };
-    for (code, diagnostics) in std::mem::take(&mut partial.notes) {
-        let count = partial.note_counts.get(&code).copied().unwrap_or_default();
-        let kept = diagnostics.len() as u64;
-        diagnostics.into_iter().for_each(&mut note);
-        if count > kept {
-            let text = format!("{} more of these, {count} in all", count - kept);
-            note(Diagnostic::new(Level::Note, code, "", text));
-        }
-    }
+    self::notes(&mut partial).into_iter().for_each(&mut note);
     if partial.found.overflow || partial.unproven.overflow {
         let text = "more values than are kept; those with the lowest hashes are shown";
         note(Diagnostic::new(Level::Error, Code::LimitReached, "", text));
@@ -134,11 +126,28 @@ pub(super) fn fold(
     Ok(())
 }
 
+/// The diagnostics of a partial, by code, with how many there were of those that were too many.
+pub(super) fn notes(partial: &mut Partial) -> Vec<Diagnostic> {
+    let mut notes = Vec::new();
+    for (code, diagnostics) in std::mem::take(&mut partial.notes) {
+        let count = partial.note_counts.get(&code).copied().unwrap_or_default();
+        let kept = diagnostics.len() as u64;
+        notes.extend(diagnostics);
+        if count > kept {
+            let text = format!("{} more of these, {count} in all", count - kept);
+            notes.push(Diagnostic::new(Level::Note, code, "", text));
+        }
+    }
+    notes
+}
+
 /// The checkpoints of a target with their processes described; secrets in arguments are masked.
-pub(super) fn describe(scanned: Scanned) -> Vec<Checkpoint> {
-    let Scanned { mut checkpoints, partial, .. } = scanned;
+pub(super) fn describe(scanned: Scanned) -> Described {
+    let Scanned { mut checkpoints, mut partial, .. } = scanned;
     describe_processes(&mut checkpoints, &partial.labels, Some(&partial));
-    checkpoints
+    let mut diagnostics = notes(&mut partial);
+    diagnostics.sort();
+    Described { checkpoints, diagnostics }
 }
 
 /// Gives processes the text of their arguments and the names of their variables.
