@@ -12,6 +12,7 @@ pub mod reader;
 pub mod recall;
 mod rsa;
 pub mod samples;
+pub mod sarif;
 pub mod scanned;
 pub mod values;
 mod vendor_tokens;
