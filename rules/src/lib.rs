@@ -4,13 +4,18 @@
 pub const SECRETS: &[(&str, &str)] = &[
     ("assignments.toml", include_str!("../secrets/assignments.toml")),
     ("aws.toml", include_str!("../secrets/aws.toml")),
+    ("azure.toml", include_str!("../secrets/azure.toml")),
     ("databases.toml", include_str!("../secrets/databases.toml")),
+    ("gcp.toml", include_str!("../secrets/gcp.toml")),
     ("github.toml", include_str!("../secrets/github.toml")),
+    ("gitlab.toml", include_str!("../secrets/gitlab.toml")),
     ("jenkins.toml", include_str!("../secrets/jenkins.toml")),
     ("jwt.toml", include_str!("../secrets/jwt.toml")),
     ("keys.toml", include_str!("../secrets/keys.toml")),
     ("kubernetes.toml", include_str!("../secrets/kubernetes.toml")),
     ("npm.toml", include_str!("../secrets/npm.toml")),
+    ("registries.toml", include_str!("../secrets/registries.toml")),
+    ("vault.toml", include_str!("../secrets/vault.toml")),
 ];
 
 /// YARA rules (`--yara builtin`): name of the file, and its text.

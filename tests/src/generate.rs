@@ -9,7 +9,7 @@ use data_encoding::BASE64;
 
 use crate::random::Random;
 use crate::values::{self, Algorithm};
-use crate::{keys, values::BASE62};
+use crate::{keys, values::BASE62, vendor_tokens};
 
 /// A template that cannot be filled in.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -168,7 +168,7 @@ fn fill(part: &str, before: &str, random: &mut Random) -> Option<String> {
         "pem-ed25519" if argument == "1" => Some(keys::ed25519(random)),
         "pem-encrypted" => Some(keys::encrypted(argument.parse().ok()?, random)),
         "openssh" if argument == "1" => Some(keys::openssh(random)),
-        _ => None,
+        _ => vendor_tokens::fill(class, argument, random),
     }
 }
 

@@ -15,3 +15,4 @@ pub mod samples;
 pub mod sarif;
 pub mod scanned;
 pub mod values;
+mod vendor_tokens;

@@ -14,11 +14,23 @@ use finding::{Finding, Hit};
 pub use finding::canonical;
 
 /// Kinds of planted values that the rules cover; all of them that lie in direct reach must be found.
-pub const COVERED: [&str; 17] = [
+pub const COVERED: [&str; 35] = [
+    "anthropic-api-key",
     "aws-access-key-id",
     "aws-secret-access-key",
+    "azure-ad-client-secret",
+    "azure-storage-key",
+    "basic-auth",
     "connection-string",
+    "dockerhub-pat",
+    "gcp-api-key",
+    "github-app-token",
+    "github-fine-grained-pat",
     "github-pat",
+    "gitlab-pat",
+    "gitlab-pat-routable",
+    "huggingface-token",
+    "jenkins-api-token",
     "jenkins-encrypted-field",
     "jenkins-master-key",
     "jenkins-secret-key",
@@ -28,10 +40,16 @@ pub const COVERED: [&str; 17] = [
     "jwt-rs256",
     "k8s-service-account-token",
     "npm-token",
+    "openai-project-key",
     "openssh-private-key",
     "password-argument",
     "password-environment",
     "pem-private-key",
+    "pypi-token",
+    "rsa-key-file",
+    "slack-bot-token",
+    "stripe-live-key",
+    "vault-service-token",
 ];
 
 /// Share of found values that must be reported byte for byte, in percent.

@@ -13,15 +13,23 @@ use cryoscan_tests::random::Random;
 const SEEDS: std::ops::Range<u64> = 1..5;
 
 /// Checks that tell by themselves where a value ends, whatever follows it.
-const FIND_THE_END: [&str; 8] = [
+const FIND_THE_END: [&str; 16] = [
     "aws-access-key-id",
+    "azure-account-key",
+    "azure-cask-key",
+    "azure-client-secret",
+    "azure-storage-key",
     "github-crc32",
+    "gitlab-routable",
     "jenkins-ciphertext",
     "jwt",
+    "kubernetes-key-data",
     "kubernetes-service-account",
     "npm-crc32",
     "openssh",
     "pem",
+    "prefixed-jwt",
+    "vault-token",
 ];
 
 /// Text of any of the alphabets that values have.

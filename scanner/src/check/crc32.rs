@@ -9,6 +9,9 @@ const CHECKSUM: usize = 6;
 /// Characters of the random part of the shortest tokens.
 const BODY: usize = 30;
 
+/// Characters of GitHub's prefixes and of npm's.
+const PREFIX: usize = 4;
+
 /// Checks `prefix_` + body + checksum: the last six characters are the CRC-32 (IEEE) of the body's
 /// ASCII bytes, prefix left out, in base62 (`0-9A-Za-z`, most significant digit first, padded with
 /// `0`). The pattern has fixed the length (30 + 6 for most kinds, 70 + 6 for refresh tokens).
@@ -16,8 +19,14 @@ const BODY: usize = 30;
 /// Source: GitHub's announcement of the format of 2021, npm's of the same year; reproduced on
 /// published samples.
 pub(super) fn run(subject: &Subject<'_>) -> Verdict {
-    let outcome = if is_valid(subject.value()) { Outcome::Pass } else { Outcome::Fail };
-    Verdict::of(outcome, subject)
+    let value = subject.value();
+    // Refresh tokens come in two lengths: what follows a short one may look like more of it.
+    let short = value.get(..PREFIX + BODY + CHECKSUM).filter(|short| is_valid(short));
+    let len = if is_valid(value) { Some(value.len()) } else { short.map(<[u8]>::len) };
+    let Some(len) = len else { return Verdict::of(Outcome::Fail, subject) };
+    let mut verdict = Verdict::of(Outcome::Pass, subject);
+    verdict.span = subject.part(0..len);
+    verdict
 }
 
 fn is_valid(value: &[u8]) -> bool {
@@ -70,6 +79,15 @@ mod tests {
             changed[at] = if changed[at] == b'a' { b'b' } else { b'a' };
             assert_eq!(run(&whole(&changed)).outcome, Outcome::Fail, "byte {at}");
         }
+    }
+
+    #[test]
+    fn a_short_token_is_found_in_what_could_be_a_long_one() {
+        let (_, body, checksum) = VECTORS[0];
+        let token = ["ghr_", body, checksum].concat();
+        let text = [token.as_str(), &"Stale".repeat(8)].concat();
+        let verdict = run(&whole(text.as_bytes()));
+        assert_eq!((verdict.outcome, verdict.span), (Outcome::Pass, 0..token.len()));
     }
 
     #[test]

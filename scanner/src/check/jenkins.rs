@@ -2,7 +2,7 @@
 
 use data_encoding::BASE64;
 
-use super::{Outcome, Subject, Verdict};
+use super::{Outcome, Subject, Verdict, entropy};
 
 /// Bytes of an AES block.
 const BLOCK: usize = 16;
@@ -25,6 +25,30 @@ pub(super) fn ciphertext(subject: &Subject<'_>) -> Verdict {
     verdict
 }
 
+/// What API tokens begin with since their second version, before 32 hex digits.
+const TOKEN_VERSION: &[u8] = b"11";
+/// Digits of a token without its version.
+const TOKEN: usize = 32;
+
+/// Checks an API token: the version `11` and 32 random hex digits; older ones are the digits alone,
+/// which only the context tells from a digest.
+///
+/// Source: `jenkins.security.apitoken.ApiTokenStore` of Jenkins.
+pub(super) fn api_token(subject: &Subject<'_>) -> Verdict {
+    let value = subject.value();
+    let digits = match value.split_last_chunk::<TOKEN>() {
+        Some((version, digits)) if version.is_empty() || version == TOKEN_VERSION => &digits[..],
+        _ => &[],
+    };
+    let is_token = digits.len() == TOKEN
+        && digits.iter().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
+        && !digits.iter().all(u8::is_ascii_digit)
+        && entropy::shannon(digits) >= 2_900
+        && !entropy::is_periodic(digits)
+        && !entropy::is_sequence(digits);
+    Verdict::of(if is_token { Outcome::Pass } else { Outcome::Fail }, subject)
+}
+
 fn is_payload(payload: &[u8]) -> bool {
     let Some(([version, lengths @ ..], rest)) = payload.split_first_chunk::<9>() else {
         return false;
@@ -39,9 +63,26 @@ fn is_payload(payload: &[u8]) -> bool {
 }
 
 #[cfg(test)]
+#[expect(clippy::string_slice, reason = "ASCII of our own making")]
 mod tests {
     use super::super::tests::whole;
     use super::*;
+
+    #[test]
+    fn api_tokens() {
+        let judge = |text: &str| api_token(&whole(text.as_bytes())).outcome;
+        let digits = ["8f3c09d1", "5be27a46", "c0917ed3", "62fa84b5"].concat();
+        assert_eq!(judge(&format!("11{digits}")), Outcome::Pass);
+        assert_eq!(judge(&digits), Outcome::Pass);
+        for fails in [
+            format!("12{digits}"),
+            format!("11{}", &digits[1..]),
+            format!("11{}", "0123456789abcdef".repeat(2)),
+            "11".repeat(17),
+        ] {
+            assert_eq!(judge(&fails), Outcome::Fail, "{fails}");
+        }
+    }
 
     fn wrap(payload: &[u8]) -> Vec<u8> {
         [b"{", BASE64.encode(payload).as_bytes(), b"}"].concat()

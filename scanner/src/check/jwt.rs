@@ -18,6 +18,17 @@ pub(super) fn run(subject: &Subject<'_>) -> Verdict {
     read(subject).map_or_else(|| Verdict::of(Outcome::Fail, subject), |(verdict, _)| verdict)
 }
 
+/// Checks a JWT behind a vendor's prefix (`ghs_123_eyJ…`, `glcbt-eyJ…`) as [`run`] does.
+pub(super) fn prefixed(subject: &Subject<'_>) -> Verdict {
+    let fail = Verdict::of(Outcome::Fail, subject);
+    let Some(prefix) = memchr::memmem::find(subject.value(), b"eyJ") else { return fail };
+    let start = subject.span.start.saturating_add(prefix);
+    let mut verdict =
+        run(&Subject { text: subject.text, span: start..subject.span.end, cut: subject.cut });
+    verdict.span.start = subject.span.start;
+    verdict
+}
+
 /// The judged token and its claims; `None` if it is no token.
 pub(super) fn read(subject: &Subject<'_>) -> Option<(Verdict, Object)> {
     let value = subject.value();
@@ -226,6 +237,15 @@ pub(super) mod tests {
         let mut changed = token;
         *changed.last_mut().unwrap() = b'B'; // Spare bits 01.
         assert_eq!(outcome(&changed), Outcome::Weak);
+    }
+
+    #[test]
+    fn behind_a_prefix() {
+        let token = compact(r#"{"alg":"HS256"}"#, CLAIMS, &[0xff; 32]);
+        let text = [b"ghs_12345_", &token[..], b"stale"].concat();
+        let verdict = prefixed(&whole(&text));
+        assert_eq!((verdict.outcome, verdict.span), (Outcome::Pass, 0..text.len() - 5));
+        assert_eq!(prefixed(&whole(b"ghs_12345_")).outcome, Outcome::Fail);
     }
 
     #[test]

@@ -11,18 +11,28 @@ use crate::secret::SecretBytes;
 
 mod armour;
 mod aws;
+mod aws_session;
+mod azure;
+mod azure_sas;
 mod connection;
 mod crc32;
+mod docker;
 pub mod entropy;
+mod gcp;
+mod gitlab;
 mod jenkins;
 mod jwt;
 mod key;
 pub mod known;
 mod kubernetes;
+mod kubernetes_objects;
+mod notation;
 mod openssh;
 mod pem;
 mod placeholder;
+mod random;
 mod uri;
+mod vault;
 
 pub use placeholder::{Placeholder, placeholder};
 pub use uri::{ConnectionUri, parse as parse_connection_uri};
@@ -133,6 +143,37 @@ pub enum Outcome {
 /// Facts that a check reads off a value: `jwt.alg` → `RS256`. Never secret.
 pub type Attributes = BTreeMap<&'static str, String>;
 
+/// How a value is written where it lies, if not plainly.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Notation {
+    /// Percent-encoded (RFC 3986 §2.1), as in URLs.
+    Percent,
+    /// With the escapes of JSON strings (RFC 8259 §7) or of XML.
+    Escaped,
+    /// Base64 (RFC 4648 §4).
+    Base64,
+}
+
+impl Notation {
+    /// The name in reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Percent => "percent",
+            Self::Escaped => "escaped",
+            Self::Base64 => "base64",
+        }
+    }
+}
+
+/// A value that does not lie plainly: how it is written, and what it is.
+#[derive(Debug, Clone)]
+pub struct Plain {
+    /// How it is written.
+    pub notation: Notation,
+    /// The value itself, which a report shows in place of the bytes.
+    pub value: SecretBytes,
+}
+
 /// The answer of a check.
 #[derive(Debug, Clone)]
 pub struct Verdict {
@@ -144,12 +185,20 @@ pub struct Verdict {
     pub attributes: Attributes,
     /// The value without accidents of notation (armour without line ends); `None`: as it lies.
     pub canonical: Option<SecretBytes>,
+    /// The value itself, where the span holds it in another notation.
+    pub plain: Option<Plain>,
 }
 
 impl Verdict {
     /// An answer about the span as it was found, without attributes.
     pub fn of(outcome: Outcome, subject: &Subject<'_>) -> Self {
-        Self { outcome, span: subject.span.clone(), attributes: Attributes::new(), canonical: None }
+        Self {
+            outcome,
+            span: subject.span.clone(),
+            attributes: Attributes::new(),
+            canonical: None,
+            plain: None,
+        }
     }
 }
 
@@ -168,12 +217,44 @@ pub struct Check {
 pub static CHECKS: &[Check] = &[
     Check { name: "aws-access-key-id", on_pass: Confidence::High, run: aws::access_key_id },
     Check { name: "aws-secret-key", on_pass: Confidence::Medium, run: aws::secret_key },
+    Check { name: "aws-session-token", on_pass: Confidence::High, run: aws_session::run },
+    Check { name: "azure-account-key", on_pass: Confidence::High, run: azure::account_key },
+    Check { name: "azure-cask-key", on_pass: Confidence::Confirmed, run: azure::common_key },
+    Check {
+        name: "azure-client-secret",
+        on_pass: Confidence::Confirmed,
+        run: azure::client_secret,
+    },
+    Check { name: "azure-sas", on_pass: Confidence::High, run: azure_sas::run },
+    Check { name: "azure-storage-key", on_pass: Confidence::Confirmed, run: azure::storage_key },
     Check { name: "connection-uri", on_pass: Confidence::High, run: connection::run },
     Check { name: "der-private-key", on_pass: Confidence::Confirmed, run: pem::der },
+    Check { name: "docker-auth", on_pass: Confidence::High, run: docker::auth },
+    Check { name: "gcp-access-token", on_pass: Confidence::High, run: gcp::access_token },
+    Check { name: "gcp-service-account", on_pass: Confidence::High, run: gcp::service_account },
     Check { name: "github-crc32", on_pass: Confidence::Confirmed, run: crc32::run },
+    Check { name: "gitlab-routable", on_pass: Confidence::Confirmed, run: gitlab::routable },
+    Check { name: "gitlab-token", on_pass: Confidence::High, run: gitlab::plain },
     Check { name: "hex-entropy", on_pass: Confidence::Low, run: entropy::hex },
+    Check { name: "jenkins-agent-secret", on_pass: Confidence::Medium, run: entropy::hex },
+    Check { name: "jenkins-api-token", on_pass: Confidence::Medium, run: jenkins::api_token },
     Check { name: "jenkins-ciphertext", on_pass: Confidence::High, run: jenkins::ciphertext },
     Check { name: "jwt", on_pass: Confidence::High, run: jwt::run },
+    Check {
+        name: "kubernetes-bootstrap-token",
+        on_pass: Confidence::Medium,
+        run: kubernetes_objects::bootstrap_token,
+    },
+    Check {
+        name: "kubernetes-key-data",
+        on_pass: Confidence::Confirmed,
+        run: kubernetes_objects::key_data,
+    },
+    Check {
+        name: "kubernetes-secret-data",
+        on_pass: Confidence::High,
+        run: kubernetes_objects::secret_data,
+    },
     Check {
         name: "kubernetes-service-account",
         on_pass: Confidence::High,
@@ -181,8 +262,16 @@ pub static CHECKS: &[Check] = &[
     },
     Check { name: "not-placeholder", on_pass: Confidence::Low, run: placeholder::run },
     Check { name: "npm-crc32", on_pass: Confidence::Confirmed, run: crc32::run },
+    Check {
+        name: "openshift-token",
+        on_pass: Confidence::High,
+        run: kubernetes_objects::openshift_token,
+    },
     Check { name: "openssh", on_pass: Confidence::Confirmed, run: openssh::run },
     Check { name: "pem", on_pass: Confidence::Confirmed, run: pem::run },
+    Check { name: "prefixed-jwt", on_pass: Confidence::High, run: jwt::prefixed },
+    Check { name: "random-token", on_pass: Confidence::Low, run: random::run },
+    Check { name: "vault-token", on_pass: Confidence::High, run: vault::service_token },
 ];
 
 /// The check of that name.
@@ -286,6 +375,13 @@ mod tests {
             b"&#10;",
             b"\\u000a",
             "…é".as_bytes(),
+            b"sv=2022-11-02&se=2026-01-01&sp=r&sig=",
+            b"\\u0026",
+            b"hvs.CAESI",
+            b"glpat-",
+            b".01.0z",
+            b"IQoJb3JpZ2luX2Vj",
+            b"sha256~",
         ];
         let piece = prop_oneof![
             prop::sample::select(known).prop_map(<[u8]>::to_vec),

@@ -65,7 +65,7 @@ fn judge(
     }
     let outcome = if key.is_proven && !is_public { Outcome::Pass } else { Outcome::Weak };
     let canonical = Some(pem::canonical(LABEL, bytes));
-    Verdict { outcome, span: subject.part(within), attributes, canonical }
+    Verdict { outcome, span: subject.part(within), attributes, canonical, plain: None }
 }
 
 struct Key {

@@ -39,6 +39,7 @@ pub(super) fn der(subject: &Subject<'_>) -> Verdict {
         span: subject.part(0..key.len),
         attributes,
         canonical: Some(canonical(key.label, bytes)),
+        plain: None,
     }
 }
 
@@ -59,6 +60,7 @@ fn armoured(subject: &Subject<'_>, armour: &Armour) -> Option<Verdict> {
         span: subject.part(armour.span.start..armour.end_of(key.len)),
         attributes,
         canonical: Some(canonical(key.label, bytes)),
+        plain: None,
     })
 }
 
@@ -114,6 +116,7 @@ fn damaged_or_whole(subject: &Subject<'_>, armour: &Armour, is_whole: bool) -> V
         span: subject.part(armour.span.clone()),
         attributes: Attributes::new(),
         canonical: Some(SecretBytes::from(canonical)),
+        plain: None,
     }
 }
 

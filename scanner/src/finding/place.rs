@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::{Address, Context, Place, Value, Vma};
+use crate::check::Notation;
 use crate::checkpoint::{Process, Shared, VmaInfo};
 use crate::region::{Holder, HolderKind, Locus, RegionKind};
 use crate::tally::LineFeeds;
@@ -106,7 +107,9 @@ pub(super) fn words(
     lines: Option<LineFeeds>,
     context: &Context<'_>,
 ) -> Vec<Place> {
-    let decoded = if locus.utf16 { vec!["utf-16le".to_owned()] } else { Vec::new() };
+    let encoding = locus.utf16.then_some("utf-16le");
+    let notation = locus.notation.map(Notation::name);
+    let decoded = encoding.into_iter().chain(notation).map(str::to_owned).collect();
     let plain = Place {
         region: kind,
         pid: None,

@@ -4,9 +4,9 @@ use std::ops::Range;
 
 use regex_automata::{Anchored, Input};
 
-use crate::check::{Attributes, Confidence, Outcome, Subject};
+use crate::check::{Attributes, Confidence, Outcome, Plain, Subject};
 use crate::region::Cut;
-use crate::rule::{Anchor, Class, Edge, Report, Rule};
+use crate::rule::{Anchor, Class, Edge, Pattern, Report, Rule};
 use crate::secret::SecretBytes;
 use crate::tally::Evidence;
 
@@ -36,6 +36,8 @@ pub(super) struct Confirmed {
     pub attributes: Attributes,
     /// The value without accidents of notation, where a check knows them.
     pub canonical: Option<SecretBytes>,
+    /// The value itself, where it lies in another notation.
+    pub plain: Option<Plain>,
 }
 
 /// Where a pattern matches.
@@ -52,7 +54,7 @@ impl Found {
 }
 
 /// The match of `rule` that the candidate at `at` leads to.
-pub(super) fn find(rule: &Rule, run: Run<'_>, at: usize) -> Option<Found> {
+fn find(rule: &Rule, run: Run<'_>, at: usize) -> Option<Found> {
     match &rule.anchor {
         Anchor::Run { len, .. } => Some(Found::of(at..at + len)),
         Anchor::Prefix => search(rule, &Input::new(run.text).range(at..).anchored(Anchored::Yes)),
@@ -78,7 +80,36 @@ pub(super) fn find(rule: &Rule, run: Run<'_>, at: usize) -> Option<Found> {
 }
 
 fn search(rule: &Rule, input: &Input<'_>) -> Option<Found> {
-    let regex = rule.pattern.regex()?;
+    if rule.items.is_some() {
+        let span = rule.pattern.regex()?.search(input)?.range();
+        return (span.len() <= rule.max_len).then_some(Found::of(span));
+    }
+    search_in(rule, &rule.pattern, input)
+}
+
+/// The values in what `rule` matches around the candidate at `at`: one, or those of its items.
+pub(super) fn find_all(rule: &Rule, run: Run<'_>, at: usize) -> Vec<Found> {
+    let Some(items) = &rule.items else { return find(rule, run, at).into_iter().collect() };
+    let Some(whole) = find(rule, run, at) else { return Vec::new() };
+    let mut found = Vec::new();
+    let mut from = whole.span.start;
+    while let Some(item) = search_in(rule, items, &Input::new(run.text).range(from..whole.span.end))
+    {
+        if found.len() == ITEMS {
+            break;
+        }
+        from = item.span.end.max(from + 1);
+        found.push(item);
+    }
+    found
+}
+
+/// Most values of one match.
+const ITEMS: usize = 64;
+
+/// The value that `pattern`, of which the groups of `rule` are, finds in `input`.
+fn search_in(rule: &Rule, pattern: &Pattern, input: &Input<'_>) -> Option<Found> {
+    let regex = pattern.regex()?;
     if rule.group == 0 && rule.name_group.is_none() {
         let mut span = regex.search(input)?.range();
         if rule.class == Class::Grep {
@@ -115,7 +146,7 @@ pub(super) fn judge(rule: &Rule, run: Run<'_>, found: Found) -> Option<Confirmed
     let mut confidence = rule.confidence;
     let mut evidence = Vec::new();
     let mut attributes = Attributes::new();
-    let mut canonical = None;
+    let (mut canonical, mut plain) = (None, None);
     let mut passes = 0u8;
     let mut doubtful = false;
     for check in &rule.checks {
@@ -134,6 +165,7 @@ pub(super) fn judge(rule: &Rule, run: Run<'_>, found: Found) -> Option<Confirmed
         span = verdict.span;
         attributes.extend(verdict.attributes);
         canonical = verdict.canonical.or(canonical);
+        plain = verdict.plain.or(plain);
         evidence.push(Evidence { check: check.name.to_owned(), outcome: verdict.outcome });
     }
     if doubtful {
@@ -167,7 +199,7 @@ pub(super) fn judge(rule: &Rule, run: Run<'_>, found: Found) -> Option<Confirmed
         _ => 1,
     };
     let rank = kind * 16 + passes.min(15);
-    Some(Confirmed { span, name, confidence, rank, evidence, attributes, canonical })
+    Some(Confirmed { span, name, confidence, rank, evidence, attributes, canonical, plain })
 }
 
 /// Whether a byte could go on a token.

@@ -201,6 +201,9 @@ impl Engine {
                 outcome: Outcome::Pass,
             });
         }
+        let plain = confirmed.plain.take();
+        let notation = plain.as_ref().map(|plain| plain.notation);
+        let value = plain.map_or(value, |plain| plain.value);
         let canonical = confirmed.canonical.as_ref().unwrap_or(&value);
         let mut hasher = blake3::Hasher::new_keyed(&self.key);
         if self.rules.get(rule).class == Class::Grep {
@@ -217,6 +220,7 @@ impl Engine {
                 at: start,
                 len: u32::try_from(end.saturating_sub(start)).unwrap_or(u32::MAX),
                 utf16,
+                notation,
             },
             key: ValueKey(key),
             judgement: Judgement {

@@ -188,7 +188,7 @@ impl Search<'_> {
         let (range, cut) = around;
         let start = range.start;
         let Some(text) = self.haystack.text.get(range) else { return };
-        if let Some(found) = confirm::find(self.rule, Run { text, cut }, at - start) {
+        for found in confirm::find_all(self.rule, Run { text, cut }, at - start) {
             self.judge(text, cut, start, found, kind, scratch);
         }
     }

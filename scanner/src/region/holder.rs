@@ -2,6 +2,8 @@
 
 use serde::Serialize;
 
+use crate::check::Notation;
+
 /// What kind of thing holds the bytes. The order is that of reports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum HolderKind {
@@ -76,4 +78,6 @@ pub struct Locus {
     pub len: u32,
     /// Whether the bytes are UTF-16LE.
     pub utf16: bool,
+    /// How the value is written in these characters, if not plainly.
+    pub notation: Option<Notation>,
 }

@@ -62,6 +62,7 @@ struct Entry {
     family: Option<String>,
     #[serde(default, rename = "secretGroup")]
     secret_group: usize,
+    items: Option<String>,
     #[serde(default)]
     keywords: Vec<String>,
     before: Option<usize>,
@@ -280,6 +281,7 @@ impl RuleSet {
             pattern: Pattern::new(pattern.to_owned()),
             group: 0,
             name_group: None,
+            items: None,
             anchor: if literals.is_some() { Anchor::Prefix } else { Anchor::Text },
             literals: literals.unwrap_or_default(),
             before: 0,
@@ -327,7 +329,9 @@ fn rule(file: &str, family: &str, entry: Entry) -> Result<Rule, RuleFileError> {
     let wrong = |problem: String| fault(file, &id, problem);
     let hir = syntax(file, &id, &entry.regex)?;
     let regex = model::build(&entry.regex).map_err(|error| wrong(error.to_string()))?;
-    let groups = regex.group_info();
+    let items = entry.items.as_deref().map(model::build).transpose();
+    let items = items.map_err(|error| wrong(format!("items: {error}")))?;
+    let groups = items.as_ref().unwrap_or(&regex).group_info();
     let name_group = groups.to_index(regex_automata::PatternID::ZERO, "name");
     if entry.secret_group >= groups.group_len(regex_automata::PatternID::ZERO) {
         let most = groups.group_len(regex_automata::PatternID::ZERO).saturating_sub(1);
@@ -400,6 +404,7 @@ fn rule(file: &str, family: &str, entry: Entry) -> Result<Rule, RuleFileError> {
         pattern: Pattern::new(entry.regex),
         group: entry.secret_group,
         name_group,
+        items: entry.items.map(Pattern::new),
         anchor,
         literals,
         before,

@@ -93,6 +93,11 @@ fn a_rule_that_cannot_be_used_is_told_why() {
             "regex = 'demo_([0-9a-z]{20})'\nsecretGroup = 2",
             "secretGroup 2: the pattern has 1 groups",
         ),
+        ("regex = 'demo_[0-9a-z]{20}'\nitems = '(a'", "items: "),
+        (
+            "regex = 'demo_[0-9a-z]{20}'\nitems = '[a-z]{4}'\nsecretGroup = 1",
+            "secretGroup 1: the pattern has 0 groups",
+        ),
         (
             "regex = 'demo_[0-9a-z]{20}'\nchecks = [\"crc\"]",
             "no check crc; there are aws-access-key-id, ",

@@ -169,6 +169,9 @@ pub struct Rule {
     pub group: usize,
     /// Group of the pattern that names the value (a variable, a flag).
     pub name_group: Option<usize>,
+    /// The pattern of each value in a match of `pattern`, which then is what holds them; the groups
+    /// are its groups.
+    pub items: Option<Pattern>,
     /// How candidates arise.
     pub anchor: Anchor,
     /// The literals of `anchor`.

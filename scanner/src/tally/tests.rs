@@ -68,7 +68,7 @@ fn add(partial: &mut Partial, found: &Found) {
             let found = Match {
                 holder: holder(of),
                 kind,
-                locus: Locus { at: at.into(), len: 8, utf16: at % 2 == 1 },
+                locus: Locus { at: at.into(), len: 8, utf16: at % 2 == 1, notation: None },
                 key: ValueKey([value; 16]),
                 judgement,
                 // One value in two notations.
