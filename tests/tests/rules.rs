@@ -6,22 +6,30 @@ use std::collections::BTreeMap;
 
 use cryoscan::matching::{Engine, Scratch};
 use cryoscan::region::{CELL, Cut, Form, Holder, HolderKind, Piece, RegionKind, Space, Window};
-use cryoscan::rule::{Anchor, Edge, Example, Rule, RuleSet};
+use cryoscan::rule::{Anchor, Edge, Example, Rule, RuleSet, View};
 use cryoscan_tests::generate::{Generated, generate};
 use cryoscan_tests::random::Random;
 
 const SEEDS: std::ops::Range<u64> = 1..5;
 
 /// Checks that tell by themselves where a value ends, whatever follows it.
-const FIND_THE_END: [&str; 8] = [
+const FIND_THE_END: [&str; 16] = [
     "aws-access-key-id",
+    "base64-pem",
+    "crypt-hash",
+    "der-private-key",
     "github-crc32",
     "jenkins-ciphertext",
     "jwt",
     "kubernetes-service-account",
     "npm-crc32",
+    "openai-key",
     "openssh",
     "pem",
+    "pool-url",
+    "pypi-macaroon",
+    "slack-token",
+    "stripe-key",
 ];
 
 /// Text of any of the alphabets that values have.
@@ -106,6 +114,10 @@ impl Bench {
         let unit = if setting.encoding == Encoding::Utf16 { 2 } else { 1 };
         let encode = |text: &str| -> Vec<u8> {
             match setting.encoding {
+                // Bytes of any value are written as the characters of that number.
+                Encoding::Ascii if case.rule.view == View::Bytes => {
+                    text.chars().map(|c| u8::try_from(c).expect("a byte")).collect()
+                }
                 Encoding::Ascii => text.as_bytes().to_vec(),
                 Encoding::Utf16 => text.encode_utf16().flat_map(u16::to_le_bytes).collect(),
             }
@@ -119,8 +131,9 @@ impl Bench {
             }
         };
         let text_at = bytes.len() as u64;
-        let value_at = text_at + unit * case.made.offset() as u64;
-        let value_len = unit * case.made.value.len() as u64;
+        let before_value = &case.made.text[..case.made.offset()];
+        let value_at = text_at + encode(before_value).len() as u64;
+        let value_len = encode(&case.made.value).len() as u64;
         bytes.extend(encode(&case.made.text));
         bytes.extend(match setting.after {
             After::Nul => vec![0, 0],

@@ -11,18 +11,27 @@ use crate::secret::SecretBytes;
 
 mod armour;
 mod aws;
+mod base64_pem;
 mod connection;
 mod crc32;
+mod crypt;
 pub mod entropy;
+mod http_auth;
 mod jenkins;
 mod jwt;
 mod key;
 pub mod known;
 mod kubernetes;
+mod macaroon;
+mod monero;
 mod openssh;
 mod pem;
 mod placeholder;
+mod pool_url;
+mod random_text;
 mod uri;
+mod vendor;
+mod wireguard;
 
 pub use placeholder::{Placeholder, placeholder};
 pub use uri::{ConnectionUri, parse as parse_connection_uri};
@@ -168,7 +177,11 @@ pub struct Check {
 pub static CHECKS: &[Check] = &[
     Check { name: "aws-access-key-id", on_pass: Confidence::High, run: aws::access_key_id },
     Check { name: "aws-secret-key", on_pass: Confidence::Medium, run: aws::secret_key },
+    Check { name: "base64-pem", on_pass: Confidence::Confirmed, run: base64_pem::run },
+    Check { name: "basic-credentials", on_pass: Confidence::High, run: http_auth::basic },
+    Check { name: "bearer-token", on_pass: Confidence::Low, run: http_auth::bearer },
     Check { name: "connection-uri", on_pass: Confidence::High, run: connection::run },
+    Check { name: "crypt-hash", on_pass: Confidence::High, run: crypt::run },
     Check { name: "der-private-key", on_pass: Confidence::Confirmed, run: pem::der },
     Check { name: "github-crc32", on_pass: Confidence::Confirmed, run: crc32::run },
     Check { name: "hex-entropy", on_pass: Confidence::Low, run: entropy::hex },
@@ -179,10 +192,18 @@ pub static CHECKS: &[Check] = &[
         on_pass: Confidence::High,
         run: kubernetes::service_account,
     },
+    Check { name: "monero-address", on_pass: Confidence::Confirmed, run: monero::address },
     Check { name: "not-placeholder", on_pass: Confidence::Low, run: placeholder::run },
     Check { name: "npm-crc32", on_pass: Confidence::Confirmed, run: crc32::run },
+    Check { name: "openai-key", on_pass: Confidence::High, run: vendor::openai },
     Check { name: "openssh", on_pass: Confidence::Confirmed, run: openssh::run },
     Check { name: "pem", on_pass: Confidence::Confirmed, run: pem::run },
+    Check { name: "pool-url", on_pass: Confidence::High, run: pool_url::run },
+    Check { name: "pypi-macaroon", on_pass: Confidence::Confirmed, run: macaroon::run },
+    Check { name: "random-text", on_pass: Confidence::Low, run: random_text::run },
+    Check { name: "slack-token", on_pass: Confidence::High, run: vendor::slack },
+    Check { name: "stripe-key", on_pass: Confidence::High, run: vendor::stripe },
+    Check { name: "wireguard-clamp", on_pass: Confidence::High, run: wireguard::run },
 ];
 
 /// The check of that name.
@@ -283,6 +304,14 @@ mod tests {
             b"{AQAAABAAAAAg",
             b"}",
             b"AKIA",
+            b"LS0tLS1CRUdJTiBQUklWQVRFIEtFWS0tLS0t",
+            b"$6$saltstring$",
+            b"$2b$12$",
+            b"xoxb-",
+            b"sk_live_",
+            b"T3BlbkFJ",
+            b"pypi-AgEIcHlwaS5vcmcC",
+            b"stratum+tcp://",
             b"&#10;",
             b"\\u000a",
             "…é".as_bytes(),

@@ -1,4 +1,5 @@
-//! Which of two matches on the same bytes stays: the more specific one.
+//! Which of two matches on the same bytes stays: the more specific one. An indicator and a secret
+//! say different things and both stay.
 
 use std::cmp::Reverse;
 
@@ -18,7 +19,8 @@ pub(super) fn suppress(rules: &RuleSet, matches: &mut [Candidate]) {
     };
     let mut lost = vec![false; matches.len()];
     for (index, first) in matches.iter().enumerate() {
-        if rules.get(first.rule).class != Class::Secret {
+        let class = rules.get(first.rule).class;
+        if class == Class::Grep {
             continue;
         }
         for (offset, second) in matches.iter().enumerate().skip(index + 1) {
@@ -26,7 +28,7 @@ pub(super) fn suppress(rules: &RuleSet, matches: &mut [Candidate]) {
                 break;
             }
             // Sorted so, only the first can contain the second.
-            if second.end > first.end || rules.get(second.rule).class != Class::Secret {
+            if second.end > first.end || rules.get(second.rule).class != class {
                 continue;
             }
             // One rule twice on nested spans: the longer one says more.

@@ -17,8 +17,19 @@ pub struct RuleId(pub u32);
 pub enum Class {
     /// A secret value.
     Secret,
+    /// A sign of compromise: no secret, so that reports show it.
+    Indicator,
     /// A pattern the user asked for by `--grep`.
     Grep,
+}
+
+/// What a rule looks at around a candidate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum View {
+    /// The text it stands in.
+    Text,
+    /// Bytes, whatever they are.
+    Bytes,
 }
 
 /// How candidates of a rule arise.
@@ -159,6 +170,8 @@ pub struct Rule {
     pub family: String,
     /// What kind of finding it makes.
     pub class: Class,
+    /// What kind of thing an indicator is (`url`); empty for other classes.
+    pub indicator: String,
     /// The harm if it is true.
     pub severity: Severity,
     /// How sure it is before any check.
@@ -169,6 +182,8 @@ pub struct Rule {
     pub group: usize,
     /// Group of the pattern that names the value (a variable, a flag).
     pub name_group: Option<usize>,
+    /// What it looks at around a candidate.
+    pub view: View,
     /// How candidates arise.
     pub anchor: Anchor,
     /// The literals of `anchor`.
