@@ -1,5 +1,6 @@
 //! Password hashes of crypt(3), as in `/etc/shadow`.
 
+use super::random_text::is_random;
 use super::{Outcome, Subject, Verdict, attribute, entropy};
 
 /// What a scheme of crypt(5) looks like behind its second dollar.
@@ -73,8 +74,7 @@ fn judge(value: &[u8]) -> Option<(&'static Scheme, Outcome)> {
         rest.strip_suffix(b"$")?.rsplit(|&byte| byte == b'$').next()?
     };
     let is_filling = |text: &[u8]| entropy::is_periodic(text) || entropy::is_sequence(text);
-    let is_random = entropy::shannon(hash) >= 3_300 && !is_filling(hash);
-    if !is_random
+    if !is_random(hash)
         || salt.len() > 4 && (is_filling(salt) || entropy::shannon(salt) < 1_500)
         || hash.contains(&b'$')
     {
@@ -89,6 +89,10 @@ fn user<'a>(subject: &Subject<'a>) -> Option<&'a str> {
     let line = subject.text.get(..subject.span.start)?.strip_suffix(b":")?;
     let is_name = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.');
     let start = line.iter().rposition(|byte| !is_name(byte)).map_or(0, |at| at.saturating_add(1));
+    let before = start.checked_sub(1).and_then(|at| line.get(at));
+    if before.is_some_and(|&byte| byte != b'\n') {
+        return None;
+    }
     let name = std::str::from_utf8(line.get(start..)?).ok()?;
     (1..=32).contains(&name.len()).then_some(name)
 }

@@ -1,6 +1,6 @@
 //! Credentials in HTTP's `Authorization` header: Basic (RFC 7617) and opaque Bearer tokens (RFC 6750).
 
-use data_encoding::BASE64_NOPAD;
+use data_encoding::{BASE64_NOPAD, BASE64URL_NOPAD};
 use zeroize::Zeroizing;
 
 use super::random_text::is_random;
@@ -14,6 +14,7 @@ const SHORTEST: usize = 8;
 /// user's name is read off, unless it is a token itself.
 ///
 /// Weak: a default password; a blob cut by stale text, whose end is a guess.
+/// Unavailable: no padding, and the text ends with it: it may be the start of a longer one.
 /// Fail: no credentials, a placeholder, an example of the specifications.
 pub(super) fn basic(subject: &Subject<'_>) -> Verdict {
     let value = subject.value();
@@ -35,8 +36,12 @@ pub(super) fn basic(subject: &Subject<'_>) -> Verdict {
             let pads = if len == whole && is_padded { wanted } else { 0 };
             let end = len.saturating_add(pads);
             verdict.span = subject.part(0..end);
+            let ends_with_text = subject.span.start.saturating_add(end) >= subject.text.len();
             if verdict.outcome == Outcome::Pass && (len < whole || subject.is_cut_at(end)) {
                 verdict.outcome = Outcome::Weak;
+            } else if verdict.outcome == Outcome::Pass && pads == 0 && ends_with_text {
+                // Neither padding nor a character behind it shows that this is all.
+                verdict.outcome = Outcome::Unavailable;
             }
             if value.get(..end).is_some_and(known::is_documentation_value) {
                 break;
@@ -81,12 +86,18 @@ fn credentials(subject: &Subject<'_>, text: &str) -> Option<Verdict> {
 }
 
 /// Checks that a Bearer token is opaque and could be random. JSON Web Tokens have a check of their
-/// own. A pass proves nothing.
+/// own, and what is left of one is none. A pass proves nothing.
 pub(super) fn bearer(subject: &Subject<'_>) -> Verdict {
     let value = subject.value();
-    let is_jwt = value.starts_with(b"eyJ") && value.contains(&b'.');
-    let is_token = !is_jwt && is_random(value);
+    let is_token = (!value.starts_with(b"eyJ") || is_object(value)) && is_random(value);
     Verdict::of(if is_token { Outcome::Pass } else { Outcome::Fail }, subject)
+}
+
+/// Whether base64 holds a JSON object to its end.
+fn is_object(value: &[u8]) -> bool {
+    let body = value.split(|&byte| byte == b'=').next().unwrap_or_default();
+    let decoded = BASE64URL_NOPAD.decode(body).or_else(|_| BASE64_NOPAD.decode(body));
+    decoded.is_ok_and(|json| Zeroizing::new(json).ends_with(b"}"))
 }
 
 #[cfg(test)]
@@ -107,7 +118,12 @@ mod tests {
             ["anna:t7#Kpq!x", "anna:t7#Kpq!xy", "anna:t7#Kpq!xyz", "jürgen:ä7#Kpq!x€"]
         {
             let blob = BASE64.encode(credentials.as_bytes());
-            assert_eq!(check(&blob), (Outcome::Pass, blob.len()), "{credentials}");
+            let line = format!("{blob}\r\n");
+            let subject = Subject { text: line.as_bytes(), span: 0..blob.len(), cut: false };
+            let verdict = basic(&subject);
+            assert_eq!((verdict.outcome, verdict.span), (Outcome::Pass, 0..blob.len()));
+            let alone = if blob.ends_with('=') { Outcome::Pass } else { Outcome::Unavailable };
+            assert_eq!(check(&blob), (alone, blob.len()), "{credentials}");
             if blob.ends_with('=') {
                 assert_eq!(check(&format!("{blob}===")), (Outcome::Pass, blob.len()));
             }
@@ -125,7 +141,7 @@ mod tests {
 
     #[test]
     fn a_token_for_a_user_is_not_shown() {
-        let verdict = basic(&whole(BASE64.encode(b"q8Zr2LmX0vT5bN7wK1cD:").as_bytes()));
+        let verdict = basic(&whole(BASE64.encode(b"q8Zr2LmX0vT5bN7wK1cDE:").as_bytes()));
         assert_eq!((verdict.outcome, verdict.attributes.len()), (Outcome::Pass, 0));
     }
 
@@ -152,7 +168,13 @@ mod tests {
     fn bearer_tokens_are_opaque_and_random() {
         let of = |text: &str| bearer(&whole(text.as_bytes())).outcome;
         assert_eq!(of("q8Zr2LmX0vT5bN7wK1cD"), Outcome::Pass);
-        for none in ["eyJhbGciOiJIUzI1NiJ9.e30.x7", "authentication-token", "<token-goes-here>"] {
+        assert_eq!(of(&BASE64.encode(br#"{"k":"q8Zr2LmX0vT5bN7wK1cD","n":"ci"}"#)), Outcome::Pass);
+        for none in [
+            "eyJhbGciOiJIUzI1NiJ9.e30.x7",
+            "eyJhbGciOiJIUzI1Ni",
+            "authentication-token",
+            "<token-goes-here>",
+        ] {
             assert_eq!(of(none), Outcome::Fail, "{none}");
         }
     }
