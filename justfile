@@ -39,6 +39,10 @@ demo:
 recall:
     .ci/run recall
 
+# 2 GiB within 96 MiB of memory
+memory:
+    .ci/run memory
+
 # The inner loop: tests of one crate that match a filter, without the command line
 quick crate filter="":
     cargo test --package {{ crate }} --no-default-features {{ filter }}

@@ -44,8 +44,12 @@ fn row(options: &Options, target: &Target) -> Result<String> {
     let mut runs = Vec::new();
     for _ in 0..options.runs {
         let mut command = Command::new(&options.binary);
-        command.args(["scan", "--format", "jsonl"]).args(&options.arguments).arg(&target.path);
-        runs.push(process::run(&mut command).with_context(|| format!("scan of {name}"))?);
+        command.args(["scan", "--format", "jsonl"]).args(&options.arguments);
+        let piped = target.pipe.then_some(target.path.as_path());
+        command.arg(if target.pipe { Path::new("-") } else { &target.path });
+        let run = process::run(&mut command, piped).with_context(|| format!("scan of {name}"))?;
+        within(&run, options.most_memory).with_context(|| format!("scan of {name}"))?;
+        runs.push(run);
     }
     let findings = agreed_count(&runs, target.expect).with_context(|| name.to_string())?;
 
@@ -56,8 +60,9 @@ fn row(options: &Options, target: &Target) -> Result<String> {
     let floor_speed = megabytes / floor.cpu.as_secs_f64();
     let peak = runs.iter().map(|run| run.peak_anonymous).max().unwrap_or_default();
     Ok(format!(
-        "| {} | {megabytes:.1} | {:.3} | {:.3} | {} | {floor_speed:.0} | {} | {:.1} | {findings} |",
+        "| {}{} | {megabytes:.1} | {:.3} | {:.3} | {} | {floor_speed:.0} | {} | {:.1} | {findings} |",
         short_name(&target.path),
+        if target.pipe { " (pipe)" } else { "" },
         median(runs.iter().map(|run| run.wall).collect()).as_secs_f64(),
         cpu.as_secs_f64() / count,
         speed.map_or("too short".to_owned(), |speed| format!("{speed:.0}")),
@@ -88,6 +93,16 @@ fn agreed_count(runs: &[Run], expect: Option<u64>) -> Result<u64> {
     }
 }
 
+/// Whether a run took no more anonymous memory than it may.
+fn within(run: &Run, most_memory: Option<u64>) -> Result<()> {
+    match most_memory {
+        Some(most) if run.peak_anonymous > most << 20 => {
+            bail!("took {} bytes of anonymous memory, more than {most} MiB", run.peak_anonymous)
+        }
+        _ => Ok(()),
+    }
+}
+
 fn median(mut times: Vec<Duration>) -> Duration {
     times.sort();
     times.get(times.len() / 2).copied().unwrap_or_default()
@@ -111,7 +126,7 @@ fn machine() -> String {
 mod tests {
     use std::time::Duration;
 
-    use super::{Run, agreed_count, median};
+    use super::{Run, agreed_count, median, within};
 
     fn run(findings: u64) -> Run {
         Run { wall: Duration::ZERO, cpu: Duration::ZERO, peak_anonymous: 0, findings }
@@ -125,6 +140,14 @@ mod tests {
         assert_eq!(wrong.to_string(), "expected 4 findings, found 3");
         let unstable = agreed_count(&[run(3), run(2)], None).unwrap_err();
         assert_eq!(unstable.to_string(), "the same input gave 3 findings, then 2");
+    }
+
+    #[test]
+    fn too_much_memory_fails() {
+        let run = Run { peak_anonymous: (96 << 20) + 1, ..run(0) };
+        assert!(within(&run, Some(96)).is_err());
+        within(&run, Some(97)).unwrap();
+        within(&run, None).unwrap();
     }
 
     #[test]

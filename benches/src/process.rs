@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Seek};
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread;
@@ -27,18 +28,26 @@ pub(crate) struct Run {
     pub(crate) findings: u64,
 }
 
-/// Runs `command`, which writes JSON Lines to its standard output, to the end.
+/// Runs `command`, which writes JSON Lines to its standard output, to the end; the file `piped` goes
+/// into its standard input through a pipe.
 ///
 /// # Errors
 /// When it cannot start, or fails (0, 1 and 3 are verdicts, not failures), or ends without a
 /// summary.
-pub(crate) fn run(command: &mut Command) -> Result<Run> {
+pub(crate) fn run(command: &mut Command, piped: Option<&Path>) -> Result<Run> {
     // A file in memory, so that the program never waits for a reader.
     let mut report = File::from(memfd_create("report", MemfdFlags::CLOEXEC)?);
-    command.stdin(Stdio::null()).stdout(report.try_clone()?);
+    let input = if piped.is_some() { Stdio::piped() } else { Stdio::null() };
+    command.stdin(input).stdout(report.try_clone()?);
+    let mut piped = piped.map(File::open).transpose().context("cannot open the target")?;
     let start = Instant::now();
     let mut child = command.spawn().context("cannot start the program")?;
     let pid = child.id();
+
+    let feeder = child.stdin.take().zip(piped.take()).map(|(mut pipe, mut file)| {
+        // The program may have seen enough before the end of the file.
+        thread::spawn(move || std::io::copy(&mut file, &mut pipe).unwrap_or_default())
+    });
 
     let (stop, stopped) = channel();
     let sampler = thread::spawn(move || sample(pid, &stopped));
@@ -49,6 +58,7 @@ pub(crate) fn run(command: &mut Command) -> Result<Run> {
     let ticks = ticks(&proc_file(&format!("/proc/{pid}/stat"))?).context("/proc/PID/stat")?;
     drop(stop);
     let peak_anonymous = sampler.join().unwrap_or_default();
+    feeder.map(|feeder| feeder.join().unwrap_or_default());
 
     let status = child.wait()?;
     if !matches!(status.code(), Some(0 | 1 | 3)) {
@@ -137,16 +147,26 @@ mod tests {
     fn a_run_is_measured_to_its_end() {
         let script = r#"i=0; while [ $i -lt 200000 ]; do i=$((i+1)); done
             echo '{"type":"run"}'; echo '{"type":"summary","findings":{"high":5}}'; exit 3"#;
-        let run = run(Command::new("/bin/sh").args(["-c", script])).unwrap();
+        let run = run(Command::new("/bin/sh").args(["-c", script]), None).unwrap();
         assert_eq!(run.findings, 5);
         assert!(run.peak_anonymous > 0 && !run.cpu.is_zero(), "{run:?}");
     }
 
     #[test]
+    fn a_file_comes_through_the_pipe() {
+        let line = b"{\"type\":\"summary\",\"findings\":{\"low\":4}}\n";
+        let path = std::env::temp_dir().join(format!("cryoscan-piped-{}", std::process::id()));
+        std::fs::write(&path, line).unwrap();
+        let run = run(&mut Command::new("/bin/cat"), Some(&path));
+        std::fs::remove_file(&path).unwrap();
+        assert_eq!(run.unwrap().findings, 4);
+    }
+
+    #[test]
     fn a_failed_run_is_no_measurement() {
-        let failed = run(Command::new("/bin/sh").args(["-c", "exit 2"])).unwrap_err();
+        let failed = run(Command::new("/bin/sh").args(["-c", "exit 2"]), None).unwrap_err();
         assert_eq!(failed.to_string(), "the program ended with exit status: 2");
-        let silent = run(&mut Command::new("/bin/true")).unwrap_err();
+        let silent = run(&mut Command::new("/bin/true"), None).unwrap_err();
         assert_eq!(silent.to_string(), "the program printed nothing");
     }
 }

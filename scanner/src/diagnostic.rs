@@ -52,6 +52,7 @@ codes! {
     Internal "internal" "A fault in cryoscan itself while it scanned a part of the target; the rest was scanned. Please report it.",
     LateMetadata "late-metadata" "Pages came from a pipe before the pagemap that explains them; they were scanned as raw bytes, without addresses, cut at every page.",
     LedgerImbalance "ledger-imbalance" "The bytes scanned and skipped do not add up to the bytes of the checkpoint; please report it.",
+    LeftOut "left-out" "A file in a folder of archives was not scanned: it is no checkpoint, cannot be read, or its name says that it is not complete yet.",
     LimitReached "limit-reached" "A limit against hostile input was reached; what lay beyond it was not scanned.",
     MemberUnreadable "member-unreadable" "A file or folder of the target could not be read.",
     MetadataMalformed "metadata-malformed" "A metadata file is not the JSON it should be; it was scanned as text.",

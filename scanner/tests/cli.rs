@@ -6,6 +6,15 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::{env, fs};
 
+#[path = "cli/config.rs"]
+mod config;
+#[path = "cli/gate.rs"]
+mod gate;
+#[path = "cli/pages.rs"]
+mod pages;
+#[path = "cli/rules.rs"]
+mod rules;
+
 fn cryoscan(args: &[&str]) -> Output {
     command(args).output().unwrap()
 }
@@ -47,11 +56,18 @@ fn folder(name: &str) -> PathBuf {
 
 #[test]
 fn help_pages() {
-    let pages: [(&str, &[&str]); 4] = [
+    let pages: [(&str, &[&str]); 11] = [
         ("cryoscan-short.txt", &["-h"]),
         ("cryoscan.txt", &["--help"]),
         ("scan.txt", &["scan", "--help"]),
         ("inspect.txt", &["inspect", "--help"]),
+        ("gate.txt", &["gate", "--help"]),
+        ("rules.txt", &["rules", "--help"]),
+        ("rules-list.txt", &["rules", "list", "--help"]),
+        ("rules-show.txt", &["rules", "show", "--help"]),
+        ("config.txt", &["config", "--help"]),
+        ("completions.txt", &["completions", "--help"]),
+        ("man.txt", &["man", "--help"]),
     ];
     for (name, args) in pages {
         let output = cryoscan(args);
@@ -62,7 +78,7 @@ fn help_pages() {
 
 #[test]
 fn usage_errors_exit_with_2() {
-    let cases: [&[&str]; 13] = [
+    let cases: [&[&str]; 19] = [
         &[],
         &["scan"],
         &["inspect"],
@@ -76,6 +92,12 @@ fn usage_errors_exit_with_2() {
         &["x.tar", "--threads", "0"],
         &["x.tar", "--output", "report.jsonl"],
         &["x.tar", "--findings-exit-code", "256"],
+        &["-q"],
+        &["gate"],
+        &["gate", "x.jsonl", "--grep", "x"],
+        &["rules"],
+        &["rules", "show"],
+        &["completions", "cmd"],
     ];
     for args in cases {
         let output = cryoscan(args);
@@ -101,6 +123,30 @@ fn a_bare_path_is_scan() {
     assert_eq!(bare.status.code(), Some(2));
     assert_eq!(stdout(&bare), stdout(&named));
     assert_eq!(stderr(&bare), stderr(&named));
+    // Whatever stands before, and wherever.
+    for args in [
+        &["--color", "never", "-q", "scan", target, "--format=jsonl", "--no-measured"][..],
+        &["--color=never", target, "--format=jsonl", "--no-measured", "-q"],
+        &["scan", target, "--format=jsonl", "--no-measured", "-q", "--color", "never"],
+    ] {
+        assert_eq!(stdout(&cryoscan(args)), stdout(&named), "{args:?}");
+    }
+}
+
+#[test]
+fn a_file_with_the_name_of_a_command_can_be_scanned() {
+    let folder = folder("named");
+    fs::copy(fixture("docker"), folder.join("inspect")).unwrap();
+    let scan = |args: &[&str]| {
+        let args = [args, &["-f", "jsonl", "--no-measured"]].concat();
+        let output = command(&args).current_dir(&folder).output().unwrap();
+        assert_eq!(output.status.code(), Some(0), "{args:?}: {}", stderr(&output));
+        assert!(stdout(&output).contains(r#"{"type":"finding""#), "{args:?}");
+        stdout(&output).replace("./inspect", "inspect")
+    };
+    let expected = scan(&["scan", "inspect"]);
+    assert_eq!(scan(&["./inspect"]), expected);
+    assert_eq!(scan(&["-q", "./inspect"]), expected);
 }
 
 #[test]
@@ -182,9 +228,14 @@ fn a_key_that_is_too_short_is_refused() {
 #[cfg(unix)]
 fn a_reader_that_goes_away_is_no_error() {
     let real = fixture("docker");
-    let cases: [&[&str]; 5] = [
+    let cases: [&[&str]; 10] = [
         &["missing.tar", "-f", "jsonl"],
         &["missing.tar", "-f", "text"],
+        &["rules", "list"],
+        &["rules", "list", "-f", "json"],
+        &["config"],
+        &["completions", "zsh"],
+        &["man"],
         &["inspect", &real],
         &["inspect", &real, "-f", "json"],
         &["--help"],

@@ -373,14 +373,88 @@ fn exit_codes_are_those_of_the_help_page() {
     let codes: Vec<String> =
         codes.lines().filter_map(|line| Some(line.trim().split_once("  ")?.0.to_owned())).collect();
     assert_eq!(codes, ["0", "1", "2", "3"]);
+    let gate = include_str!("ui/gate.txt");
+    assert!(codes.iter().all(|code| gate.contains(&format!("\n  {code}  "))), "{gate}");
     assert_eq!(column(&page("docs/exit-codes.md"), "# Exit codes", 0), codes);
     assert_eq!(column(&page("README.md"), "## Use", 0), codes);
+}
+
+/// The options of `cryoscan config`, as rows of the table: the same option of several commands is one.
+#[cfg(feature = "cli")]
+fn option_rows() -> Vec<String> {
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_cryoscan"))
+        .arg("config")
+        .env_clear()
+        .output()
+        .unwrap();
+    let sample = String::from_utf8(output.stdout).unwrap();
+    let mut rows: Vec<([String; 4], Vec<String>)> = Vec::new();
+    let mut table = "top".to_owned();
+    let mut about = None;
+    for line in sample.lines() {
+        if line.starts_with('[') {
+            table = format!("`{line}`");
+        } else if let Some(text) = line.strip_prefix("# ").and_then(|it| it.strip_suffix(']')) {
+            about = text.rsplit_once(" [");
+        } else if let (Some((meaning, variable)), Some((key, value))) =
+            (about.take(), line.trim_start_matches('#').split_once(" = "))
+        {
+            // A placeholder is no default.
+            let none = value.trim_matches(['[', ']']).trim_matches('"');
+            let none = none.chars().all(|c| c.is_ascii_uppercase() || "[]:=".contains(c));
+            let value = if none { String::new() } else { format!("`{}`", value.trim_matches('"')) };
+            let row = [key, variable, meaning, &value].map(|cell| cell.replace('|', "\\|"));
+            match rows.iter_mut().find(|(other, _)| *other == row) {
+                Some((_, tables)) => tables.push(table.clone()),
+                None => rows.push((row, vec![table.clone()])),
+            }
+        }
+    }
+    let row = |([key, variable, meaning, value], tables): &([String; 4], Vec<String>)| {
+        format!("| `{key}` | {} | `{variable}` | {meaning} | {value} |", tables.join(", "))
+    };
+    rows.iter().map(row).collect()
+}
+
+#[test]
+#[cfg(feature = "cli")]
+fn every_option_is_listed() {
+    let rows = option_rows();
+    let heading = "## All options";
+    let mut page = page("docs/configuration.md");
+    if std::env::var_os("UPDATE").is_some() {
+        let (before, rest) = page.split_once(heading).unwrap();
+        let head: Vec<&str> = rest.lines().take_while(|line| !line.starts_with("| `")).collect();
+        let head = head.join("\n");
+        let head = head.split_once("\n## ").map_or(head.as_str(), |(head, _)| head).trim_end();
+        let (_, after) = rest.split_once("\n## ").unwrap();
+        page = format!("{before}{heading}{head}\n{}\n\n## {after}", rows.join("\n"));
+        fs::write(root().join("docs/configuration.md"), &page).unwrap();
+    }
+    assert_eq!(table(&page, heading), rows, "UPDATE=1 writes the table");
+    assert!(rows.len() > 15, "{rows:?}");
+}
+
+#[test]
+#[cfg(feature = "cli")]
+fn the_file_of_the_page_can_be_used() {
+    let page = page("docs/configuration.md");
+    let (_, file) = page.split_once("```toml\n").unwrap();
+    let (file, _) = file.split_once("```").unwrap();
+    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join("docs-configuration.toml");
+    fs::write(&path, file).unwrap();
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_cryoscan"))
+        .args(["rules", "list", "--config", path.to_str().unwrap()])
+        .env_clear()
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
 #[test]
 fn links_between_pages_lead_somewhere() {
     let mut pages: Vec<PathBuf> = Vec::new();
-    for folder in ["", "docs", "docs/decisions", "benches/records", "tests/fixtures"] {
+    for folder in ["", "ci", "docs", "docs/decisions", "benches/records", "tests/fixtures"] {
         let entries = fs::read_dir(root().join(folder)).unwrap();
         let paths = entries.map(|entry| entry.unwrap().path());
         pages.extend(paths.filter(|path| path.extension().is_some_and(|it| it == "md")));

@@ -281,21 +281,23 @@ impl Checkpoint {
     }
 }
 
+/// An entry for so many pages at `vaddr` that are in the pages image.
+pub fn present(vaddr: u64, pages: u64) -> proto::PagemapEntry {
+    const PE_PRESENT: u32 = 4;
+    proto::PagemapEntry {
+        vaddr: Some(vaddr),
+        compat_nr_pages: Some(0),
+        flags: Some(PE_PRESENT),
+        nr_pages: Some(pages),
+        ..proto::PagemapEntry::default()
+    }
+}
+
 /// Pagemap entries that no CRIU writes.
 pub mod hostile {
     use cryoscan_proto::PagemapEntry;
 
-    const PE_PRESENT: u32 = 4;
-
-    fn entry(vaddr: u64, pages: u64) -> PagemapEntry {
-        PagemapEntry {
-            vaddr: Some(vaddr),
-            compat_nr_pages: Some(0),
-            flags: Some(PE_PRESENT),
-            nr_pages: Some(pages),
-            ..PagemapEntry::default()
-        }
-    }
+    use super::present as entry;
 
     /// 2⁶⁰ pages: their size in bytes does not fit in 64 bits.
     pub fn huge_count(vaddr: u64) -> PagemapEntry {

@@ -1,13 +1,17 @@
 //! The command line, as clap reads it. Every option has an environment name of the same word.
 
+use std::ffi::{OsStr, OsString};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use clap::builder::BoolishValueParser;
-use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+use clap::{ArgAction, Args, CommandFactory, Parser, Subcommand, ValueEnum};
 
-use super::exit::{self, Gate};
-use super::value::{Output, format_names, gate, memory, output, window};
+use super::exit::{self, Policy};
+use super::gate::{self, GateArgs};
+use super::pages::{CompletionsArgs, ManArgs};
+use super::rules::RulesCommand;
+use super::value::{Output, format_names, memory, output, window};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -16,6 +20,20 @@ Examples:
   cryoscan *.tar --fail-on high                    exit 1 if something bad is in one of them
   cryoscan checkpoint.tar --grep 'RANDOM_\\d+_KEY'  where is this text
   cryoscan checkpoint.tar -o jsonl=report.jsonl    a page on the screen and a file";
+
+/// Where the options of every command stand on a help page.
+const HEADING: &str = "Options of all commands";
+
+/// Below the help page of the program.
+const BARE: &str = "\
+A target alone is scanned: `cryoscan x.tar` is `cryoscan scan x.tar`, and takes its options
+(`cryoscan scan --help`). Where a file has the name of a command, write `./scan`.";
+
+const INSPECT_EXAMPLES: &str = "\
+Examples:
+  cryoscan inspect checkpoint.tar                 who was frozen: a page for people
+  cryoscan inspect checkpoint.tar --pid 15 -v     one process, with maps and variables
+  cryoscan inspect checkpoint.tar -f json | jq .  all of it, for programs";
 
 /// Finds secrets in container checkpoints.
 ///
@@ -26,21 +44,20 @@ Examples:
 #[command(
     name = "cryoscan",
     version,
-    args_conflicts_with_subcommands = true,
-    subcommand_negates_reqs = true,
+    subcommand_required = true,
     arg_required_else_help = true,
     max_term_width = 100,
-    after_help = exit::HELP,
-    after_long_help = format!("{EXAMPLES}\n\n{}", exit::HELP),
-    override_usage = "cryoscan [scan] [OPTIONS] TARGET...\n       cryoscan inspect [OPTIONS] TARGET"
+    after_help = BARE,
+    after_long_help = format!("{BARE}\n\n{EXAMPLES}\n\n{}", exit::HELP),
+    override_usage = "cryoscan [scan] [OPTIONS] TARGET...\n       cryoscan COMMAND [OPTIONS] ..."
 )]
 pub(super) struct Cli {
     #[command(subcommand)]
-    pub(super) command: Option<Command>,
-    #[command(flatten)]
-    pub(super) scan: Option<ScanArgs>,
+    pub(super) command: Command,
     #[command(flatten)]
     pub(super) log: LogArgs,
+    #[command(flatten)]
+    pub(super) config: ConfigArgs,
 }
 
 #[derive(Debug, Subcommand)]
@@ -57,8 +74,42 @@ pub(super) enum Command {
     /// The container, the process tree and shared memory; with --maps and --environ (or -v) also the
     /// memory maps and the names of environment variables. JSON has all of it. Secrets in command
     /// lines are covered by stars; values of variables are never shown.
-    #[command(max_term_width = 100)]
+    #[command(max_term_width = 100, after_long_help = INSPECT_EXAMPLES)]
     Inspect(InspectArgs),
+    /// Judge reports made earlier, with the exit codes of a scan
+    ///
+    /// A pipeline scans once, keeps the report as JSON Lines, and decides later, or more than once,
+    /// what it means. Findings that are suppressed do not count. A report that was cut short is
+    /// none: the gate ends with 2.
+    #[command(
+        max_term_width = 100,
+        after_help = gate::HELP,
+        after_long_help = format!("{}\n\n{}", gate::EXAMPLES, gate::HELP),
+    )]
+    Gate(GateArgs),
+    /// Show the built-in rules: what is looked for, and what to do about it
+    #[command(
+        max_term_width = 100,
+        subcommand,
+        after_long_help = super::rules::EXAMPLES,
+        arg_required_else_help = true
+    )]
+    Rules(RulesCommand),
+    /// Print a file for the options: every key, what it means, and its default
+    ///
+    /// The keys of cryoscan.toml are the long names of the options, in a table for each command.
+    /// cryoscan reads the file that --config names, else cryoscan/cryoscan.toml in
+    /// $XDG_CONFIG_HOME (~/.config), else /etc/cryoscan/cryoscan.toml; never one in the working
+    /// folder, and never one in a target. An option on the command line wins over the environment,
+    /// the environment over the file.
+    #[command(max_term_width = 100, after_long_help = super::config::EXAMPLES)]
+    Config,
+    /// Print the completions for a shell
+    #[command(max_term_width = 100, after_long_help = super::pages::COMPLETIONS_EXAMPLES)]
+    Completions(CompletionsArgs),
+    /// Print the manual page, or write one for each command
+    #[command(max_term_width = 100, after_long_help = super::pages::MAN_EXAMPLES)]
+    Man(ManArgs),
     /// For those who work on cryoscan
     #[cfg(feature = "dev")]
     #[command(hide = true, subcommand)]
@@ -96,36 +147,8 @@ pub(super) struct ScanArgs {
     )]
     pub(super) output: Vec<Output>,
 
-    /// Exit with 1 if a finding has at least this severity and confidence (medium if not given)
-    #[arg(
-        long, value_name = "SEVERITY[:CONFIDENCE]", value_parser = gate,
-        env = "CRYOSCAN_FAIL_ON", hide_env_values = true
-    )]
-    pub(super) fail_on: Option<Gate>,
-
-    /// Exit with 1 instead of 3 if not everything was scanned
-    #[arg(
-        long, value_parser = BoolishValueParser::new(),
-        env = "CRYOSCAN_STRICT", hide_env_values = true
-    )]
-    pub(super) strict: bool,
-
-    /// Exit with 0 instead of 3 if not everything was scanned, unless --strict
-    #[arg(
-        long, value_parser = BoolishValueParser::new(),
-        env = "CRYOSCAN_ALLOW_INCOMPLETE", hide_env_values = true
-    )]
-    pub(super) allow_incomplete: bool,
-
-    /// The code to exit with instead of 1
-    #[arg(
-        long,
-        value_name = "N",
-        default_value_t = 1,
-        env = "CRYOSCAN_FINDINGS_EXIT_CODE",
-        hide_env_values = true
-    )]
-    pub(super) findings_exit_code: u8,
+    #[command(flatten)]
+    pub(super) policy: Policy,
 
     /// Show the values themselves; every report of this run is then a secret
     #[arg(
@@ -242,6 +265,7 @@ pub(super) enum InspectFormat {
 }
 
 #[derive(Debug, Clone, Copy, Args)]
+#[command(next_help_heading = HEADING)]
 pub(super) struct LogArgs {
     /// No progress bar, and no messages but errors
     #[arg(
@@ -261,10 +285,32 @@ pub(super) struct LogArgs {
         long,
         value_name = "WHEN",
         default_value = "auto",
+        global = true,
         env = "CRYOSCAN_COLOR",
         hide_env_values = true
     )]
     pub(super) color: Color,
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = HEADING)]
+pub(super) struct ConfigArgs {
+    /// Read options from this file, not from those of the user and the system
+    #[arg(
+        long,
+        value_name = "FILE",
+        global = true,
+        env = "CRYOSCAN_CONFIG",
+        hide_env_values = true
+    )]
+    pub(super) config: Option<PathBuf>,
+
+    /// Read options from no file
+    #[arg(
+        long, value_parser = BoolishValueParser::new(), global = true,
+        env = "CRYOSCAN_NO_CONFIG", hide_env_values = true
+    )]
+    pub(super) no_config: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -274,20 +320,54 @@ pub(super) enum Color {
     Never,
 }
 
+/// The arguments with `scan` before a target that stands without a command.
+///
+/// Options of all commands may stand before: `cryoscan -q x.tar` is `cryoscan -q scan x.tar`.
+pub(super) fn with_command(mut args: Vec<OsString>) -> Vec<OsString> {
+    let cli = Cli::command();
+    let mut at = 1;
+    while let Some(arg) = args.get(at) {
+        // The value of an option is no command either.
+        if let Some(words) = global(&cli, arg) {
+            at += words;
+            continue;
+        }
+        let asks = ["-h", "--help", "-V", "--version", "help"].iter().any(|it| arg == it);
+        if !asks && cli.find_subcommand(arg).is_none() {
+            args.insert(at, "scan".into());
+        }
+        break;
+    }
+    args
+}
+
+/// The number of words that an option of all commands takes; `None` if `arg` is none.
+fn global(cli: &clap::Command, arg: &OsStr) -> Option<usize> {
+    let arg = arg.to_str()?;
+    let options = || cli.get_arguments().filter(|it| it.is_global_set());
+    let takes_value = |it: &clap::Arg| it.get_action().takes_values();
+    if let Some(long) = arg.strip_prefix("--") {
+        let (name, has_value) =
+            long.split_once('=').map_or((long, false), |(name, _)| (name, true));
+        let option = options().find(|it| it.get_long() == Some(name))?;
+        return Some(if takes_value(option) && !has_value { 2 } else { 1 });
+    }
+    let flags = arg.strip_prefix('-').filter(|flags| !flags.is_empty())?;
+    let is_flag = |c| options().any(|it| it.get_short() == Some(c) && !takes_value(it));
+    flags.chars().all(is_flag).then_some(1)
+}
+
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-
     use super::*;
     use crate::check::{Confidence, Severity};
+    use crate::cli::exit::Gate;
 
     fn scan(args: &[&str]) -> ScanArgs {
-        let cli = Cli::try_parse_from(args).unwrap();
-        match cli.command {
-            Some(Command::Scan(args)) => args,
-            None => cli.scan.unwrap(),
-            Some(other) => panic!("{other:?}"),
-        }
+        let args = with_command(args.iter().map(OsString::from).collect());
+        let command = Cli::try_parse_from(args).unwrap().command;
+        let Command::Scan(args) = command else { panic!("{command:?}") };
+        args
     }
 
     #[test]
@@ -301,34 +381,72 @@ mod tests {
             &["cryoscan", "x.tar", "-j", "3", "--fail-on=high:confirmed"][..],
             &["cryoscan", "-j3", "--fail-on", "high:confirmed", "x.tar"],
             &["cryoscan", "scan", "x.tar", "-j3", "--fail-on", "high:confirmed"],
+            &["cryoscan", "-qv", "--color", "never", "x.tar", "-j3", "--fail-on=high:confirmed"],
+            &[
+                "cryoscan",
+                "--color=never",
+                "scan",
+                "-q",
+                "x.tar",
+                "-j3",
+                "--fail-on=high:confirmed",
+            ],
         ] {
             let args = scan(args);
             assert_eq!(args.targets, [PathBuf::from("x.tar")]);
             assert_eq!(args.threads, NonZeroUsize::new(3));
             let gate = Gate { severity: Severity::High, confidence: Confidence::Confirmed };
-            assert_eq!(args.fail_on, Some(gate));
+            assert_eq!(args.policy.gate, Some(gate));
         }
     }
 
     #[test]
-    fn inspect_is_no_path() {
-        let cli = Cli::try_parse_from(["cryoscan", "inspect", "x.tar"]).unwrap();
-        assert!(matches!(cli.command, Some(Command::Inspect(_))));
+    fn a_command_is_no_path_unless_it_is_told() {
+        let cases: [(&[&str], &[&str]); 5] = [
+            (&["inspect", "x.tar"], &["inspect", "x.tar"]),
+            (&["--config", "scan", "inspect", "x"], &["--config", "scan", "inspect", "x"]),
+            (&["./inspect"], &["scan", "./inspect"]),
+            (&["--", "inspect"], &["scan", "--", "inspect"]),
+            (&["x.tar", "inspect"], &["scan", "x.tar", "inspect"]),
+        ];
+        for (args, expected) in cases {
+            let words = |args: &[&str]| -> Vec<OsString> {
+                ["cryoscan"].iter().chain(args).map(OsString::from).collect()
+            };
+            assert_eq!(with_command(words(args)), words(expected));
+        }
+        assert_eq!(scan(&["cryoscan", "scan", "inspect"]).targets, [PathBuf::from("inspect")]);
+        assert_eq!(scan(&["cryoscan", "--", "inspect"]).targets, [PathBuf::from("inspect")]);
+    }
+
+    /// Every command with what stands below it.
+    fn commands(command: &clap::Command) -> Vec<clap::Command> {
+        let below = command.get_subcommands().flat_map(commands);
+        std::iter::once(command.clone()).chain(below).collect()
     }
 
     #[test]
     fn every_option_has_an_environment_name_of_the_same_word() {
-        for command in [Cli::command(), Cli::command().find_subcommand("inspect").unwrap().clone()]
-        {
-            for arg in command.get_arguments() {
-                let Some(long) = arg.get_long().filter(|long| !["help", "version"].contains(long))
-                else {
-                    continue;
-                };
-                let name = arg.get_env().unwrap_or_default().to_str().unwrap();
-                let word = format!("_{}", long.replace('-', "_").to_uppercase());
-                assert!(name.starts_with("CRYOSCAN_") && name.ends_with(&word), "{long}: {name}");
+        let all = commands(&Cli::command());
+        assert!(all.len() > 8, "{all:?}");
+        for arg in all.iter().flat_map(clap::Command::get_arguments) {
+            let Some(long) = arg.get_long() else { continue };
+            let name = arg.get_env().unwrap_or_default().to_str().unwrap();
+            let word = format!("_{}", long.replace('-', "_").to_uppercase());
+            assert!(name.starts_with("CRYOSCAN_") && name.ends_with(&word), "{long}: {name}");
+        }
+    }
+
+    #[test]
+    fn every_command_has_a_page_with_examples() {
+        for command in commands(&Cli::command()) {
+            if command.is_hide_set() || command.get_name() == "generate" {
+                continue;
             }
+            let name = command.get_name();
+            assert!(command.get_about().is_some(), "{name}");
+            let page = command.get_after_long_help().map(ToString::to_string).unwrap_or_default();
+            assert!(page.contains("Examples:\n  cryoscan "), "{name}: {page}");
         }
     }
 }

@@ -1,7 +1,11 @@
 //! What a run ends with.
 
+use clap::Args;
+use clap::builder::BoolishValueParser;
+
+use super::value::gate;
 use crate::check::{Confidence, Severity};
-use crate::scan::Outcome;
+use crate::scan::{Outcome, ScanError};
 
 /// The exit codes. Where more than one holds, the first of 2, 1, 3, 0 counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,29 +35,65 @@ pub(super) struct Gate {
     pub(super) confidence: Confidence,
 }
 
-/// What to make of what was found.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+impl Gate {
+    /// Whether findings of that severity and confidence fail a run.
+    pub(super) fn fails(self, severity: Severity, confidence: Confidence) -> bool {
+        severity >= self.severity && confidence >= self.confidence
+    }
+}
+
+// What to make of what was found. (No doc comment: clap would print it.)
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Args)]
 pub(super) struct Policy {
+    /// Exit with 1 if a finding has at least this severity and confidence (medium if not given)
+    #[arg(
+        long = "fail-on", value_name = "SEVERITY[:CONFIDENCE]", value_parser = gate,
+        env = "CRYOSCAN_FAIL_ON", hide_env_values = true
+    )]
     pub(super) gate: Option<Gate>,
-    /// An incomplete scan fails the gate.
+
+    /// Exit with 1 instead of 3 if not everything was scanned
+    #[arg(
+        long, value_parser = BoolishValueParser::new(),
+        env = "CRYOSCAN_STRICT", hide_env_values = true
+    )]
     pub(super) strict: bool,
-    /// An incomplete scan is as good as a whole one.
+
+    /// Exit with 0 instead of 3 if not everything was scanned, unless --strict
+    #[arg(
+        long, value_parser = BoolishValueParser::new(),
+        env = "CRYOSCAN_ALLOW_INCOMPLETE", hide_env_values = true
+    )]
     pub(super) allow_incomplete: bool,
-    /// The code of a gate that failed.
+
+    /// The code to exit with instead of 1
+    #[arg(
+        long = "findings-exit-code",
+        value_name = "N",
+        default_value_t = 1,
+        env = "CRYOSCAN_FINDINGS_EXIT_CODE",
+        hide_env_values = true
+    )]
     pub(super) findings_code: u8,
 }
 
 impl Policy {
     /// Judges a scan.
     pub(super) fn judge(self, outcome: &Outcome) -> Exit {
-        let fails = |gate: &Gate| {
-            outcome.findings.iter().any(|((severity, confidence), count)| {
-                *severity >= gate.severity && *confidence >= gate.confidence && *count > 0
+        let fails = |gate: Gate| {
+            let mut counts = outcome.findings.iter();
+            counts.any(|((severity, confidence), count)| {
+                gate.fails(*severity, *confidence) && *count > 0
             })
         };
-        if !outcome.failed.is_empty() {
+        // A folder without checkpoints is no fault where a scan may be incomplete: on a node it is
+        // the usual case.
+        let may_be_incomplete = self.allow_incomplete && !self.strict;
+        let failed =
+            |error: &ScanError| !(may_be_incomplete && matches!(error, ScanError::NoneInFolder(_)));
+        if outcome.failed.iter().any(|(_, error)| failed(error)) {
             Exit::CouldNotRun
-        } else if self.gate.as_ref().is_some_and(fails) || (self.strict && !outcome.complete) {
+        } else if self.gate.is_some_and(fails) || (self.strict && !outcome.complete) {
             Exit::GateFailed
         } else if !outcome.complete && !self.allow_incomplete {
             Exit::Incomplete
@@ -76,12 +116,11 @@ impl Policy {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::scan::ScanError;
 
     const POLICY: Policy =
         Policy { gate: None, strict: false, allow_incomplete: false, findings_code: 1 };
 
-    fn gate(severity: Severity, confidence: Confidence) -> Policy {
+    fn failing_on(severity: Severity, confidence: Confidence) -> Policy {
         Policy { gate: Some(Gate { severity, confidence }), ..POLICY }
     }
 
@@ -105,7 +144,7 @@ mod tests {
 
     #[test]
     fn the_gate_takes_severity_and_confidence() {
-        let policy = gate(Severity::High, Confidence::Medium);
+        let policy = failing_on(Severity::High, Confidence::Medium);
         let cases = [
             (Severity::High, Confidence::Medium, Exit::GateFailed),
             (Severity::Critical, Confidence::Confirmed, Exit::GateFailed),
@@ -122,7 +161,7 @@ mod tests {
     fn severity_and_confidence_must_meet_in_one_finding() {
         let mut outcome = found(Severity::Critical, Confidence::Low);
         outcome.findings.insert((Severity::Low, Confidence::Confirmed), 5);
-        assert_eq!(gate(Severity::High, Confidence::High).judge(&outcome), Exit::Passed);
+        assert_eq!(failing_on(Severity::High, Confidence::High).judge(&outcome), Exit::Passed);
     }
 
     #[test]
@@ -135,8 +174,21 @@ mod tests {
     }
 
     #[test]
+    fn a_folder_without_checkpoints_is_a_fault_unless_a_scan_may_be_incomplete() {
+        let mut outcome = incomplete();
+        outcome.failed.push(("checkpoints".to_owned(), ScanError::NoneInFolder("it is empty")));
+        assert_eq!(POLICY.judge(&outcome), Exit::CouldNotRun);
+        let lenient = Policy { allow_incomplete: true, ..POLICY };
+        assert_eq!(lenient.judge(&outcome), Exit::Passed);
+        assert_eq!(Policy { strict: true, ..lenient }.judge(&outcome), Exit::CouldNotRun);
+        let other = ScanError::NotACheckpoint("a text".to_owned());
+        outcome.failed.push(("notes.txt".to_owned(), other));
+        assert_eq!(lenient.judge(&outcome), Exit::CouldNotRun);
+    }
+
+    #[test]
     fn precedence_is_2_1_3_0() {
-        let policy = gate(Severity::Low, Confidence::Low);
+        let policy = failing_on(Severity::Low, Confidence::Low);
         let mut outcome = Outcome { complete: false, ..found(Severity::High, Confidence::High) };
         assert_eq!(policy.judge(&outcome), Exit::GateFailed);
         let error = ScanError::NotACheckpoint("a text".to_owned());

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anstream::{AutoStream, ColorChoice};
-use clap::Parser;
+use clap::{CommandFactory, FromArgMatches};
 use indicatif::ProgressBar;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
@@ -17,12 +17,17 @@ use crate::report::{Style, escape};
 use crate::scan::Target;
 
 mod args;
+mod config;
 #[cfg(feature = "dev")]
 mod dev;
 mod exit;
+mod gate;
 pub mod inspect;
+mod nearest;
 mod output;
+mod pages;
 mod progress;
+mod rules;
 mod scan;
 mod value;
 
@@ -34,31 +39,34 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         let place = fault.location().map_or_else(String::new, |at| format!(" at {at}"));
         output::complain(&format!("a fault in the program{place}; please report it"));
     }));
-    let cli = match Cli::try_parse_from(args) {
-        Ok(cli) => cli,
-        Err(message) => {
-            // A reader that has gone away has seen enough of the help page.
-            message.print().unwrap_or_default();
-            return u8::try_from(message.exit_code()).map_or(ExitCode::FAILURE, ExitCode::from);
-        }
+    let args = args::with_command(args.into_iter().collect());
+    let (cli, file) = match parse(&args) {
+        Ok(parsed) => parsed,
+        Err(error) => return refuse(&error),
     };
     let bar = ProgressBar::hidden();
     let style = start(cli.log, &bar);
     if let Err(error) = hardened {
         tracing::warn!("this process may be dumped while it holds secrets: {error}");
     }
-    let command = cli.command.or_else(|| cli.scan.map(Command::Scan));
-    let code = match command {
-        Some(Command::Scan(args)) => {
+    if let Some(file) = file {
+        tracing::info!("options are read from {}", escape(&file.display().to_string()));
+    }
+    let code = match cli.command {
+        Command::Scan(args) => {
             if !args.no_progress && !cli.log.quiet {
                 progress::show(&bar);
             }
             scan::run(args, &style, &bar)
         }
-        Some(Command::Inspect(args)) => inspect::run(args, &style),
+        Command::Inspect(args) => inspect::run(args, &style),
+        Command::Gate(args) => gate::run(&args, &style),
+        Command::Rules(command) => rules::run(&command, &style),
+        Command::Config => config::print(),
+        Command::Completions(args) => pages::completions(&args),
+        Command::Man(args) => pages::man(&args),
         #[cfg(feature = "dev")]
-        Some(Command::Dev(command)) => dev::run(&command),
-        None => Err(anyhow::anyhow!("no target given")),
+        Command::Dev(command) => dev::run(&command),
     };
     let code = code.unwrap_or_else(|error| {
         bar.finish_and_clear();
@@ -66,6 +74,31 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         2
     });
     ExitCode::from(code)
+}
+
+/// Reads the arguments, and the file of options that holds for them.
+fn parse(args: &[OsString]) -> anyhow::Result<(Cli, Option<PathBuf>)> {
+    let cli = Cli::from_arg_matches(&Cli::command().try_get_matches_from(args)?)?;
+    if matches!(cli.command, Command::Config | Command::Completions(_) | Command::Man(_)) {
+        return Ok((cli, None));
+    }
+    let Some((file, values)) = config::load(&cli.config, &Cli::command())? else {
+        return Ok((cli, None));
+    };
+    // Once more, with other defaults.
+    let command = values.defaults(Cli::command());
+    Ok((Cli::from_arg_matches(&command.try_get_matches_from(args)?)?, Some(file)))
+}
+
+/// Says what is wrong with the command, or shows the page that was asked for.
+fn refuse(error: &anyhow::Error) -> ExitCode {
+    if let Some(message) = error.downcast_ref::<clap::Error>() {
+        // A reader that has gone away has seen enough of the help page.
+        message.print().unwrap_or_default();
+        return u8::try_from(message.exit_code()).map_or(ExitCode::FAILURE, ExitCode::from);
+    }
+    output::complain(&escape(&format!("{error:#}")));
+    ExitCode::from(2)
 }
 
 /// `-` is standard input.

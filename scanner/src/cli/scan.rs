@@ -11,7 +11,6 @@ use anyhow::{Context, bail};
 use indicatif::ProgressBar;
 
 use super::args::ScanArgs;
-use super::exit::Policy;
 use super::output::{Reports, complain};
 use super::progress::Watch;
 use super::value;
@@ -27,12 +26,7 @@ use crate::secret::SecretBytes;
 pub(super) fn run(args: ScanArgs, style: &Style, bar: &ProgressBar) -> anyhow::Result<u8> {
     let format = value::format(&args.format).context("no such format")?;
     let settings = settings(&args)?;
-    let policy = Policy {
-        gate: args.fail_on,
-        strict: args.strict,
-        allow_incomplete: args.allow_incomplete,
-        findings_code: args.findings_exit_code,
-    };
+    let policy = args.policy;
     let targets: Vec<Target> = args.targets.into_iter().map(super::target).collect();
     let mut reports = Reports::open(format, style, &args.output)?;
 

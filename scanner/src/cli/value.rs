@@ -46,6 +46,10 @@ pub(super) fn gate(text: &str) -> Result<Gate, String> {
     })
 }
 
+pub(super) fn severity(text: &str) -> Result<Severity, String> {
+    named(&SEVERITIES, Severity::name, text)
+}
+
 const SEVERITIES: [Severity; 5] =
     [Severity::Info, Severity::Low, Severity::Medium, Severity::High, Severity::Critical];
 const CONFIDENCES: [Confidence; 4] =

@@ -9,7 +9,7 @@ mod jsonl;
 mod plain;
 mod record;
 #[cfg(test)]
-mod sample;
+pub(crate) mod sample;
 #[cfg(feature = "dev")]
 mod schema;
 mod text;

@@ -13,7 +13,7 @@ use crate::finding::{Address, Class, Evidence, Excerpt, Finding, Indicator, Plac
 use crate::region::RegionKind;
 
 /// Two checkpoints with findings, gaps and diagnostics.
-pub(super) fn findings() -> Vec<Record> {
+pub(crate) fn findings() -> Vec<Record> {
     let ledger = Coverage {
         total: 1_288_490_188,
         scanned: 1_000_000_000,
@@ -64,7 +64,7 @@ pub(super) fn findings() -> Vec<Record> {
 }
 
 /// One checkpoint, scanned whole, in which nothing was found.
-pub(super) fn clean() -> Vec<Record> {
+pub(crate) fn clean() -> Vec<Record> {
     vec![
         run(&["web.tar.zst"]),
         checkpoint(1, "web.tar.zst", "web"),
@@ -74,7 +74,7 @@ pub(super) fn clean() -> Vec<Record> {
 }
 
 /// An encrypted checkpoint and a target that is none.
-pub(super) fn incomplete() -> Vec<Record> {
+pub(crate) fn incomplete() -> Vec<Record> {
     let mut ledger = whole(1 << 20);
     ledger.skip(Reason::Encrypted, 1 << 30);
     ledger.total += 1 << 30;
@@ -92,7 +92,7 @@ pub(super) fn incomplete() -> Vec<Record> {
 }
 
 /// More findings than a screen holds, in checkpoints of which there are too many too.
-pub(super) fn many() -> Vec<Record> {
+pub(crate) fn many() -> Vec<Record> {
     let mut records = vec![run(&["checkpoints"])];
     let mut counts = SeverityCounts::default();
     for number in 1..=20 {
@@ -115,7 +115,7 @@ pub(super) fn many() -> Vec<Record> {
 }
 
 /// Names that an attacker chose.
-pub(super) fn hostile() -> Vec<Record> {
+pub(crate) fn hostile() -> Vec<Record> {
     let evil = "\u{1b}[2J\r\n::error::\u{202e}gpj";
     let mut finding = token();
     finding.title = format!("GitHub personal access token in {evil}");

@@ -199,6 +199,22 @@ fn kinds(place: Where) -> &'static [RegionKind] {
     }
 }
 
+impl Places {
+    /// The words of `where` in rule files.
+    pub fn words(self) -> Vec<&'static str> {
+        let words = [
+            ("memory", Where::Memory),
+            ("argv", Where::Argv),
+            ("environ", Where::Environ),
+            ("file", Where::File),
+            ("metadata", Where::Metadata),
+            ("kernel", Where::Kernel),
+        ];
+        let here = |place| kinds(place).iter().all(|kind| self.holds(*kind));
+        words.into_iter().filter(|(_, place)| here(*place)).map(|(word, _)| word).collect()
+    }
+}
+
 /// Examples and counterexamples of one rule, for the tests that prove rules.
 pub type RuleExamples = (String, Vec<Example>, Vec<Example>);
 

@@ -235,6 +235,12 @@ impl RuleSet {
         &self.rules
     }
 
+    /// The rules, to be changed by a test.
+    #[cfg(test)]
+    pub(crate) fn rules_mut(&mut self) -> &mut [Rule] {
+        &mut self.rules
+    }
+
     /// The rule of an id.
     ///
     /// # Panics

@@ -53,15 +53,7 @@ pub(super) fn fold(
             notes.push(diagnostic);
         }
     };
-    for (code, diagnostics) in std::mem::take(&mut partial.notes) {
-        let count = partial.note_counts.get(&code).copied().unwrap_or_default();
-        let kept = diagnostics.len() as u64;
-        diagnostics.into_iter().for_each(&mut note);
-        if count > kept {
-            let text = format!("{} more of these, {count} in all", count - kept);
-            note(Diagnostic::new(Level::Note, code, "", text));
-        }
-    }
+    self::notes(&mut partial).into_iter().for_each(&mut note);
     if partial.found.overflow || partial.unproven.overflow {
         let text = "more values than are kept; those with the lowest hashes are shown";
         note(Diagnostic::new(Level::Error, Code::LimitReached, "", text));
@@ -132,6 +124,21 @@ pub(super) fn fold(
         }))?;
     }
     Ok(())
+}
+
+/// The diagnostics of a partial, by code, with how many there were of those that were too many.
+pub(super) fn notes(partial: &mut Partial) -> Vec<Diagnostic> {
+    let mut notes = Vec::new();
+    for (code, diagnostics) in std::mem::take(&mut partial.notes) {
+        let count = partial.note_counts.get(&code).copied().unwrap_or_default();
+        let kept = diagnostics.len() as u64;
+        notes.extend(diagnostics);
+        if count > kept {
+            let text = format!("{} more of these, {count} in all", count - kept);
+            notes.push(Diagnostic::new(Level::Note, code, "", text));
+        }
+    }
+    notes
 }
 
 /// The checkpoints of a target with their processes described; secrets in arguments are masked.

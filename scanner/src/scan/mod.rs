@@ -1,10 +1,13 @@
 //! One scan: `walk` offers members and cuts windows, workers turn windows into partials, `fold`
 //! merges them and makes records. The only user of threads.
 
+mod collection;
 mod fold;
 mod job;
 mod pages;
 mod pool;
+#[cfg(test)]
+mod tests;
 mod walk;
 mod work;
 
@@ -13,12 +16,14 @@ use std::io::{self, Read};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use self::collection::Collection;
 use crate::check::{Confidence, Severity};
 use crate::checkpoint::Checkpoint;
+use crate::diagnostic::{Code, Diagnostic, Level};
 use crate::limits::Limits;
 use crate::matching::Engine;
 use crate::region::CELL;
-use crate::report::{Record, Rules, Run, SCHEMA, Tool};
+use crate::report::{DiagnosticRecord, Record, Rules, Run, SCHEMA, Tool};
 use crate::rule::{RuleFileError, RuleSet};
 use crate::secret::SecretBytes;
 
@@ -109,6 +114,10 @@ pub enum ScanError {
     /// The target holds no checkpoint; what it is instead.
     #[error("not a checkpoint: {0}")]
     NotACheckpoint(String),
+    /// A folder that holds no checkpoint now, but is where checkpoints are kept: there is nothing in
+    /// it, or archives none of which is one.
+    #[error("no checkpoint in this folder: {0}")]
+    NoneInFolder(&'static str),
     /// A rule or a pattern is wrong.
     #[error(transparent)]
     Rules(#[from] RuleFileError),
@@ -156,16 +165,20 @@ fn engine(settings: &Settings) -> Result<(Engine, String), ScanError> {
     Ok((Engine::new(rules, key), key_name))
 }
 
+/// Takes the records of a report.
+pub type Emit<'a> = dyn FnMut(Record) -> io::Result<()> + 'a;
+
 /// Scans all targets and gives every record but `summary` to `emit`, in the order of the report.
 ///
 /// # Errors
 /// When a rule or pattern is wrong, or `emit` fails. A target that cannot be read is no error
-/// here: it is listed in [`Outcome::failed`] and the others are scanned.
+/// here: it is listed in [`Outcome::failed`] and the others are scanned. A folder of archives is
+/// taken as if its archives had been named; one of them that cannot be read is a diagnostic.
 pub fn scan(
     targets: &[Target],
     settings: &Settings,
     progress: &Progress,
-    emit: &mut dyn FnMut(Record) -> io::Result<()>,
+    emit: &mut Emit<'_>,
 ) -> Result<Outcome, ScanError> {
     scan_from(targets, settings, progress, &mut io::stdin().lock(), emit)
 }
@@ -179,7 +192,7 @@ pub fn scan_from(
     settings: &Settings,
     progress: &Progress,
     stdin: &mut dyn Read,
-    emit: &mut dyn FnMut(Record) -> io::Result<()>,
+    emit: &mut Emit<'_>,
 ) -> Result<Outcome, ScanError> {
     let (engine, key_name) = engine(settings)?;
     emit(Record::Run(Run {
@@ -196,14 +209,39 @@ pub fn scan_from(
     }))
     .map_err(ScanError::Output)?;
     let mut outcome = Outcome { complete: true, ..Outcome::default() };
+    let mut one = |target: &Target, outcome: &mut Outcome, emit: &mut Emit<'_>| match pool::run(
+        target, &engine, settings, progress, stdin,
+    ) {
+        Err(error) => Ok(Some(error)),
+        Ok(scanned) => fold::fold(scanned, &engine, &key_name, settings, outcome, emit)
+            .map(|()| None)
+            .map_err(ScanError::Output),
+    };
     for target in targets {
-        match pool::run(target, &engine, settings, progress, stdin) {
-            Err(error) => {
-                outcome.complete = false;
-                outcome.failed.push((target.name(), error));
+        let failed = match Collection::of(target, settings) {
+            None => one(target, &mut outcome, emit)?,
+            Some(Collection { archives, mut notes }) => {
+                let before = outcome.checkpoints;
+                for archive in &archives {
+                    if let Some(error) = one(archive, &mut outcome, emit)? {
+                        let (name, text) = (archive.name(), error.to_string());
+                        let note = Diagnostic::new(Level::Error, Code::LeftOut, &name, text);
+                        notes.note(note, &settings.limits);
+                    }
+                }
+                for diagnostic in fold::notes(&mut notes) {
+                    outcome.complete &= diagnostic.level != Level::Error;
+                    let note = DiagnosticRecord { checkpoint: None, diagnostic };
+                    emit(Record::Diagnostic(note)).map_err(ScanError::Output)?;
+                }
+                let why =
+                    if archives.is_empty() { "it is empty" } else { "no archive in it is one" };
+                (outcome.checkpoints == before).then_some(ScanError::NoneInFolder(why))
             }
-            Ok(scanned) => fold::fold(scanned, &engine, &key_name, settings, &mut outcome, emit)
-                .map_err(ScanError::Output)?,
+        };
+        if let Some(error) = failed {
+            outcome.complete = false;
+            outcome.failed.push((target.name(), error));
         }
     }
     Ok(outcome)

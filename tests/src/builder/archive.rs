@@ -111,6 +111,14 @@ impl Archive {
         self
     }
 
+    /// The files in it, by name, as they were added.
+    pub fn files(&self) -> impl Iterator<Item = (&str, &[u8])> {
+        self.members.iter().filter_map(|(name, body)| match body {
+            Body::File(bytes) => Some((name.as_str(), bytes.as_slice())),
+            Body::Link(_) => None,
+        })
+    }
+
     /// The tar. Names over 100 bytes have a PAX header.
     ///
     /// # Panics

@@ -30,6 +30,8 @@ pub struct Mapping {
     pub(super) kind: Kind,
     pub(super) prot: u32,
     bytes: Vec<u8>,
+    /// Bytes of address space behind `bytes`.
+    reserved: u64,
     /// Flags of pagemap entries other than PE_PRESENT, by an address in the page.
     flags: BTreeMap<u64, u32>,
 }
@@ -59,7 +61,7 @@ impl Mapping {
     /// Anonymous memory of zero bytes that were written: the dump has their pages.
     pub fn zero(start: u64, length: usize) -> Self {
         let (kind, bytes, flags) = (Kind::Anonymous, vec![0; length], BTreeMap::new());
-        Self { start, kind, prot: 3, bytes, flags }
+        Self { start, kind, prot: 3, bytes, reserved: 0, flags }
     }
 
     /// Puts a value at an address, over what is there.
@@ -118,9 +120,22 @@ impl Mapping {
         self
     }
 
+    /// Makes the mapping longer by address space without pages. A caller that writes the pages image
+    /// itself names them by [`Checkpoint::pagemap_entry`](super::Checkpoint::pagemap_entry).
+    #[must_use]
+    pub fn reserve(mut self, bytes: u64) -> Self {
+        self.reserved = bytes;
+        self
+    }
+
+    /// The bytes of its pages.
+    pub fn content(&self) -> &[u8] {
+        &self.bytes
+    }
+
     /// Length in bytes.
     pub(super) fn len(&self) -> u64 {
-        self.bytes.len() as u64
+        self.bytes.len() as u64 + self.reserved
     }
 
     /// First address behind the mapping.
