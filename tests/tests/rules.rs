@@ -110,7 +110,6 @@ impl Bench {
     /// Puts the text there and scans; gives where the value is, and what was found.
     fn scan(&mut self, case: &Case<'_>, setting: Setting) -> (Hit, Vec<Hit>) {
         let mut random = Random::new(setting.seed);
-        let unit = if setting.encoding == Encoding::Utf16 { 2 } else { 1 };
         let encode = |text: &str| -> Vec<u8> {
             match setting.encoding {
                 // Bytes of any value are written as the characters of that number.
@@ -130,7 +129,7 @@ impl Bench {
             }
         };
         let text_at = bytes.len() as u64;
-        let before_value = &case.made.text[..case.made.offset()];
+        let before_value = case.made.text.get(..case.made.offset()).unwrap_or_default();
         let value_at = text_at + encode(before_value).len() as u64;
         let value_len = encode(&case.made.value).len() as u64;
         bytes.extend(encode(&case.made.text));
@@ -358,4 +357,41 @@ fn rules_look_where_they_say_and_nowhere_else() {
             assert!(is_right, "{expected:x?} {kind:?}: found {hits:x?}");
         }
     }
+}
+
+#[test]
+fn a_secret_inside_of_an_indicator_is_not_shown() {
+    let made = generate(
+        "r",
+        "python3 -c 'import socket,os,pty;k=\"ghp_{base62:30}{crc32}\";os.dup2(3,0);pty.spawn(\"/bin/sh\")'",
+        None,
+        1,
+    )
+    .expect("a text");
+    let bytes = [b"$ ", made.text.as_bytes(), b"\n"].concat();
+    let len = bytes.len() as u64;
+    let space = Space::file(
+        Holder { set: 1, kind: HolderKind::File, id: 1, ordinal: 0 },
+        RegionKind::File,
+        len,
+    );
+    let window = Window {
+        space: &space,
+        name: "root/.bash_history",
+        region_start: 0,
+        base: 0,
+        own: 0..len,
+        bytes: &bytes,
+        cut: Cut { start: false, end: false },
+    };
+    let mut bench = Bench::new();
+    let mut shown = Vec::new();
+    bench.engine.scan(&window, &mut bench.scratch, |found| {
+        let rule = bench.engine.rules().get(found.judgement.rule);
+        shown.push((rule.id.clone(), String::from_utf8_lossy(found.value.expose()).into_owned()));
+    });
+    let of = |id: &str| shown.iter().find(|(rule, _)| rule == id).map(|(_, value)| value.as_str());
+    let token = of("github-pat-classic").expect("the token");
+    let command = of("reverse-shell-cmd").expect("the command");
+    assert_eq!(command, made.text.trim_end_matches('\'').replace(token, &"*".repeat(token.len())));
 }

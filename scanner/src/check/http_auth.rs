@@ -14,7 +14,7 @@ const SHORTEST: usize = 8;
 /// user's name is read off, unless it is a token itself.
 ///
 /// Weak: a default password; a blob cut by stale text, whose end is a guess.
-/// Unavailable: no padding, and the text ends with it: it may be the start of a longer one.
+/// Unavailable: no padding, and the text ends with it or goes on: it may be the start of a longer one.
 /// Fail: no credentials, a placeholder, an example of the specifications.
 pub(super) fn basic(subject: &Subject<'_>) -> Verdict {
     let value = subject.value();
@@ -37,11 +37,14 @@ pub(super) fn basic(subject: &Subject<'_>) -> Verdict {
             let end = len.saturating_add(pads);
             verdict.span = subject.part(0..end);
             let ends_with_text = subject.span.start.saturating_add(end) >= subject.text.len();
-            if verdict.outcome == Outcome::Pass && (len < whole || subject.is_cut_at(end)) {
-                verdict.outcome = Outcome::Weak;
-            } else if verdict.outcome == Outcome::Pass && pads == 0 && ends_with_text {
-                // Neither padding nor a character behind it shows that this is all.
-                verdict.outcome = Outcome::Unavailable;
+            let over = body.len().saturating_sub(whole);
+            if verdict.outcome == Outcome::Pass {
+                verdict.outcome = match pads {
+                    _ if len < whole || over > 1 || subject.is_cut_at(end) => Outcome::Weak,
+                    // Neither padding nor a character behind it shows that this is all.
+                    0 if over > 0 || ends_with_text => Outcome::Unavailable,
+                    _ => Outcome::Pass,
+                };
             }
             if value.get(..end).is_some_and(known::is_documentation_value) {
                 break;
@@ -135,7 +138,8 @@ mod tests {
     #[test]
     fn stale_text_is_cut_off() {
         let blob = BASE64.encode(b"anna:t7#Kpq!xyz");
-        assert_eq!(check(&format!("{blob}V")), (Outcome::Pass, blob.len()), "less than a group");
+        assert_eq!(check(&format!("{blob}V")), (Outcome::Unavailable, blob.len()));
+        assert_eq!(check(&format!("{blob}Vst")), (Outcome::Weak, blob.len()));
         assert_eq!(check(&format!("{blob}////8888")), (Outcome::Weak, blob.len()), "no text");
     }
 

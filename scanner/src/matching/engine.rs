@@ -117,6 +117,7 @@ impl Engine {
         });
         scratch.folded = folded;
         overlap::suppress(&self.rules, &mut scratch.candidates);
+        overlap::hide_secrets(&self.rules, &mut scratch.candidates);
         let near = self.near(&scratch.candidates);
         for ((candidate, near), _) in
             scratch.candidates.drain(..).zip(near).zip(0..).filter(|((candidate, _), _)| {

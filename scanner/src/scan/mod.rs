@@ -256,7 +256,7 @@ pub fn inspect(target: &Target, settings: &Settings) -> Result<Vec<Checkpoint>, 
     let (engine, _) = engine(settings)?;
     let scanned =
         pool::run(target, &engine, settings, &Progress::default(), &mut io::stdin().lock())?;
-    Ok(fold::describe(scanned))
+    Ok(fold::describe(scanned, engine.rules()))
 }
 
 /// Bytes of a window: whole cells of the grid.
