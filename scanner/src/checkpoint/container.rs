@@ -49,6 +49,22 @@ pub(super) struct Config {
 pub(super) struct Spec {
     pub hostname: Option<String>,
     pub annotations: BTreeMap<String, String>,
+    pub mounts: Option<Vec<SpecMount>>,
+}
+
+/// A mount of the runtime specification: what the engine was asked for.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct SpecMount {
+    /// Where, as the container sees it.
+    pub destination: String,
+    /// Name of the file system, or `bind`.
+    #[serde(rename = "type")]
+    pub kind: Option<String>,
+    /// Path on the host, of a bind.
+    pub source: Option<String>,
+    /// Options of mount(8).
+    pub options: Option<Vec<String>>,
 }
 
 /// `status.dump`: the CRI's `ContainerStatus`, written by containerd.

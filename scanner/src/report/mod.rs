@@ -18,6 +18,9 @@ pub use plain::escape;
 #[cfg(feature = "cli")]
 pub(crate) use plain::{Line, bytes, is_harmful, number, paragraph, safe};
 
+#[cfg(feature = "cli")]
+pub(crate) use text::diagnostics;
+
 pub use record::{
     CheckpointRecord, Container, CoverageRecord, DiagnosticRecord, Measured, Pod, Record, Rules,
     Run, SCHEMA, SeverityCounts, Summary, Tool, Verdict,
