@@ -34,19 +34,24 @@ fn decoded(bytes: &[u8], place: &Value) -> Vec<u8> {
 /// A file of an archive by its path chain.
 fn file(archive: &[u8], chain: &str) -> Option<Vec<u8>> {
     let (first, rest) = chain.split_once('!').map_or((chain, None), |(a, b)| (a, Some(b)));
-    let mut plain = Vec::new();
-    if archive.starts_with(&[0x1f, 0x8b]) {
-        flate2::read::MultiGzDecoder::new(archive).take(64 << 20).read_to_end(&mut plain).ok()?;
-    } else if archive.starts_with(&[0x28, 0xb5, 0x2f, 0xfd]) {
-        zstd::Decoder::new(archive).ok()?.take(64 << 20).read_to_end(&mut plain).ok()?;
-    } else {
-        plain.extend(archive);
-    }
-    let found = member(&plain, first)?;
+    let found = member(&unpacked(archive)?, first)?;
     match rest {
         Some(rest) => file(&found, rest),
-        None => Some(found),
+        None => unpacked(&found),
     }
+}
+
+/// What is inside of one layer of compression.
+fn unpacked(bytes: &[u8]) -> Option<Vec<u8>> {
+    let mut plain = Vec::new();
+    if bytes.starts_with(&[0x1f, 0x8b]) {
+        flate2::read::MultiGzDecoder::new(bytes).take(64 << 20).read_to_end(&mut plain).ok()?;
+    } else if bytes.starts_with(&[0x28, 0xb5, 0x2f, 0xfd]) {
+        zstd::Decoder::new(bytes).ok()?.take(64 << 20).read_to_end(&mut plain).ok()?;
+    } else {
+        plain.extend(bytes);
+    }
+    Some(plain)
 }
 
 /// The last member of that name of a tar or zip.

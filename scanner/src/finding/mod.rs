@@ -41,7 +41,7 @@ pub struct Context<'a> {
     pub names: &'a BTreeMap<Holder, Arc<str>>,
     /// Line feeds of whole windows of files.
     pub line_feeds: &'a BTreeMap<(Holder, u64), LineFeeds>,
-    /// Values, where the user asked to see them.
+    /// Values, where the user asked to see them, and indicators.
     pub kept: &'a BTreeMap<ValueKey, SecretBytes>,
     /// How values are named across reports.
     pub fingerprints: &'a Fingerprints,
@@ -173,9 +173,12 @@ fn finding(value: &Value<'_>, context: &Context<'_>) -> Option<Finding> {
         attributes.insert("expired".to_owned(), "true".to_owned());
     }
     let excerpt = excerpt(value.key, rule, judgement.length, context);
-    let (secret, matched, class) = match rule.class {
-        rule::Class::Secret => (Some(excerpt), None, Class::Secret),
-        rule::Class::Grep => (None, Some(excerpt), Class::Grep),
+    let (secret, matched, indicator, class) = match rule.class {
+        rule::Class::Secret => (Some(excerpt), None, None, Class::Secret),
+        rule::Class::Grep => (None, Some(excerpt), None, Class::Grep),
+        rule::Class::Indicator => {
+            (None, None, Some(indicator(value.key, rule, context)), Class::Indicator)
+        }
     };
     let named = judgement.name.as_ref().map(|name| format!(" {name}")).unwrap_or_default();
     let expiry = if expired { " (expired)" } else { "" };
@@ -198,7 +201,7 @@ fn finding(value: &Value<'_>, context: &Context<'_>) -> Option<Finding> {
         title,
         secret,
         matched,
-        indicator: None,
+        indicator,
         evidence,
         attributes,
         count: value.found.count,
@@ -218,6 +221,13 @@ fn finding(value: &Value<'_>, context: &Context<'_>) -> Option<Finding> {
 fn count_files(value: &Value<'_>) -> u64 {
     let files = value.found.holders.iter().filter(|holder| holder.kind == HolderKind::File);
     u64::try_from(files.count()).unwrap_or(u64::MAX)
+}
+
+/// What a report shows of an indicator: all of it. Arguments stand apart by NUL, here by a blank.
+fn indicator(key: ValueKey, rule: &rule::Rule, context: &Context<'_>) -> Indicator {
+    let value = context.kept.get(&key).map_or(&b""[..], SecretBytes::expose);
+    let value = String::from_utf8_lossy(value).replace('\0', " ");
+    Indicator { kind: rule.indicator.clone(), value }
 }
 
 /// Shortest value of which a public prefix may be shown.

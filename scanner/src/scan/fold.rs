@@ -12,6 +12,7 @@ use crate::finding::{self, Context, Fingerprints, Found, Holds};
 use crate::matching::Engine;
 use crate::region::{Holder, HolderKind, LabelKind, Locus, RegionKind};
 use crate::report::{CheckpointRecord, Container, CoverageRecord, DiagnosticRecord, Pod, Record};
+use crate::rule::{Class, RuleSet};
 use crate::secret::SecretBytes;
 use crate::tally::{Partial, ValueKey};
 
@@ -162,9 +163,9 @@ pub(super) fn notes(partial: &mut Partial) -> Vec<Diagnostic> {
 }
 
 /// The checkpoints of a target with their processes described; secrets in arguments are masked.
-pub(super) fn describe(scanned: Scanned) -> Described {
+pub(super) fn describe(scanned: Scanned, rules: &RuleSet) -> Described {
     let Scanned { mut checkpoints, mut partial, .. } = scanned;
-    describe_processes(&mut checkpoints, &partial.labels, Some(&partial));
+    describe_processes(&mut checkpoints, &partial.labels, Some((&partial, rules)));
     let mut diagnostics = notes(&mut partial);
     diagnostics.sort();
     Described { checkpoints, diagnostics }
@@ -174,7 +175,7 @@ pub(super) fn describe(scanned: Scanned) -> Described {
 fn describe_processes(
     checkpoints: &mut [Checkpoint],
     labels: &BTreeMap<(Holder, LabelKind, u64), SecretBytes>,
-    mask: Option<&Partial>,
+    mask: Option<(&Partial, &RuleSet)>,
 ) {
     for checkpoint in checkpoints {
         let set = path_id(&checkpoint.set);
@@ -194,9 +195,9 @@ fn describe_processes(
             };
             let mut argv = text(LabelKind::Argv, process.argv.start);
             let mut environ = text(LabelKind::Environ, process.environ.start);
-            if let Some(partial) = mask {
-                blank(&mut argv, process.argv.start, (holder, RegionKind::Argv), partial);
-                blank(&mut environ, process.environ.start, (holder, RegionKind::Environ), partial);
+            if let Some(mask) = mask {
+                blank(&mut argv, process.argv.start, (holder, RegionKind::Argv), mask);
+                blank(&mut environ, process.environ.start, (holder, RegionKind::Environ), mask);
             }
             process.set_strings(&argv, &environ);
             // Wiped.
@@ -205,10 +206,17 @@ fn describe_processes(
     }
 }
 
-/// Puts stars over everything that a rule found in a label's bytes.
-fn blank(bytes: &mut [u8], start: u64, place: (Holder, RegionKind), partial: &Partial) {
-    let found =
-        partial.found.tallies.iter().filter(|((_, holder, kind), _)| (*holder, *kind) == place);
+/// Puts stars over everything that a rule found in a label's bytes. Indicators are no secrets.
+fn blank(
+    bytes: &mut [u8],
+    start: u64,
+    place: (Holder, RegionKind),
+    (partial, rules): (&Partial, &RuleSet),
+) {
+    let found = partial.found.tallies.iter().filter(|((_, holder, kind), tally)| {
+        let is_secret = rules.get(tally.best.0.rule).class != Class::Indicator;
+        (*holder, *kind) == place && is_secret
+    });
     for (_, tally) in found {
         let mut values = std::collections::BTreeSet::new();
         for Locus { at, len, .. } in tally.lowest.keys() {

@@ -288,7 +288,7 @@ pub fn inspect(target: &Target, settings: &Settings) -> Result<Described, ScanEr
     let (engine, _) = engine(settings)?;
     let scanned =
         pool::run(target, &engine, settings, &Progress::default(), &mut io::stdin().lock())?;
-    Ok(fold::describe(scanned))
+    Ok(fold::describe(scanned, engine.rules()))
 }
 
 /// Bytes of a window: whole cells of the grid.

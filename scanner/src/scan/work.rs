@@ -13,7 +13,7 @@ use crate::coverage::Reason;
 use crate::diagnostic::{Code, Diagnostic, Level};
 use crate::matching::{Engine, Scratch};
 use crate::region::{CELL, Cut, Form, HolderKind, REACH, Space, Window};
-use crate::rule::Report;
+use crate::rule::{Class, Report};
 use crate::secret::SecretBytes;
 use crate::tally::{LineFeeds, Partial};
 
@@ -118,7 +118,8 @@ impl Work<'_> {
                 }
                 let rule = self.engine.rules().get(found.judgement.rule);
                 let proven = rule.report == Report::Proven;
-                part.add(found, &job.name, proven, self.settings.show_secrets, limits);
+                let shown = self.settings.show_secrets || rule.class == Class::Indicator;
+                part.add(found, &job.name, proven, shown, limits);
             }));
         }
         if is_file && (job.own != job.region) {
