@@ -273,7 +273,27 @@ fn inspect_shows_a_page_or_an_object() {
     let page = cryoscan(&["inspect", &target]);
     assert_eq!(page.status.code(), Some(0), "{}", stderr(&page));
     assert!(stdout(&page).starts_with("podman checkpoint of ck-tree\n"), "{}", stdout(&page));
-    assert!(!stdout(&page).contains("Environment of") && !stdout(&page).contains("Memory of"));
+    let parts =
+        ["Sockets", "Mounts", "Privileges of", "Open files of", "Environment of", "Memory of"];
+    for part in parts {
+        assert!(!stdout(&page).contains(part), "{part}");
+    }
+    for [option, part] in [
+        ["--sockets", "Sockets"],
+        ["--mounts", "Mounts"],
+        ["--caps", "Privileges of"],
+        ["--files", "Open files of"],
+        ["--environ", "Environment of"],
+        ["--maps", "Memory of"],
+    ] {
+        let one = stdout(&cryoscan(&["inspect", &target, option, "--process=ipc"]));
+        let shown = parts.iter().filter(|part| one.contains(*part));
+        assert_eq!(shown.collect::<Vec<_>>(), [&part], "{option}");
+    }
+    for option in ["-a", "--all", "-v"] {
+        let all = stdout(&cryoscan(&["inspect", &target, option, "--process", "ipc"]));
+        assert!(parts.iter().all(|part| all.contains(part)), "{option}: {all}");
+    }
     let more = cryoscan(&["inspect", &target, "--maps", "--environ", "--pid=20"]);
     assert!(stdout(&more).contains("Environment of backup (20)"), "{}", stdout(&more));
     assert!(stdout(&more).contains("Memory of backup (20)"), "{}", stdout(&more));
@@ -285,6 +305,27 @@ fn inspect_shows_a_page_or_an_object() {
     assert_eq!(object["checkpoints"][0]["processes"].as_array().unwrap().len(), 2);
 }
 
+/// A page or an object of what is there, and 3 for what is not.
+#[test]
+fn inspect_says_what_could_not_be_read() {
+    let folder = folder("inspect-cut");
+    let path = folder.join("checkpoint/inventory.img");
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    fs::write(&path, b"\x16\x31\x31\x58\x02\0\0\0\x08\x02").unwrap();
+    fs::write(path.with_file_name("pstree.img"), b"\x19\x43\x56\x54\x30\x30\x27\x50\x08").unwrap();
+    let target = folder.to_str().unwrap();
+    let page = cryoscan(&["inspect", target]);
+    assert_eq!(page.status.code(), Some(3), "{}", stderr(&page));
+    assert!(stdout(&page).contains("image-truncated: checkpoint/pstree.img"), "{}", stdout(&page));
+    let object = cryoscan(&["inspect", target, "-f", "json"]);
+    assert_eq!(object.status.code(), Some(3));
+    let object: serde_json::Value = serde_json::from_str(&stdout(&object)).unwrap();
+    assert_eq!(object["diagnostics"][0]["member"], "checkpoint/pstree.img");
+    assert_eq!(object["diagnostics"][0]["level"], "error");
+    let allowed = cryoscan(&["inspect", target, "--allow-incomplete"]);
+    assert_eq!((allowed.status.code(), stdout(&allowed)), (Some(0), stdout(&page)));
+}
+
 #[test]
 fn inspect_says_in_a_line_what_it_cannot_show() {
     let folder = folder("inspect");
@@ -292,7 +333,8 @@ fn inspect_says_in_a_line_what_it_cannot_show() {
     fs::write(&text, "no checkpoint").unwrap();
     let [text, missing] = [&text, &missing].map(|path| path.to_str().unwrap());
     let real = fixture("docker");
-    let cases: [(&[&str], &str); 4] = [
+    let cases: [(&[&str], &str); 5] = [
+        (&[&real, "--process", "nobody"], "no process has the name nobody"),
         (&[text], "not a checkpoint"),
         (&[missing], "none.tar"),
         (&[&real, "--pid", "99"], "no process has pid 99"),

@@ -12,5 +12,6 @@ pub mod reader;
 pub mod recall;
 mod rsa;
 pub mod samples;
+pub mod sarif;
 pub mod scanned;
 pub mod values;

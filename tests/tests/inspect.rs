@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use cryoscan::cli::inspect::{self, Inspection, Parts, json, text};
+use cryoscan::cli::inspect::{self, Inspection, Missing, Parts, json, text};
 use cryoscan::report::Style;
 use cryoscan::scan::{self, Settings, Target};
 use cryoscan_proto as proto;
@@ -43,7 +43,8 @@ fn page(inspection: &Inspection, parts: Parts) -> String {
     String::from_utf8(out).unwrap()
 }
 
-const ALL: Parts = Parts { maps: true, environ: true };
+const ALL: Parts =
+    Parts { files: true, sockets: true, mounts: true, caps: true, environ: true, maps: true };
 
 /// The JSON, which must follow the published schema.
 fn lines(inspection: &Inspection) -> String {
@@ -119,7 +120,9 @@ fn real_checkpoints_as_pages() {
     for name in ["docker", "kubelet-crio", "nginx", "tree"] {
         insta::assert_snapshot!(format!("real_{name}"), page(&fixture(name), Parts::default()));
     }
-    insta::assert_snapshot!("real_runc_whole", page(&fixture("runc"), ALL));
+    // Its mounts name cgroups of the machine it was made on.
+    let parts = Parts { mounts: false, ..ALL };
+    insta::assert_snapshot!("real_runc_whole", page(&fixture("runc"), parts));
 }
 
 #[test]
@@ -127,6 +130,216 @@ fn a_real_checkpoint_as_json() {
     insta::assert_snapshot!(lines(&fixture("criu-plain")));
     for name in ["counters", "jenkins", "oci-image", "redis"] {
         lines(&fixture(name));
+    }
+}
+
+/// An image of records of this magic.
+fn image(magic: u32, records: &[Vec<u8>]) -> Vec<u8> {
+    let mut image = [0x5456_4319u32, magic].map(u32::to_le_bytes).concat();
+    for record in records {
+        image.extend(u32::try_from(record.len()).unwrap().to_le_bytes());
+        image.extend(record);
+    }
+    image
+}
+
+fn file(kind: u32, id: u32) -> proto::FileEntry {
+    proto::FileEntry { r#type: Some(kind), id: Some(id), ..proto::FileEntry::default() }
+}
+
+fn regular(id: u32, path: &str, flags: u32, mode: u32) -> proto::FileEntry {
+    let reg = proto::RegFileEntry {
+        id: Some(id),
+        flags: Some(flags),
+        pos: Some(7),
+        name: Some(path.as_bytes().to_vec()),
+        size: Some(227),
+        mode: Some(mode),
+        ..proto::RegFileEntry::default()
+    };
+    proto::FileEntry { reg: Some(reg), ..file(1, id) }
+}
+
+fn pipe(id: u32, pipe_id: u32, flags: u32) -> proto::FileEntry {
+    let pipe = proto::PipeEntry { id: Some(id), pipe_id: Some(pipe_id), flags: Some(flags) };
+    proto::FileEntry { pipe: Some(pipe), ..file(2, id) }
+}
+
+/// A TCP socket; the address of `[a, b]` is 10.0.a.b.
+fn tcp(id: u32, state: u32, local: ([u8; 2], u32), remote: ([u8; 2], u32)) -> proto::FileEntry {
+    let address = |[a, b]: [u8; 2]| vec![u32::from_le_bytes([10, 0, a, b])];
+    let isk = proto::InetSkEntry {
+        id: Some(id),
+        ino: Some(id + 0x1000),
+        family: Some(2),
+        r#type: Some(1),
+        proto: Some(6),
+        state: Some(state),
+        src_port: Some(local.1),
+        dst_port: Some(remote.1),
+        src_addr: address(local.0),
+        dst_addr: if remote.1 == 0 { vec![0] } else { address(remote.0) },
+        ..proto::InetSkEntry::default()
+    };
+    proto::FileEntry { isk: Some(isk), ..file(4, id) }
+}
+
+fn unix(id: u32, state: u32, name: &str, peer: u32) -> proto::FileEntry {
+    let usk = proto::UnixSkEntry {
+        id: Some(id),
+        ino: Some(id + 0x2000),
+        r#type: Some(1),
+        state: Some(state),
+        peer: Some(peer),
+        name: Some(name.as_bytes().to_vec()),
+        ..proto::UnixSkEntry::default()
+    };
+    proto::FileEntry { usk: Some(usk), ..file(5, id) }
+}
+
+fn mount(mountpoint: &str, fstype: u32, options: &str, external: bool) -> Vec<u8> {
+    let mount = proto::MntEntry {
+        fstype: Some(fstype),
+        mnt_id: Some(50),
+        parent_mnt_id: Some(40),
+        flags: Some(1 << 21 | 1 << 1),
+        root: Some(b"/".to_vec()),
+        mountpoint: Some(mountpoint.as_bytes().to_vec()),
+        source: Some(b"src".to_vec()),
+        options: Some(options.as_bytes().to_vec()),
+        ext_key: external.then(|| mountpoint.as_bytes().to_vec()),
+        ..proto::MntEntry::default()
+    };
+    mount.encode_to_vec()
+}
+
+/// A server and its worker, which share a pipe and a listening socket.
+fn server() -> Archive {
+    let creds = proto::CredsEntry {
+        uid: Some(1000),
+        gid: Some(1000),
+        cap_eff: vec![1 << 10],
+        cap_prm: vec![1 << 10 | 1 << 21],
+        no_new_privs: Some(1),
+        ..proto::CredsEntry::default()
+    };
+    let listener = || tcp(1001, 10, ([0, 0], 80), ([0, 0], 0));
+    let nl = proto::NetlinkSkEntry {
+        id: Some(1009),
+        ino: Some(9),
+        state: Some(7),
+        ..proto::NetlinkSkEntry::default()
+    };
+    let sniffer = proto::PacketSockEntry {
+        id: Some(1010),
+        r#type: Some(3),
+        protocol: Some(3),
+        ifindex: Some(2),
+        ..proto::PacketSockEntry::default()
+    };
+    let parent = Process::new(1, "server")
+        .descriptor(3, listener())
+        .descriptor(4, pipe(1002, 77, 1))
+        .descriptor(5, regular(1003, "/tmp/.k", 0o102_002, 0o100_600))
+        .descriptor(6, file(6, 1004))
+        .descriptor(7, unix(1005, 10, "\0bus", 0))
+        .descriptor(8, proto::FileEntry { nlsk: Some(nl), ..file(13, 1009) })
+        .descriptor(9, proto::FileEntry { psk: Some(sniffer), ..file(10, 1010) });
+    let worker = Process::new(9, "worker")
+        .parent(1)
+        .creds(creds)
+        .descriptor(0, regular(1006, "/srv", 0o200_000, 0o040_755))
+        .descriptor(3, listener())
+        .descriptor(4, pipe(1007, 77, 0))
+        .descriptor(10, tcp(1008, 1, ([0, 7], 80), ([3, 4], 40_000)));
+    let mounts = [
+        mount(".", 17, "lowerdir=/a", false),
+        mount("./data", 0, "vers=3.0,password=hunter", true),
+    ];
+    let checkpoint = Checkpoint::new()
+        .process(parent)
+        .process(worker)
+        .pipes(&[(77, b"not read yet")])
+        .tcp_stream(1008 + 0x1000, b"request", b"")
+        .ghost(1, 1003, b"deleted")
+        .file("mountpoints-12.img", image(0x5556_3928, &mounts));
+    Archive::of(Producer::CriO, &checkpoint)
+}
+
+#[test]
+fn files_sockets_mounts_and_privileges_as_a_page() {
+    let parts = Parts { maps: false, environ: false, ..ALL };
+    insta::assert_snapshot!(page(&built(&server()), parts));
+}
+
+#[test]
+fn files_sockets_mounts_and_privileges_as_an_object() {
+    let inspection = built(&server());
+    insta::assert_snapshot!(lines(&inspection));
+    let checkpoint = &inspection.checkpoints[0];
+    let [parent, worker] = checkpoint.processes.as_slice() else { panic!("two processes") };
+    let [parent, worker] = [parent, worker].map(|it| it.files.as_ref().unwrap());
+    // Both ends of a pipe are one pipe, and what waits in it shows at both.
+    assert_eq!((parent[1].inode, parent[1].size), (Some(77), Some(12)));
+    assert_eq!((worker[2].inode, worker[2].size), (Some(77), Some(12)));
+    assert_eq!(parent[2].path.as_deref(), Some("/tmp/.k"));
+    assert!(parent[2].deleted && !worker[0].deleted);
+    assert_eq!(worker[0].kind, "directory");
+    // A socket that several have open is one socket.
+    let listener = &checkpoint.sockets[0];
+    let who: Vec<(u32, u32)> = listener.open_by.iter().map(|it| (it.pid, it.fd)).collect();
+    assert_eq!((listener.state, who), ("LISTEN", vec![(1, 3), (9, 3)]));
+    let connected = checkpoint.sockets.iter().find(|it| it.remote.is_some()).unwrap();
+    assert_eq!(connected.remote.as_ref().unwrap().to_string(), "10.0.3.4:40000");
+    assert_eq!((connected.receive_queue, connected.send_queue), (Some(7), Some(0)));
+}
+
+#[test]
+fn passwords_of_mounts_and_statements_are_covered() {
+    let process = Process::new(1, "postgres")
+        .argv(&["postgres: app shop [local] ALTER ROLE app PASSWORD 'hunter'"]);
+    let mounts = image(0x5556_3928, &[mount("/x", 0, "user=a,password=hunter", false)]);
+    let checkpoint = Checkpoint::new().process(process).file("mountpoints-12.img", mounts);
+    let inspection = built(&Archive::of(Producer::Runc, &checkpoint));
+    let verbose = Style { verbose: true, ..Style::default() };
+    let mut out = Vec::new();
+    text(&inspection, ALL, &verbose, &mut out).unwrap();
+    for shown in [String::from_utf8(out).unwrap(), lines(&inspection)] {
+        assert!(!shown.contains("hunter"), "{shown}");
+        assert!(shown.contains("PASSWORD '******'") && shown.contains("password=******"));
+    }
+}
+
+#[test]
+fn what_could_not_be_read_is_told() {
+    let checkpoint = Checkpoint::new()
+        .process(Process::new(1, "sh").descriptor(3, pipe(1001, 5, 0)))
+        .truncated("fdinfo-1.img", 20);
+    let inspection = built(&Archive::of(Producer::Runc, &checkpoint));
+    assert!(!inspection.is_complete());
+    let told =
+        inspection.diagnostics.iter().find(|it| it.member.ends_with("fdinfo-1.img")).unwrap();
+    assert_eq!(told.code.name(), "image-truncated");
+    let page = page(&inspection, Parts::default());
+    assert!(page.contains("Not all of it could be read\n  error: image-truncated: "), "{page}");
+    assert!(lines(&inspection).contains("image-truncated"));
+    assert!(built(&server()).is_complete());
+}
+
+/// In a container whose only connections are to itself, each end sees the other.
+#[test]
+fn connections_of_a_real_checkpoint_match() {
+    let inspection = fixture("tree");
+    let sockets = &inspection.checkpoints[0].sockets;
+    let connected: Vec<_> = sockets.iter().filter(|it| it.remote.is_some()).collect();
+    assert_eq!(connected.len(), 4);
+    for socket in connected {
+        let other = sockets.iter().find(|it| it.local == socket.remote).unwrap();
+        assert_eq!((&other.remote, other.state), (&socket.local, "ESTAB"));
+    }
+    for socket in sockets.iter().filter(|it| it.family == "unix") {
+        let other = sockets.iter().find(|it| it.inode == socket.peer).unwrap();
+        assert_eq!(other.peer, socket.inode);
     }
 }
 
@@ -172,13 +385,20 @@ fn what_the_container_chose_cannot_write_to_the_terminal() {
     let evil = "\u{1b}[2J\u{9b}1A\r::error::\u{202e}x";
     let heap = Mapping::noise(AT, 0x1000, 1).kind(Kind::File(format!("/tmp/{evil}")));
     let segment = Segment::memfd(9, evil, Mapping::noise(0, 0x1000, 3));
-    let process = Process::new(1, evil).exe(evil).argv(&[evil, evil]).map(heap).map_shared(
-        AT + 0x20_0000,
-        9,
-        0,
-        0x1000,
-    );
-    let checkpoint = Checkpoint::new().segment(segment).process(process);
+    let process = Process::new(1, evil)
+        .exe(evil)
+        .argv(&[evil, evil])
+        .map(heap)
+        .map_shared(AT + 0x20_0000, 9, 0, 0x1000)
+        .descriptor(3, regular(1001, evil, 0, 0o100_644))
+        .descriptor(4, unix(1002, 10, evil, 0))
+        .creds(proto::CredsEntry {
+            lsm_profile: Some(evil.as_bytes().to_vec()),
+            ..proto::CredsEntry::default()
+        });
+    let mounts = image(0x5556_3928, &[mount(evil, 0, evil, false)]);
+    let checkpoint =
+        Checkpoint::new().segment(segment).process(process).file("mountpoints-12.img", mounts);
     let inspection = built(&Archive::of(Producer::Runc, &checkpoint));
     for shown in [page(&inspection, ALL), lines(&inspection)] {
         let lines = shown.replace('\n', "");
@@ -238,14 +458,16 @@ fn a_dump_and_its_pre_dump_are_told_apart() {
 #[test]
 fn one_process_can_be_looked_at_alone() {
     let mut inspection = built(&service());
-    assert_eq!(inspection.keep(&[7, 99]), Err(99));
-    inspection.keep(&[9]).unwrap();
+    assert_eq!(inspection.keep(&[7, 99], &[]), Err(Missing::Pid(99)));
+    let names = ["java", "no such"].map(str::to_owned);
+    assert_eq!(inspection.keep(&[], &names), Err(Missing::Name(names[1].clone())));
+    inspection.keep(&[9], &[]).unwrap();
     let pids: Vec<u32> = inspection.checkpoints[0].processes.iter().map(|it| it.pid).collect();
     assert_eq!(pids, [9]);
     assert_eq!(inspection.checkpoints[0].shared.len(), 1);
-    inspection.keep(&[9]).unwrap();
+    inspection.keep(&[9], &[]).unwrap();
     let mut other = built(&service());
-    other.keep(&[1]).unwrap();
+    other.keep(&[1], &[]).unwrap();
     assert!(other.checkpoints[0].shared.is_empty());
 }
 

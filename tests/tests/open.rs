@@ -195,7 +195,7 @@ fn a_damaged_block_costs_its_pages_and_no_others() {
     let damaged = |case: usize| {
         let mut bytes = stored.clone();
         let at = random.below(bytes.len());
-        bytes[at] = if case % 2 == 0 { 0xff } else { random.bytes(1)[0] };
+        bytes[at] = if case.is_multiple_of(2) { 0xff } else { random.bytes(1)[0] };
         Archive::of(Producer::Runc, &checkpoint.clone().file("pages-1.img", bytes))
     };
     let archives: Vec<Archive> = (0..60).map(damaged).collect();
@@ -225,7 +225,7 @@ fn impossible_lists_of_blocks_are_told_and_all_else_is_scanned() {
     let heap = Mapping::noise(HEAP, 0x4000, 1).put(HEAP + 0x1800, &value);
     let plain = Checkpoint::new().process(Process::new(7, "a").map(heap));
     let entry = |pages: u64, sizes: Vec<u32>, region_pages: Option<u32>| PagemapEntry {
-        vaddr: Some(0x7ffff_0000_0000),
+        vaddr: Some(0x0007_ffff_0000_0000),
         flags: Some(4),
         nr_pages: Some(pages),
         compressed_size: sizes,
@@ -413,7 +413,7 @@ fn containerd_names_its_container_in_another_blob() {
 }
 
 #[test]
-fn two_images_in_one_layout_keep_their_names() {
+fn images_in_one_folder_keep_their_names() {
     let one = |pid| Checkpoint::new().process(Process::new(pid, "a"));
     let first = Archive::default().images("checkpoint/", &one(1));
     let second = Archive::default().images("checkpoint/", &one(2));
@@ -491,7 +491,8 @@ fn the_folder_of_a_docker_container_names_all_its_checkpoints() {
             assert_eq!(record["container"]["id"].as_str().unwrap().len(), 64);
         }
         let inspected = scan::inspect(&Target::Path(path.to_owned()), &Settings::default());
-        let descriptors: Vec<_> = inspected.unwrap().into_iter().map(|it| it.descriptors).collect();
+        let descriptors: Vec<_> =
+            inspected.unwrap().checkpoints.into_iter().map(|it| it.descriptors).collect();
         assert_eq!(descriptors[0], ["/dev/null", "pipe:[1001]", "pipe:[1002]"]);
         assert_eq!(descriptors[1], ["/dev/pts/0"]);
     }
@@ -523,5 +524,5 @@ fn real_layouts_and_folders_say_who_they_are() {
     let runc = Path::new("runc/checkpoint.tar.zst");
     let inspected =
         scan::inspect(&Target::Path(fixtures::folder().join(runc)), &Settings::default());
-    assert_eq!(inspected.unwrap()[0].descriptors, ["/dev/null"; 3]);
+    assert_eq!(inspected.unwrap().checkpoints[0].descriptors, ["/dev/null"; 3]);
 }

@@ -69,6 +69,47 @@ pub struct UnixSkEntry {
     #[prost(sint32, optional, tag = "17")]
     pub mnt_id: ::core::option::Option<i32>,
 }
+/// A socket to the kernel itself.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct NetlinkSkEntry {
+    #[prost(uint32, optional, tag = "1")]
+    pub id: ::core::option::Option<u32>,
+    #[prost(uint32, optional, tag = "2")]
+    pub ino: ::core::option::Option<u32>,
+    /// NETLINK_ROUTE (0) and others.
+    #[prost(uint32, optional, tag = "3")]
+    pub protocol: ::core::option::Option<u32>,
+    /// As InetSkEntry.state.
+    #[prost(uint32, optional, tag = "4")]
+    pub state: ::core::option::Option<u32>,
+    #[prost(uint32, optional, tag = "6")]
+    pub flags: ::core::option::Option<u32>,
+    /// Its own address.
+    #[prost(uint32, optional, tag = "7")]
+    pub portid: ::core::option::Option<u32>,
+    #[prost(uint32, optional, tag = "9")]
+    pub dst_portid: ::core::option::Option<u32>,
+    #[prost(uint32, optional, tag = "13")]
+    pub ns_id: ::core::option::Option<u32>,
+}
+/// A socket that sees packets below IP.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct PacketSockEntry {
+    #[prost(uint32, optional, tag = "1")]
+    pub id: ::core::option::Option<u32>,
+    /// 3 raw, 2 datagram.
+    #[prost(uint32, optional, tag = "2")]
+    pub r#type: ::core::option::Option<u32>,
+    /// An ETH_P_ number; 3: all packets.
+    #[prost(uint32, optional, tag = "3")]
+    pub protocol: ::core::option::Option<u32>,
+    #[prost(uint32, optional, tag = "4")]
+    pub flags: ::core::option::Option<u32>,
+    #[prost(uint32, optional, tag = "5")]
+    pub ifindex: ::core::option::Option<u32>,
+    #[prost(uint32, optional, tag = "20")]
+    pub ns_id: ::core::option::Option<u32>,
+}
 /// One open file of any type: files.img. The field that belongs to the type is set.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct FileEntry {
@@ -83,6 +124,10 @@ pub struct FileEntry {
     pub reg: ::core::option::Option<RegFileEntry>,
     #[prost(message, optional, tag = "4")]
     pub isk: ::core::option::Option<InetSkEntry>,
+    #[prost(message, optional, tag = "6")]
+    pub psk: ::core::option::Option<PacketSockEntry>,
+    #[prost(message, optional, tag = "7")]
+    pub nlsk: ::core::option::Option<NetlinkSkEntry>,
     #[prost(message, optional, tag = "16")]
     pub usk: ::core::option::Option<UnixSkEntry>,
     #[prost(message, optional, tag = "17")]
@@ -623,7 +668,7 @@ pub struct TaskKobjIdsEntry {
     pub time_ns_id: ::core::option::Option<u32>,
 }
 /// One thread: core-TID.img.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct CoreEntry {
     /// 1 x86_64, 2 arm, 3 aarch64, 4 ppc64, 5 s390, 6 mips, 7 loongarch64, 8 riscv64.
     #[prost(uint32, optional, tag = "1")]
@@ -642,7 +687,7 @@ pub struct CoreEntry {
     pub ti_aarch64: ::core::option::Option<ThreadInfoAarch64>,
 }
 /// What belongs to the process as a whole.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct TaskCoreEntry {
     /// 1 alive, 2 dead (zombie), 3 stopped, 6 zombie.
     #[prost(uint32, optional, tag = "1")]
@@ -657,6 +702,8 @@ pub struct TaskCoreEntry {
     pub blk_sigset: ::core::option::Option<u64>,
     #[prost(bytes = "vec", optional, tag = "6")]
     pub comm: ::core::option::Option<::prost::alloc::vec::Vec<u8>>,
+    #[prost(message, optional, tag = "8")]
+    pub rlimits: ::core::option::Option<TaskRlimitsEntry>,
     #[prost(uint32, optional, tag = "9")]
     pub cg_set: ::core::option::Option<u32>,
     #[prost(uint32, optional, tag = "11")]
@@ -666,6 +713,20 @@ pub struct TaskCoreEntry {
     pub loginuid: ::core::option::Option<u32>,
     #[prost(int32, optional, tag = "14")]
     pub oom_score_adj: ::core::option::Option<i32>,
+}
+/// Limits of a process, in the order of RLIMIT_n.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct TaskRlimitsEntry {
+    #[prost(message, repeated, tag = "1")]
+    pub rlimits: ::prost::alloc::vec::Vec<RlimitEntry>,
+}
+/// One limit; all bits set: none.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RlimitEntry {
+    #[prost(uint64, optional, tag = "1")]
+    pub cur: ::core::option::Option<u64>,
+    #[prost(uint64, optional, tag = "2")]
+    pub max: ::core::option::Option<u64>,
 }
 /// What belongs to one thread.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]

@@ -48,6 +48,23 @@ pub fn display(name: &[u8]) -> String {
     text
 }
 
+/// The bytes of a name that was shown by [`display`]; what is no escape of its making stands for itself.
+pub fn bytes(shown: &str) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(shown.len());
+    let mut rest = shown;
+    while let Some(at) = rest.find('\\') {
+        let (before, escape) = rest.split_at(at);
+        bytes.extend_from_slice(before.as_bytes());
+        let behind = escape.get(1..).unwrap_or_default();
+        rest = unescape(behind, &mut bytes).unwrap_or_else(|| {
+            bytes.push(b'\\');
+            behind
+        });
+    }
+    bytes.extend_from_slice(rest.as_bytes());
+    bytes
+}
+
 /// The path chain of a member: `rootfs-diff.tar!root/.netrc`. `outer` is the chain of its
 /// container in display form, empty for the target; `name` is empty in a transparent container.
 pub fn chain(outer: &str, name: &[u8]) -> String {
@@ -56,6 +73,23 @@ pub fn chain(outer: &str, name: &[u8]) -> String {
         (false, true) => outer.to_owned(),
         (false, false) => format!("{outer}!{}", display(name)),
     }
+}
+
+/// Adds what an escape stands for, and gives what follows it. `text` begins behind its backslash.
+fn unescape<'a>(text: &'a str, bytes: &mut Vec<u8>) -> Option<&'a str> {
+    if let Some(rest) = text.strip_prefix('\\') {
+        bytes.push(b'\\');
+        return Some(rest);
+    }
+    if let Some(rest) = text.strip_prefix("u{") {
+        let (digits, rest) = rest.split_once('}')?;
+        let char = char::from_u32(u32::from_str_radix(digits, 16).ok()?)?;
+        bytes.extend_from_slice(char.encode_utf8(&mut [0; 4]).as_bytes());
+        return Some(rest);
+    }
+    let (digits, rest) = text.strip_prefix('x')?.split_at_checked(2)?;
+    bytes.push(u8::from_str_radix(digits, 16).ok()?);
+    Some(rest)
 }
 
 fn escape_byte(text: &mut String, byte: u32) {
@@ -74,7 +108,32 @@ fn hidden(char: char) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{chain, display, normal};
+    use proptest::prelude::*;
+
+    use super::{bytes, chain, display, normal};
+
+    proptest! {
+        #[test]
+        fn a_shown_name_leads_back_to_its_bytes(
+            name in proptest::collection::vec(prop_oneof![any::<u8>(), Just(b'\\'), Just(b'u')], 0..40),
+            text in "\\PC*|.*",
+        ) {
+            prop_assert_eq!(bytes(&display(&name)), name);
+            prop_assert_eq!(bytes(&display(text.as_bytes())), text.as_bytes());
+        }
+
+        #[test]
+        fn text_that_was_not_shown_is_read_as_well(text in "[\\\\xu{}0-9a-f]{0,20}") {
+            prop_assert!(bytes(&text).len() <= text.len());
+        }
+    }
+
+    #[test]
+    fn what_is_no_escape_stands_for_itself() {
+        for text in ["\\", "\\x4", "\\xé0", "\\u{110000}", "\\u{41", "\\n"] {
+            assert_eq!(bytes(text), text.as_bytes(), "{text}");
+        }
+    }
 
     #[test]
     fn normal_form() {

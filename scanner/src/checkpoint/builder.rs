@@ -188,6 +188,22 @@ impl Builder {
         result.map_err(Diagnostic::from)
     }
 
+    /// Counts what an image of kernel buffers holds. `data` is the whole image; of a tcp-stream its
+    /// beginning is enough.
+    ///
+    /// # Errors
+    /// When the image is damaged. Its bytes are content, which is matched all the same.
+    pub fn payload(&mut self, path: &str, data: &[u8]) -> Result<(), Diagnostic> {
+        let (folder, name) = split(path);
+        let records = &mut self.sets.entry(folder.to_owned()).or_default().records;
+        criu::held(path, name.as_bytes(), data, &self.limits, records).map_err(|error| {
+            let mut diagnostic = Diagnostic::from(error);
+            diagnostic.level = Level::Warning;
+            diagnostic.message.push_str("; scanned as raw bytes");
+            diagnostic
+        })
+    }
+
     /// Takes a metadata file.
     ///
     /// # Errors
@@ -267,14 +283,18 @@ impl Builder {
     }
 
     /// The checkpoints, by the path of their images, and what is wrong with their processes.
-    pub fn finish(self) -> (Vec<Checkpoint>, Vec<Diagnostic>) {
+    pub fn finish(mut self) -> (Vec<Checkpoint>, Vec<Diagnostic>) {
         let mut notes = self.layouts.missing();
         let mut checkpoints = Vec::new();
-        for (folder, set) in &self.sets {
+        for (folder, set) in std::mem::take(&mut self.sets) {
             if set.records.inventory.is_none() && set.records.pagemaps.is_empty() {
                 continue;
             }
-            checkpoints.push(self.checkpoint(folder, set, &mut notes));
+            let mut checkpoint = self.checkpoint(&folder, &set, &mut notes);
+            checkpoint.records = set.records;
+            checkpoint.records.pagemaps.clear();
+            checkpoint.records.mms.clear();
+            checkpoints.push(checkpoint);
         }
         (checkpoints, notes)
     }
@@ -346,6 +366,8 @@ impl Builder {
             container: super::Container::default(),
             pod: None,
             host: records.hostname().map(process::text),
+            annotations: BTreeMap::new(),
+            spec_mounts: Vec::new(),
             created: None,
             checkpointed: written.map(|time| time.to_string()),
             criu: None,
@@ -357,6 +379,7 @@ impl Builder {
             memory_bytes,
             encrypted: records.encrypted,
             pre_dump: records.inventory.as_ref().is_some_and(|inventory| inventory.pre_dump),
+            records: Records::default(),
         };
         let mut metadata = self.metadata.get(root_of(folder)).cloned().unwrap_or_default();
         if let Some(beside) = self.metadata.get(folder) {
@@ -379,6 +402,10 @@ impl Builder {
             format!("{}/{folder}", self.location)
         };
         producer::describe(&metadata, &location, &mut checkpoint);
+        if let Some(spec) = metadata.spec {
+            checkpoint.annotations = spec.annotations;
+            checkpoint.spec_mounts = spec.mounts.unwrap_or_default();
+        }
         checkpoint
     }
 }
@@ -451,14 +478,17 @@ fn shared(records: &Records) -> BTreeMap<u32, Shared> {
             }
         }
     }
+    // A table once, however many processes share it.
+    let mut tables = BTreeMap::new();
     for (pid, ids) in &records.ids {
-        for fd in records.fdinfo.get(&ids.files_id).into_iter().flatten() {
-            if let Some((id, kind, name)) = memfd(fd.file_id) {
-                let segment = segments.entry(id).or_insert_with(|| new(kind, name));
-                if !segment.open_by.contains(pid) {
-                    segment.open_by.push(*pid);
-                }
-            }
+        let open = tables.entry(ids.files_id).or_insert_with(|| {
+            let table = records.fdinfo.get(&ids.files_id).into_iter().flatten();
+            let open = table.filter_map(|fd| memfd(fd.file_id));
+            open.map(|(id, kind, name)| (id, (kind, name))).collect::<BTreeMap<_, _>>()
+        });
+        for (id, (kind, name)) in open {
+            let segment = segments.entry(*id).or_insert_with(|| new(*kind, name.clone()));
+            segment.open_by.push(*pid);
         }
     }
     segments

@@ -52,6 +52,7 @@ pub(super) struct Spec {
     pub hostname: Option<String>,
     pub annotations: BTreeMap<String, String>,
     pub linux: Option<Linux>,
+    pub mounts: Option<Vec<SpecMount>>,
 }
 
 /// The part of the specification that is about Linux.
@@ -59,6 +60,21 @@ pub(super) struct Spec {
 #[serde(default, rename_all = "camelCase")]
 pub(super) struct Linux {
     pub cgroups_path: Option<String>,
+}
+
+/// A mount of the runtime specification: what the engine was asked for.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct SpecMount {
+    /// Where, as the container sees it.
+    pub destination: String,
+    /// Name of the file system, or `bind`.
+    #[serde(rename = "type")]
+    pub kind: Option<String>,
+    /// Path on the host, of a bind.
+    pub source: Option<String>,
+    /// Options of mount(8).
+    pub options: Option<Vec<String>>,
 }
 
 /// `status.dump`: the CRI's `ContainerStatus`, written by containerd.

@@ -12,11 +12,12 @@ mod producer;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use crate::criu::Records;
 use crate::region::{Holder, RegionKind, Space};
 
 pub use address_space::{Layout, Shortfall};
 pub use builder::{Builder, Want};
-pub use container::{Container, Pod};
+pub use container::{Container, Pod, SpecMount};
 pub use process::{Process, VmaInfo, VmaKind};
 pub use producer::{PRODUCERS, Producer};
 
@@ -53,6 +54,10 @@ pub struct Checkpoint {
     pub criu: Option<String>,
     /// Where the descriptors 0, 1 and 2 led, as docker, runc and crun write it beside the images.
     pub descriptors: Vec<String>,
+    /// Annotations of the runtime specification. They may hold anything, also secrets.
+    pub annotations: BTreeMap<String, String>,
+    /// Mounts of the runtime specification, in its order.
+    pub spec_mounts: Vec<SpecMount>,
     /// The processes, by pid.
     pub processes: BTreeMap<u32, Process>,
     /// Shared segments, by N of `pagemap-shmem-N.img`.
@@ -67,6 +72,9 @@ pub struct Checkpoint {
     pub encrypted: bool,
     /// Whether the set is a pre-dump: memory only, taken while the processes ran on.
     pub pre_dump: bool,
+    /// All else that the images say, of what the fields above do not: descriptors, files, sockets,
+    /// mounts, credentials. Without page maps and address spaces.
+    pub records: Records,
 }
 
 /// A segment that processes share.

@@ -192,6 +192,8 @@ pub(super) fn path(file_id: u32, records: &Records) -> Option<String> {
         | FileEntry::Fifo { .. }
         | FileEntry::Inet(_)
         | FileEntry::Unix(_)
+        | FileEntry::Netlink(_)
+        | FileEntry::Packet(_)
         | FileEntry::Tty { .. }
         | FileEntry::Other { .. } => None,
     }

@@ -9,6 +9,7 @@ use clap::{ArgAction, Args, CommandFactory, Parser, Subcommand, ValueEnum};
 
 use super::exit::{self, Policy};
 use super::gate::{self, GateArgs};
+use super::inspect::InspectArgs;
 use super::pages::{CompletionsArgs, ManArgs};
 use super::rules::RulesCommand;
 use super::value::{Output, format_names, memory, output, window};
@@ -28,12 +29,6 @@ const HEADING: &str = "Options of all commands";
 const BARE: &str = "\
 A target alone is scanned: `cryoscan x.tar` is `cryoscan scan x.tar`, and takes its options
 (`cryoscan scan --help`). Where a file has the name of a command, write `./scan`.";
-
-const INSPECT_EXAMPLES: &str = "\
-Examples:
-  cryoscan inspect checkpoint.tar                 who was frozen: a page for people
-  cryoscan inspect checkpoint.tar --pid 15 -v     one process, with maps and variables
-  cryoscan inspect checkpoint.tar -f json | jq .  all of it, for programs";
 
 /// Finds secrets in container checkpoints.
 ///
@@ -69,12 +64,6 @@ pub(super) enum Command {
         after_long_help = format!("{EXAMPLES}\n\n{}", exit::HELP),
     )]
     Scan(ScanArgs),
-    /// Show what a checkpoint holds, without looking for secrets
-    ///
-    /// The container, the process tree and shared memory; with --maps and --environ (or -v) also the
-    /// memory maps and the names of environment variables. JSON has all of it. Secrets in command
-    /// lines are covered by stars; values of variables are never shown.
-    #[command(max_term_width = 100, after_long_help = INSPECT_EXAMPLES)]
     Inspect(InspectArgs),
     /// Judge reports made earlier, with the exit codes of a scan
     ///
@@ -213,55 +202,6 @@ pub(super) struct ScanArgs {
         env = "CRYOSCAN_WINDOW_SIZE", hide_env_values = true
     )]
     pub(super) window_size: u64,
-}
-
-#[derive(Debug, Args)]
-pub(super) struct InspectArgs {
-    /// A checkpoint archive, a folder, or `-` for standard input
-    #[arg(value_name = "TARGET")]
-    pub(super) target: PathBuf,
-
-    /// What goes to standard output
-    #[arg(
-        short,
-        long,
-        value_name = "FORMAT",
-        default_value = "text",
-        env = "CRYOSCAN_INSPECT_FORMAT",
-        hide_env_values = true
-    )]
-    pub(super) format: InspectFormat,
-
-    /// Show the memory maps as well, with how much of each mapping the checkpoint holds
-    #[arg(
-        long, value_parser = BoolishValueParser::new(),
-        env = "CRYOSCAN_MAPS", hide_env_values = true
-    )]
-    pub(super) maps: bool,
-
-    /// Show the names of environment variables as well, never their values
-    #[arg(
-        long, value_parser = BoolishValueParser::new(),
-        env = "CRYOSCAN_ENVIRON", hide_env_values = true
-    )]
-    pub(super) environ: bool,
-
-    /// Show only this process; may be given more than once
-    #[arg(
-        short,
-        long,
-        value_name = "PID",
-        value_delimiter = ',',
-        env = "CRYOSCAN_PID",
-        hide_env_values = true
-    )]
-    pub(super) pid: Vec<u32>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(super) enum InspectFormat {
-    Text,
-    Json,
 }
 
 #[derive(Debug, Clone, Copy, Args)]

@@ -1,48 +1,58 @@
-//! `cryoscan inspect`: who was frozen, with which processes and memory.
+//! `cryoscan inspect`: who was frozen, with which processes, files, sockets, mounts and memory.
 
 use std::io::{self, Write};
 use std::thread;
 
 use anyhow::{Context, anyhow};
 
-use super::args::{InspectArgs, InspectFormat};
+use self::args::InspectFormat;
 use crate::report::{Style, is_harmful};
 use crate::scan::{self, Settings};
 
+mod args;
+mod mask;
 mod model;
 mod text;
 mod tree;
 
-pub use model::{Address, Checkpoint, Inspection, Process, SCHEMA, Shared, SharedMapping, Vma};
+pub(super) use args::InspectArgs;
+pub use model::{
+    Address, Capabilities, Checkpoint, Credentials, Endpoint, Inspection, Missing, Mount,
+    Namespace, OpenFile, Opener, Process, ResourceLimit, SCHEMA, Shared, SharedMapping, Socket,
+    Vma,
+};
 pub use text::{Parts, text};
+
+/// The exit code when something could not be read, as of a scan.
+const INCOMPLETE: u8 = 3;
 
 /// Shows what a checkpoint holds, and gives the exit code.
 pub(super) fn run(args: InspectArgs, style: &Style) -> anyhow::Result<u8> {
+    let parts = args.parts(style.verbose);
     let target = super::target(args.target);
     let settings = Settings {
         threads: thread::available_parallelism().map_or(1, usize::from),
         ..Settings::default()
     };
     let name = target.name();
-    let checkpoints = scan::inspect(&target, &settings).with_context(|| name.clone())?;
-    let mut inspection = Inspection::new(&checkpoints);
-    drop(checkpoints);
-    if !args.pid.is_empty() {
-        inspection.keep(&args.pid).map_err(|pid| anyhow!("{name}: no process has pid {pid}"))?;
+    let described = scan::inspect(&target, &settings).with_context(|| name.clone())?;
+    let mut inspection = Inspection::new(&described);
+    drop(described);
+    if !args.pid.is_empty() || !args.process.is_empty() {
+        let kept = inspection.keep(&args.pid, &args.process);
+        kept.map_err(|missing| anyhow!("{name}: {missing}"))?;
     }
+    // What was read of the archive is as incomplete when one process of it is looked at.
+    let code = if inspection.is_complete() || args.allow_incomplete { 0 } else { INCOMPLETE };
     let mut out = io::BufWriter::new(io::stdout().lock());
     let written = match args.format {
         InspectFormat::Json => json(&inspection, &mut out),
-        InspectFormat::Text => {
-            let maps = args.maps || style.verbose;
-            let parts = Parts { maps, environ: args.environ || style.verbose };
-            text(&inspection, parts, style, &mut out)
-        }
+        InspectFormat::Text => text(&inspection, parts, style, &mut out),
     };
     match written.and_then(|()| out.flush()) {
         // A reader that has gone away has seen enough.
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(0),
-        written => Ok(written.map(|()| 0)?),
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(code),
+        written => Ok(written.map(|()| code)?),
     }
 }
 

@@ -34,6 +34,8 @@ pub struct Core {
     pub seccomp: u32,
     /// Key into [`Records::cgroups`].
     pub cgroup_set: Option<u32>,
+    /// Soft and hard limits of the process, in the order of `RLIMIT_…`; all bits set: none.
+    pub limits: Vec<(u64, u64)>,
     /// Saved stack pointer, on x86 and aarch64.
     pub stack_pointer: Option<u64>,
 }
@@ -146,6 +148,8 @@ impl From<CoreEntry> for Core {
                 core.seccomp = core.seccomp.max(mode);
             }
             core.cgroup_set = core.cgroup_set.or(task.cg_set);
+            let limits = task.rlimits.map(|list| list.rlimits).unwrap_or_default();
+            core.limits = limits.iter().map(|limit| (limit.cur(), limit.max())).collect();
             if let Some(comm) = task.comm {
                 core.comm = comm;
             }

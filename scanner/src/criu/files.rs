@@ -4,7 +4,7 @@ use cryoscan_proto as proto;
 use cryoscan_proto::{FdinfoEntry, FsEntry, RemapFilePathEntry};
 use prost::Message;
 
-use super::sockets::{InetSocket, UnixSocket};
+use super::sockets::{InetSocket, NetlinkSocket, PacketSocket, UnixSocket};
 use super::{Image, ImageError, Key, Records};
 
 /// Numbers of file types (criu/images/fdinfo.proto, `fd_types`).
@@ -55,17 +55,25 @@ pub enum FileEntry {
     Inet(InetSocket),
     /// A unix socket.
     Unix(UnixSocket),
+    /// A socket to the kernel.
+    Netlink(NetlinkSocket),
+    /// A socket below IP.
+    Packet(PacketSocket),
     /// A memfd, or shared memory without a name.
     Memfd {
         /// Key into [`Records::memfds`].
         inode_id: u64,
         /// Flags of open(2).
         flags: u32,
+        /// Offset of the next read or write.
+        pos: u64,
     },
     /// A terminal.
     Tty {
         /// Number that tty-data.img refers to.
         info_id: u32,
+        /// Flags of open(2).
+        flags: u32,
         /// File id of its path.
         path_id: Option<u32>,
     },
@@ -140,6 +148,8 @@ pub(super) fn files(
             file_type::FIFO => entry.fifo.map(FileEntry::from),
             file_type::INET_SOCKET => entry.isk.map(FileEntry::from),
             file_type::UNIX_SOCKET => entry.usk.map(FileEntry::from),
+            file_type::NETLINK_SOCKET => entry.nlsk.map(FileEntry::from),
+            file_type::PACKET_SOCKET => entry.psk.map(FileEntry::from),
             file_type::MEMFD => entry.memfd.map(FileEntry::from),
             file_type::TTY => entry.tty.map(FileEntry::from),
             _ => None,
@@ -227,7 +237,8 @@ macro_rules! described {
         })*
     };
 }
-described!(RegFileEntry, PipeEntry, FifoEntry, InetSkEntry, UnixSkEntry, TtyFileEntry);
+described!(RegFileEntry, PipeEntry, FifoEntry, TtyFileEntry);
+described!(InetSkEntry, UnixSkEntry, NetlinkSkEntry, PacketSockEntry);
 
 impl From<proto::RegFileEntry> for FileEntry {
     fn from(entry: proto::RegFileEntry) -> Self {
@@ -266,15 +277,29 @@ impl From<proto::UnixSkEntry> for FileEntry {
     }
 }
 
+impl From<proto::NetlinkSkEntry> for FileEntry {
+    fn from(entry: proto::NetlinkSkEntry) -> Self {
+        Self::Netlink(entry.into())
+    }
+}
+
+impl From<proto::PacketSockEntry> for FileEntry {
+    fn from(entry: proto::PacketSockEntry) -> Self {
+        Self::Packet(entry.into())
+    }
+}
+
 impl From<proto::MemfdFileEntry> for FileEntry {
     fn from(entry: proto::MemfdFileEntry) -> Self {
-        Self::Memfd { inode_id: entry.inode_id().into(), flags: entry.flags() }
+        let inode_id = entry.inode_id().into();
+        Self::Memfd { inode_id, flags: entry.flags(), pos: entry.pos() }
     }
 }
 
 impl From<proto::TtyFileEntry> for FileEntry {
     fn from(entry: proto::TtyFileEntry) -> Self {
-        Self::Tty { info_id: entry.tty_info_id(), path_id: entry.regf_id }
+        let info_id = entry.tty_info_id();
+        Self::Tty { info_id, flags: entry.flags(), path_id: entry.regf_id }
     }
 }
 

@@ -14,6 +14,7 @@ mod name;
 mod namespaces;
 mod pagemap;
 mod pstree;
+mod queues;
 mod records;
 #[cfg(test)]
 mod sample;
@@ -30,9 +31,10 @@ pub use name::{Key, OTHERS, Role, key_of, kind_of, pages_id, role_of};
 pub use namespaces::Cgroup;
 pub use pagemap::{Compressed, Pagemap, PagemapEntry, PagemapKey};
 pub use pstree::TreeItem;
+pub use queues::{TcpQueues, held};
 pub use records::Records;
 pub use shared::{MemfdInode, SysvShm};
-pub use sockets::{InetSocket, UnixSocket};
+pub use sockets::{InetSocket, NetlinkSocket, PacketSocket, UnixSocket, state_name};
 
 use cryoscan_proto as proto;
 
@@ -83,8 +85,8 @@ pub static IMAGES: &[ImageKind] = &[
     image("pipes.img", 0x5651_3555, files::of_type::<proto::PipeEntry>),
     image("fifo.img", 0x5836_4939, files::of_type::<proto::FifoEntry>),
     image("tty.img", 0x5943_3025, files::of_type::<proto::TtyFileEntry>),
-    image("packetsk.img", 0x6045_4618, files::other::<{ file_type::PACKET_SOCKET }>),
-    image("netlinksk.img", 0x5800_5614, files::other::<{ file_type::NETLINK_SOCKET }>),
+    image("packetsk.img", 0x6045_4618, files::of_type::<proto::PacketSockEntry>),
+    image("netlinksk.img", 0x5800_5614, files::of_type::<proto::NetlinkSkEntry>),
     image("ns-files.img", 0x6139_4011, files::other::<{ file_type::NAMESPACE }>),
     image("ext-files.img", 0x5925_5641, files::other::<{ file_type::EXTERNAL }>),
     image("tunfile.img", 0x5714_3751, files::other::<{ file_type::TUN }>),

@@ -16,6 +16,8 @@ pub struct Mount {
     /// Device as the kernel numbers it, major << 20 | minor: in decimal the number in
     /// tmpfs-dev-DEV.tar.gz.img.
     pub root_dev: u32,
+    /// Flags of mount(2).
+    pub flags: u32,
     /// Which directory of the file system is mounted.
     pub root: Vec<u8>,
     /// Where, as the container sees it.
@@ -28,6 +30,8 @@ pub struct Mount {
     pub fstype: Vec<u8>,
     /// Whether it was bound from outside, so that its content is not in the checkpoint.
     pub external: bool,
+    /// What CRIU was told to call it; engines give the mount point.
+    pub external_key: Option<Vec<u8>>,
 }
 
 pub(super) fn decode(
@@ -45,8 +49,10 @@ pub(super) fn decode(
             mnt_id: entry.mnt_id(),
             parent_id: entry.parent_mnt_id(),
             root_dev: entry.root_dev(),
+            flags: entry.flags(),
             fstype,
             external: entry.ext_mount() || entry.ext_key.is_some(),
+            external_key: entry.ext_key,
             root: entry.root.unwrap_or_default(),
             mountpoint: entry.mountpoint.unwrap_or_default(),
             source: entry.source.unwrap_or_default(),

@@ -10,6 +10,7 @@ use super::mounts::Mount;
 use super::namespaces::Cgroup;
 use super::pagemap::{Pagemap, PagemapKey};
 use super::pstree::TreeItem;
+use super::queues::TcpQueues;
 use super::shared::{MemfdInode, SysvShm};
 
 /// What the images of one set say. Paths, names and options are bytes, as in Linux.
@@ -48,6 +49,12 @@ pub struct Records {
     pub sysv_shm: Vec<SysvShm>,
     /// Places in cgroup hierarchies, by [`Core::cgroup_set`].
     pub cgroups: BTreeMap<u32, Vec<Cgroup>>,
+    /// Bytes in the queues of TCP connections, by [`super::InetSocket::ino`].
+    pub tcp_queues: BTreeMap<u32, TcpQueues>,
+    /// Bytes that waited in unix sockets, by [`super::UnixSocket::id`].
+    pub unix_queues: BTreeMap<u32, u64>,
+    /// Bytes that waited in pipes and fifos, by their `pipe_id`.
+    pub pipe_bytes: BTreeMap<u32, u64>,
     /// Pages that CRIU counted when it wrote them, private and shared: stats-dump.
     pub pages_written: Option<u64>,
     /// Whether the set is encrypted, so that its pages are noise.

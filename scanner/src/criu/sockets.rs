@@ -2,13 +2,15 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use cryoscan_proto::{InetSkEntry, UnixSkEntry};
+use cryoscan_proto::{InetSkEntry, NetlinkSkEntry, PacketSockEntry, UnixSkEntry};
 
 /// An IPv4 or IPv6 socket.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InetSocket {
     /// Inode: in hex the name of its tcp-stream image.
     pub ino: u32,
+    /// 2 IPv4, 10 IPv6.
+    pub family: u32,
     /// 1 stream, 2 datagram, 3 raw.
     pub socket_type: u32,
     /// Protocol number of IP: 6 TCP, 17 UDP.
@@ -20,6 +22,8 @@ pub struct InetSocket {
     pub local: Option<SocketAddr>,
     /// The other side's; `None` when it has none.
     pub remote: Option<SocketAddr>,
+    /// The network interface it is bound to.
+    pub interface: Option<Vec<u8>>,
     /// Id of the network namespace.
     pub net_ns: Option<u32>,
 }
@@ -39,6 +43,61 @@ pub struct UnixSocket {
     pub peer: u32,
     /// Empty; a path; or an abstract name, after a NUL.
     pub name: Vec<u8>,
+    /// The folder that a path which is not absolute begins in.
+    pub folder: Option<Vec<u8>>,
+    /// Whether its path is gone.
+    pub deleted: bool,
+    /// Id of the network namespace.
+    pub net_ns: Option<u32>,
+}
+
+/// A socket to the kernel.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NetlinkSocket {
+    /// Inode.
+    pub ino: u32,
+    /// A number of linux/netlink.h: 0 `NETLINK_ROUTE`, 15 `NETLINK_KOBJECT_UEVENT`.
+    pub protocol: u32,
+    /// As [`InetSocket::state`].
+    pub state: u32,
+    /// Its own address; often the pid.
+    pub port: u32,
+    /// Id of the network namespace.
+    pub net_ns: Option<u32>,
+}
+
+/// A socket that sees packets below IP: for sniffers and DHCP clients.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PacketSocket {
+    /// 2 datagram, 3 raw.
+    pub socket_type: u32,
+    /// A number of linux/if_ether.h: 3 all packets.
+    pub protocol: u32,
+    /// The interface; 0: any.
+    pub interface: u32,
+    /// Id of the network namespace.
+    pub net_ns: Option<u32>,
+}
+
+/// The state in the words of ss(8), for the numbers of linux/tcp_states.h.
+const STATES: [&str; 12] = [
+    "UNKNOWN",
+    "ESTAB",
+    "SYN-SENT",
+    "SYN-RECV",
+    "FIN-WAIT-1",
+    "FIN-WAIT-2",
+    "TIME-WAIT",
+    "UNCONN",
+    "CLOSE-WAIT",
+    "LAST-ACK",
+    "LISTEN",
+    "CLOSING",
+];
+
+/// A state in the words of ss(8); `UNKNOWN` for a number that is none of linux/tcp_states.h.
+pub fn state_name(state: u32) -> &'static str {
+    usize::try_from(state).ok().and_then(|state| STATES.get(state)).copied().unwrap_or("UNKNOWN")
 }
 
 impl InetSocket {
@@ -54,24 +113,6 @@ impl InetSocket {
             _ => return None,
         })
     }
-
-    /// The state in lower case, as in RFC 9293 §3.3.2.
-    pub fn state_name(&self) -> Option<&'static str> {
-        Some(match self.state {
-            1 => "established",
-            2 => "syn-sent",
-            3 => "syn-received",
-            4 => "fin-wait-1",
-            5 => "fin-wait-2",
-            6 => "time-wait",
-            7 => "closed",
-            8 => "close-wait",
-            9 => "last-ack",
-            10 => "listen",
-            11 => "closing",
-            _ => return None,
-        })
-    }
 }
 
 impl From<&InetSkEntry> for InetSocket {
@@ -79,11 +120,13 @@ impl From<&InetSkEntry> for InetSocket {
         let remote = address(&entry.dst_addr, entry.dst_port());
         Self {
             ino: entry.ino(),
+            family: entry.family(),
             socket_type: entry.r#type(),
             proto: entry.proto(),
             state: entry.state(),
             local: address(&entry.src_addr, entry.src_port()),
             remote: remote.filter(|to| to.port() != 0 || !to.ip().is_unspecified()),
+            interface: entry.ifname.clone().filter(|name| !name.is_empty()),
             net_ns: entry.ns_id,
         }
     }
@@ -98,7 +141,32 @@ impl From<UnixSkEntry> for UnixSocket {
         if name.first() != Some(&0) && name.last() == Some(&0) {
             name.pop();
         }
-        Self { id, ino, socket_type, state, peer, name }
+        let folder = entry.name_dir.filter(|folder| !folder.is_empty());
+        let (deleted, net_ns) = (entry.deleted.unwrap_or(false), entry.ns_id);
+        Self { id, ino, socket_type, state, peer, name, folder, deleted, net_ns }
+    }
+}
+
+impl From<NetlinkSkEntry> for NetlinkSocket {
+    fn from(entry: NetlinkSkEntry) -> Self {
+        Self {
+            ino: entry.ino(),
+            protocol: entry.protocol(),
+            state: entry.state(),
+            port: entry.portid(),
+            net_ns: entry.ns_id,
+        }
+    }
+}
+
+impl From<PacketSockEntry> for PacketSocket {
+    fn from(entry: PacketSockEntry) -> Self {
+        Self {
+            socket_type: entry.r#type(),
+            protocol: entry.protocol(),
+            interface: entry.ifindex(),
+            net_ns: entry.ns_id,
+        }
     }
 }
 
@@ -158,7 +226,13 @@ mod tests {
         let connected = socket(&[0], &[16_777_343], 5432);
         assert_eq!(connected.remote.map(|to| to.to_string()).as_deref(), Some("127.0.0.1:5432"));
         assert_eq!(connected.protocol_name(), Some("tcp"));
-        assert_eq!(connected.state_name(), Some("listen"));
+        assert_eq!(state_name(connected.state), "LISTEN");
+    }
+
+    #[test]
+    fn states_that_are_none() {
+        assert_eq!((state_name(0), state_name(1), state_name(11)), ("UNKNOWN", "ESTAB", "CLOSING"));
+        assert_eq!((state_name(12), state_name(u32::MAX)), ("UNKNOWN", "UNKNOWN"));
     }
 
     #[test]

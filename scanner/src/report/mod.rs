@@ -10,6 +10,7 @@ mod plain;
 mod record;
 #[cfg(test)]
 pub(crate) mod sample;
+mod sarif;
 #[cfg(feature = "dev")]
 mod schema;
 mod text;
@@ -17,6 +18,9 @@ mod text;
 pub use plain::escape;
 #[cfg(feature = "cli")]
 pub(crate) use plain::{Line, bytes, is_harmful, number, paragraph, safe};
+
+#[cfg(feature = "cli")]
+pub(crate) use text::diagnostics;
 
 pub use record::{
     CheckpointRecord, Container, CoverageRecord, DiagnosticRecord, Measured, Pod, Record, Rules,
@@ -69,7 +73,8 @@ pub struct Format {
 }
 
 /// Every format, in the order of the help page.
-pub const FORMATS: &[Format] = &[text::FORMAT, jsonl::FORMAT];
+pub const FORMATS: &[Format] =
+    &[text::FORMAT, jsonl::FORMAT, sarif::FULL, sarif::GITHUB, sarif::GITLAB];
 
 #[cfg(test)]
 mod tests {

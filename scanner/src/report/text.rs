@@ -10,6 +10,8 @@ use super::{Format, Report, Style};
 use crate::check::{Confidence, Severity};
 use crate::coverage::Coverage;
 use crate::diagnostic::Code;
+#[cfg(feature = "cli")]
+use crate::diagnostic::Diagnostic;
 use crate::finding::Finding;
 
 mod entry;
@@ -101,6 +103,20 @@ impl Report for Text {
         }
         self.out.flush()
     }
+}
+
+/// The diagnostics as the page shows them: of each kind the first one unless all are asked for.
+#[cfg(feature = "cli")]
+pub(crate) fn diagnostics(style: &Style, all: &[Diagnostic]) -> Vec<Line> {
+    let mut problems = gap::Problems::new();
+    for problem in all {
+        let (count, kept) = problems.entry((problem.level, problem.code)).or_default();
+        *count += 1;
+        if style.verbose || kept.is_empty() {
+            kept.push(problem.clone());
+        }
+    }
+    gap::problems(style, &problems)
 }
 
 /// Worst first; what is equal stays in the order of the records.

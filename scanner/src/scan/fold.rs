@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io;
 
 use super::walk::Scanned;
-use super::{Outcome, Settings, fingerprint_key};
+use super::{Described, Outcome, Settings, fingerprint_key};
 use crate::checkpoint::{Checkpoint, path_id};
 use crate::coverage::{Coverage, Reason};
 use crate::diagnostic::{Code, Diagnostic, Level};
@@ -142,10 +142,12 @@ pub(super) fn notes(partial: &mut Partial) -> Vec<Diagnostic> {
 }
 
 /// The checkpoints of a target with their processes described; secrets in arguments are masked.
-pub(super) fn describe(scanned: Scanned) -> Vec<Checkpoint> {
-    let Scanned { mut checkpoints, partial, .. } = scanned;
+pub(super) fn describe(scanned: Scanned) -> Described {
+    let Scanned { mut checkpoints, mut partial, .. } = scanned;
     describe_processes(&mut checkpoints, &partial.labels, Some(&partial));
-    checkpoints
+    let mut diagnostics = notes(&mut partial);
+    diagnostics.sort();
+    Described { checkpoints, diagnostics }
 }
 
 /// Gives processes the text of their arguments and the names of their variables.

@@ -142,6 +142,15 @@ pub struct Outcome {
     pub scanned_bytes: u64,
 }
 
+/// What a target holds, for [`inspect`].
+#[derive(Debug)]
+pub struct Described {
+    /// Its checkpoints; values of arguments that rules call secret are masked.
+    pub checkpoints: Vec<Checkpoint>,
+    /// What could not be read, worst first.
+    pub diagnostics: Vec<Diagnostic>,
+}
+
 /// The key of fingerprints that every copy of the program has.
 const BUILTIN_KEY: &str = "cryoscan 2026 fingerprint v1";
 
@@ -249,11 +258,11 @@ pub fn scan_from(
 }
 
 /// Opens a target and describes its checkpoints: processes, memory, metadata. Values of arguments
-/// that rules call secret are masked.
+/// that rules call secret are masked, so all of it is scanned.
 ///
 /// # Errors
 /// When the target cannot be read or holds no checkpoint.
-pub fn inspect(target: &Target, settings: &Settings) -> Result<Vec<Checkpoint>, ScanError> {
+pub fn inspect(target: &Target, settings: &Settings) -> Result<Described, ScanError> {
     let (engine, _) = engine(settings)?;
     let scanned =
         pool::run(target, &engine, settings, &Progress::default(), &mut io::stdin().lock())?;

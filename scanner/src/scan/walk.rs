@@ -25,6 +25,9 @@ use crate::limits::Budget;
 use crate::region::{Holder, HolderKind, Region, RegionKind, Space};
 use crate::tally::Partial;
 
+/// Bytes of an image of kernel buffers whose records are counted; one default pipe holds 64 KiB.
+const COUNTED: u64 = 4 << 20;
+
 /// What walk and work have made of one target.
 #[derive(Debug)]
 pub(super) struct Scanned {
@@ -356,8 +359,27 @@ impl Walk<'_> {
                     self.note(Diagnostic::new(Level::Note, Code::ImageUnknown, path, text));
                 }
                 self.new_file(path);
+                let is_small = size.is_some_and(|size| size <= COUNTED);
+                let has_records =
+                    matches!(kind, RegionKind::Pipe | RegionKind::Fifo | RegionKind::SocketQueue);
+                if has_records && is_small && body.map().is_none() {
+                    let (data, map) = self.whole(path, size, body)?;
+                    self.payload(path, &data);
+                    self.bytes(path, kind, data, map.as_ref());
+                    return Ok(());
+                }
+                if kind == RegionKind::TcpQueue {
+                    self.payload(path, head.bytes());
+                }
                 self.file(path, kind, size, body)
             }
+        }
+    }
+
+    /// Lets the builder count what the kernel held.
+    fn payload(&mut self, path: &str, data: &[u8]) {
+        if let Err(note) = self.builder.payload(path, data) {
+            self.note(note);
         }
     }
 

@@ -132,6 +132,11 @@ impl Files {
         id
     }
 
+    /// Adds a file of any type, under its own id.
+    pub(super) fn add(&mut self, file: &proto::FileEntry) {
+        self.records.push(record(file));
+    }
+
     /// Adds the memfd of a segment and gives its inode's id.
     pub(super) fn memfd(&mut self, segment: u32) -> u32 {
         let id = self.next_id();

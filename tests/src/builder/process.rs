@@ -35,6 +35,8 @@ pub struct Process {
     mappings: Vec<Mapping>,
     shared: Vec<SharedMapping>,
     open: Vec<(u32, String)>,
+    descriptors: Vec<(u32, proto::FileEntry)>,
+    creds: proto::CredsEntry,
 }
 
 #[derive(Debug, Clone)]
@@ -58,6 +60,14 @@ impl Process {
             mappings: Vec::new(),
             shared: Vec::new(),
             open: Vec::new(),
+            descriptors: Vec::new(),
+            creds: proto::CredsEntry {
+                uid: Some(0),
+                gid: Some(0),
+                euid: Some(0),
+                egid: Some(0),
+                ..proto::CredsEntry::default()
+            },
         }
     }
 
@@ -110,6 +120,20 @@ impl Process {
         self
     }
 
+    /// Opens a file of any type, under the id in its entry: 1000 or more, so that it is no other's.
+    #[must_use]
+    pub fn descriptor(mut self, descriptor: u32, file: proto::FileEntry) -> Self {
+        self.descriptors.push((descriptor, file));
+        self
+    }
+
+    /// Credentials: root without capabilities unless told.
+    #[must_use]
+    pub fn creds(mut self, creds: proto::CredsEntry) -> Self {
+        self.creds = creds;
+        self
+    }
+
     /// Arguments and environment as the kernel lays them out: strings with NUL at their ends.
     fn strings(list: &[String]) -> Vec<u8> {
         list.iter().flat_map(|text| text.bytes().chain([0])).collect()
@@ -139,13 +163,6 @@ impl Process {
 
     pub(super) fn core(&self) -> Vec<u8> {
         let registers = proto::UserX86RegsEntry { ip: Some(0x40_1000), sp: Some(ARGUMENTS - 0x80) };
-        let creds = proto::CredsEntry {
-            uid: Some(0),
-            gid: Some(0),
-            euid: Some(0),
-            egid: Some(0),
-            ..proto::CredsEntry::default()
-        };
         record(&proto::CoreEntry {
             mtype: Some(1),
             thread_info: Some(proto::ThreadInfoX86 { gpregs: Some(registers) }),
@@ -161,7 +178,7 @@ impl Process {
             thread_core: Some(proto::ThreadCoreEntry {
                 futex_rla: Some(0),
                 futex_rla_len: Some(0),
-                creds: Some(creds),
+                creds: Some(self.creds.clone()),
                 comm: Some(self.comm.as_bytes().to_vec()),
                 ..proto::ThreadCoreEntry::default()
             }),
@@ -185,15 +202,17 @@ impl Process {
     }
 
     pub(super) fn descriptors(&self, files: &mut Files) -> Vec<Vec<u8>> {
-        let descriptor = |(fd, path): &(u32, String)| {
-            record(&proto::FdinfoEntry {
-                id: Some(files.regular(path)),
-                flags: Some(0),
-                r#type: Some(REGULAR),
-                fd: Some(*fd),
-            })
+        let entry = |fd: &u32, id, kind| {
+            let (id, kind, fd) = (Some(id), Some(kind), Some(*fd));
+            record(&proto::FdinfoEntry { id, flags: Some(0), r#type: kind, fd })
         };
-        self.open.iter().map(descriptor).collect()
+        let regular = self.open.iter().map(|(fd, path)| entry(fd, files.regular(path), REGULAR));
+        let mut table: Vec<Vec<u8>> = regular.collect();
+        for (fd, file) in &self.descriptors {
+            files.add(file);
+            table.push(entry(fd, file.id(), file.r#type()));
+        }
+        table
     }
 
     pub(super) fn mm(&self, page_size: u64, files: &mut Files, segments: &[Segment]) -> Vec<u8> {

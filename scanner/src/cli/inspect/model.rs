@@ -1,17 +1,38 @@
 //! What `inspect` shows, as plain data: the JSON is this, and the text is made of it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::ops::Range;
 
 use serde::Serialize;
 
+use self::held::Held;
+use self::table::{Room, Tables};
+use super::mask;
 use crate::checkpoint::{self, VmaInfo, path_id};
-use crate::region::{Holder, HolderKind, RegionKind, Space};
+use crate::diagnostic::{Code, Diagnostic, Level};
+use crate::region::{Holder, HolderKind, RegionKind};
 use crate::report::{Container, Pod};
+use crate::scan::Described;
+
+mod access;
+mod files;
+mod held;
+mod mounts;
+mod sockets;
+mod table;
+
+pub(super) use access::ALL_CAPABILITIES;
+pub use access::{Capabilities, Credentials, Namespace, ResourceLimit};
+pub use files::OpenFile;
+pub use mounts::Mount;
+pub use sockets::{Endpoint, Opener, Socket};
 
 /// Name and version of what the keys mean; it changes only when a reader must change.
 pub const SCHEMA: &str = "cryoscan-inspect/1";
+
+/// Bytes that lists of open files, sockets and mounts of a target may take.
+const ROOM: usize = 256 << 20;
 
 /// What a target holds. The order of the fields is the order of the keys.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -21,6 +42,8 @@ pub struct Inspection {
     pub schema: &'static str,
     /// Its checkpoints, in the order of `images`.
     pub checkpoints: Vec<Checkpoint>,
+    /// What could not be read, worst first. Empty: all of it was.
+    pub diagnostics: Vec<Diagnostic>,
 }
 
 /// A container's frozen state.
@@ -43,6 +66,8 @@ pub struct Checkpoint {
     pub checkpointed: Option<String>,
     /// Version of CRIU that made it.
     pub criu: Option<String>,
+    /// Annotations of the container that say how it was run, by name.
+    pub annotations: BTreeMap<String, String>,
     /// Whether it is a pre-dump: memory only, taken while the processes ran on.
     pub pre_dump: bool,
     /// Whether it is encrypted: of its memory nothing is known.
@@ -56,6 +81,10 @@ pub struct Checkpoint {
     pub processes: Vec<Process>,
     /// The shared segments, by number.
     pub shared: Vec<Shared>,
+    /// The sockets, listening ones first.
+    pub sockets: Vec<Socket>,
+    /// The mounts, by mount namespace and mount point.
+    pub mounts: Vec<Mount>,
 }
 
 /// One process.
@@ -72,6 +101,10 @@ pub struct Process {
     pub exe: Option<String>,
     /// Effective user.
     pub uid: Option<u32>,
+    /// Working directory.
+    pub cwd: Option<String>,
+    /// Root directory.
+    pub root: Option<String>,
     /// `alive`, `zombie`, `stopped` or `unknown`.
     pub state: &'static str,
     /// Number of threads; `null` if not known.
@@ -82,6 +115,14 @@ pub struct Process {
     /// Names of the variables of the environment, in its order; `null` if the checkpoint does not
     /// hold them.
     pub environ_names: Option<Vec<String>>,
+    /// Who it runs as and what it may do; `null` if the checkpoint does not say.
+    pub credentials: Option<Credentials>,
+    /// The namespaces it is in.
+    pub namespaces: Vec<Namespace>,
+    /// Its resource limits; empty if the checkpoint has none.
+    pub limits: Vec<ResourceLimit>,
+    /// Its open files, by descriptor; `null` if the checkpoint does not hold them.
+    pub files: Option<Vec<OpenFile>>,
     /// Bytes of its private memory that the checkpoint holds.
     pub memory_bytes: u64,
     /// Those of them that lie in no mapping.
@@ -162,37 +203,76 @@ impl From<Address> for String {
     }
 }
 
+/// A process that was asked for and is not there.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[expect(missing_docs, reason = "the messages name them")]
+pub enum Missing {
+    #[error("no process has pid {0}")]
+    Pid(u32),
+    #[error("no process has the name {0}, and no program")]
+    Name(String),
+}
+
 impl Inspection {
     /// Takes what is shown from checkpoints whose secrets are masked.
-    pub fn new(checkpoints: &[checkpoint::Checkpoint]) -> Self {
-        Self { schema: SCHEMA, checkpoints: checkpoints.iter().map(checkpoint).collect() }
+    pub fn new(described: &Described) -> Self {
+        let mut room = Room::new(ROOM);
+        let checkpoints = &described.checkpoints;
+        let checkpoints = checkpoints.iter().map(|it| checkpoint(it, &mut room)).collect();
+        let mut diagnostics = described.diagnostics.clone();
+        if room.is_full() {
+            let text = "more open files, sockets and mounts than are listed; some were left out";
+            let diagnostic = Diagnostic::new(Level::Error, Code::LimitReached, "", text);
+            diagnostics.push(diagnostic.expected(format!("at most {ROOM} bytes of them"), "more"));
+        }
+        diagnostics.sort();
+        Self { schema: SCHEMA, checkpoints, diagnostics }
     }
 
-    /// Leaves these processes only, what they share, and the checkpoints that hold them.
+    /// Whether all of the target could be read.
+    pub fn is_complete(&self) -> bool {
+        self.diagnostics.iter().all(|diagnostic| diagnostic.level != Level::Error)
+    }
+
+    /// Leaves the processes of these pids and names only, what they share, and the checkpoints that
+    /// hold them. A name is that of the process or the last part of its program's path.
     ///
     /// # Errors
-    /// With the first pid that no checkpoint has.
-    pub fn keep(&mut self, pids: &[u32]) -> Result<(), u32> {
-        let has = |pid: &u32| {
-            let mut processes = self.checkpoints.iter().flat_map(|it| &it.processes);
-            processes.any(|process| process.pid == *pid)
-        };
-        if let Some(missing) = pids.iter().find(|pid| !has(pid)) {
-            return Err(*missing);
+    /// With the first pid or name that no checkpoint has.
+    pub fn keep(&mut self, pids: &[u32], names: &[String]) -> Result<(), Missing> {
+        let all = || self.checkpoints.iter().flat_map(|it| &it.processes);
+        if let Some(missing) = pids.iter().find(|pid| all().all(|it| it.pid != **pid)) {
+            return Err(Missing::Pid(*missing));
+        }
+        if let Some(missing) = names.iter().find(|name| !all().any(|it| it.has_name(name))) {
+            return Err(Missing::Name(missing.clone()));
         }
         for checkpoint in &mut self.checkpoints {
-            checkpoint.processes.retain(|process| pids.contains(&process.pid));
+            checkpoint.processes.retain(|process| {
+                pids.contains(&process.pid) || names.iter().any(|name| process.has_name(name))
+            });
+            let kept: BTreeSet<u32> = checkpoint.processes.iter().map(|it| it.pid).collect();
             checkpoint.shared.retain(|segment| {
                 let mut users = segment.mappings.iter().map(|it| &it.pid).chain(&segment.open_by);
-                users.any(|pid| pids.contains(pid))
+                users.any(|pid| kept.contains(pid))
             });
+            checkpoint.sockets.retain(|it| it.open_by.iter().any(|it| kept.contains(&it.pid)));
         }
         self.checkpoints.retain(|checkpoint| !checkpoint.processes.is_empty());
         Ok(())
     }
 }
 
-fn checkpoint(from: &checkpoint::Checkpoint) -> Checkpoint {
+impl Process {
+    fn has_name(&self, name: &str) -> bool {
+        let exe = self.exe.as_deref().map(|exe| exe.strip_suffix(" (deleted)").unwrap_or(exe));
+        let program = exe.and_then(|exe| exe.rsplit('/').next());
+        self.comm.as_deref() == Some(name) || program == Some(name)
+    }
+}
+
+fn checkpoint(from: &checkpoint::Checkpoint, room: &mut Room) -> Checkpoint {
+    let mut tables = Tables::new(&from.records);
     let container = &from.container;
     let holder = |kind, id: u32| {
         let set = path_id(&from.set);
@@ -241,18 +321,25 @@ fn checkpoint(from: &checkpoint::Checkpoint) -> Checkpoint {
             comm: Some(process.comm.clone()).filter(|comm| !comm.is_empty()),
             exe: process.exe.clone(),
             uid: process.uid,
+            cwd: tables.folder(process.pid, |fs| fs.cwd_id),
+            root: tables.folder(process.pid, |fs| fs.root_id),
             state: process.state,
             threads: Some(process.threads as u64).filter(|threads| *threads > 0),
             cmdline: is_held(&process.argv).then(|| {
                 let arguments = process.cmdline.iter();
-                arguments.map(|it| String::from_utf8_lossy(it.expose()).into_owned()).collect()
+                arguments.map(|it| mask::title(&String::from_utf8_lossy(it.expose()))).collect()
             }),
             environ_names: is_held(&process.environ).then(|| process.environ_names.clone()),
+            credentials: access::credentials(&from.records, process.pid),
+            namespaces: access::namespaces(&from.records, process.pid),
+            limits: access::limits(&from.records, process.pid),
+            files: tables.files(process.pid, room),
             memory_bytes: held.total(),
             unmapped_bytes: held.total().saturating_sub(held.covered(&process.vmas)),
             vmas: vmas.collect(),
         }
     });
+    let processes: Vec<Process> = processes.collect();
     Checkpoint {
         images: from.set.clone(),
         producer: from.producer.to_owned(),
@@ -272,12 +359,15 @@ fn checkpoint(from: &checkpoint::Checkpoint) -> Checkpoint {
         created: from.created.clone(),
         checkpointed: from.checkpointed.clone(),
         criu: from.criu.clone(),
+        annotations: mask::annotations(&from.annotations),
         pre_dump: from.pre_dump,
         encrypted: from.encrypted,
         memory_bytes: from.memory_bytes,
         descriptors: from.descriptors.clone(),
-        processes: processes.collect(),
         shared: shared(from, &segments),
+        sockets: sockets::sockets(&from.records, &mut tables, room),
+        mounts: mounts::mounts(&from.records.mounts, &from.spec_mounts, room),
+        processes,
     }
 }
 
@@ -314,95 +404,4 @@ fn shared(from: &checkpoint::Checkpoint, segments: &BTreeMap<u32, Held>) -> Vec<
         shared.entry(*id).or_insert_with(unused).dumped_bytes = held.total();
     }
     shared.into_values().collect()
-}
-
-/// How many bytes of a range of addresses are in the checkpoint, answered without walking the range.
-#[derive(Debug, Default)]
-struct Held {
-    /// First address, bytes, and bytes of all pieces before, by address.
-    pieces: Vec<(u64, u64, u64)>,
-}
-
-impl Held {
-    fn of(space: &Space) -> Self {
-        let mut before = 0u64;
-        let mut pieces = Vec::with_capacity(space.pieces.len());
-        for piece in &space.pieces {
-            pieces.push((piece.at, piece.len, before));
-            before = before.saturating_add(piece.len);
-        }
-        Self { pieces }
-    }
-
-    fn total(&self) -> u64 {
-        self.pieces.last().map_or(0, |(_, len, before)| before.saturating_add(*len))
-    }
-
-    /// Bytes at addresses below this one.
-    fn below(&self, address: u64) -> u64 {
-        let after = self.pieces.partition_point(|(at, ..)| *at <= address);
-        let last = after.checked_sub(1).and_then(|index| self.pieces.get(index));
-        last.map_or(0, |(at, len, before)| {
-            before.saturating_add(address.saturating_sub(*at).min(*len))
-        })
-    }
-
-    fn within(&self, start: u64, end: u64) -> u64 {
-        self.below(end).saturating_sub(self.below(start))
-    }
-
-    /// Bytes in mappings, which are sorted by their start; what two of them cover counts once.
-    fn covered(&self, vmas: &[VmaInfo]) -> u64 {
-        let mut reached = 0;
-        let mut bytes = 0u64;
-        for vma in vmas {
-            bytes = bytes.saturating_add(self.within(vma.start.max(reached), vma.end));
-            reached = reached.max(vma.end);
-        }
-        bytes
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::region::{Form, Piece};
-
-    fn held(pieces: &[(u64, u64)]) -> Held {
-        let holder = Holder { set: 0, kind: HolderKind::Memory, id: 1, ordinal: 0 };
-        let mut space = Space::file(holder, RegionKind::Memory, 0);
-        let piece = |&(at, len)| Piece { at, len, layer: 0, image: 1, offset: 0, form: Form::Raw };
-        space.pieces = pieces.iter().map(piece).collect();
-        Held::of(&space)
-    }
-
-    fn vma(start: u64, end: u64) -> VmaInfo {
-        let kind = checkpoint::VmaKind::Anonymous;
-        VmaInfo { start, end, kind, prot: "rw-p".to_owned(), path: None }
-    }
-
-    #[test]
-    fn bytes_of_a_range_are_those_of_its_pieces() {
-        let held = held(&[(0x1000, 0x1000), (0x2000, 0x1000), (0x8000, 0x800)]);
-        assert_eq!(held.total(), 0x2800);
-        for (start, end, expected) in [
-            (0, u64::MAX, 0x2800),
-            (0x1000, 0x3000, 0x2000),
-            (0x1800, 0x2800, 0x1000),
-            (0x3000, 0x8000, 0),
-            (0x8400, 0x9000, 0x400),
-            (0x9000, 0x1000, 0),
-        ] {
-            assert_eq!(held.within(start, end), expected, "{start:#x}-{end:#x}");
-        }
-    }
-
-    #[test]
-    fn what_two_mappings_cover_counts_once() {
-        let held = held(&[(0x1000, 0x3000)]);
-        let vmas = [vma(0x1000, 0x3000), vma(0x1000, 0x2000), vma(0x2000, 0x3800)];
-        assert_eq!(held.covered(&vmas), 0x2800);
-        assert_eq!(held.covered(&[vma(0x3000, 0x1000), vma(0, u64::MAX)]), 0x3000);
-        assert_eq!(Held::default().covered(&vmas), 0);
-    }
 }

@@ -1,17 +1,31 @@
-//! The page for people: who it was, its process tree, shared memory, and on request maps and
-//! environments.
+//! The page for people: who it was, its process tree, shared memory, and on request files, sockets,
+//! mounts, privileges, environments and maps.
 
 use std::io::{self, Write};
 
 use super::model::{Checkpoint, Inspection, Process, Shared, Vma};
 use crate::region::RegionKind;
-use crate::report::{Line, Style, bytes, number, paragraph, safe};
+use crate::report::{Line, Style, bytes, diagnostics, number, paragraph, safe};
 
+mod access;
+mod files;
+mod mounts;
 mod processes;
+mod sockets;
+mod table;
 
 /// What the page shows beside the processes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is an option of its own")]
 pub struct Parts {
+    /// The open files of every process.
+    pub files: bool,
+    /// The sockets.
+    pub sockets: bool,
+    /// The mounts.
+    pub mounts: bool,
+    /// Users, capabilities, namespaces and limits of every process.
+    pub caps: bool,
     /// The mappings of every process.
     pub maps: bool,
     /// The names of the variables of every environment.
@@ -46,13 +60,38 @@ pub fn text(
         page.head(checkpoint, several)?;
         page.processes(checkpoint)?;
         page.shared(checkpoint)?;
+        if parts.sockets {
+            page.sockets(checkpoint)?;
+        }
+        if parts.mounts {
+            page.mounts(checkpoint)?;
+        }
+        if parts.caps {
+            page.privileges(checkpoint)?;
+        }
+        let sockets = files::sockets(checkpoint);
         for process in page.rows(&checkpoint.processes) {
+            if parts.files {
+                page.files(process, &sockets)?;
+            }
             if parts.environ {
                 page.environ(process)?;
             }
             if parts.maps && (!process.vmas.is_empty() || process.memory_bytes > 0) {
                 page.maps(process)?;
             }
+        }
+    }
+    let problems = diagnostics(style, &inspection.diagnostics);
+    if !problems.is_empty() {
+        let title = if inspection.is_complete() {
+            "Not all is as it should be"
+        } else {
+            "Not all of it could be read"
+        };
+        let page = [Line::new(""), Line::painted(title.to_owned(), BOLD)];
+        for line in page.iter().chain(&problems) {
+            line.write(out, style.color)?;
         }
     }
     Ok(())
@@ -149,6 +188,9 @@ impl Page<'_> {
         self.line(format!("  {:NAMES$}{memory}", "memory"))?;
         let processes = checkpoint.processes.len();
         self.line(format!("  {:NAMES$}{processes}", "processes"))?;
+        if let Some(counts) = counts(checkpoint) {
+            self.line(format!("  {:NAMES$}{counts}", "open"))?;
+        }
         let nameless = |process: &Process| process.comm.is_none() && process.vmas.is_empty();
         let note = if checkpoint.pre_dump {
             "memory only, taken while the processes ran on; who they were is in the dump that followed"
@@ -255,6 +297,33 @@ impl Page<'_> {
     }
 }
 
+/// `12 files, 3 sockets (1 listening, 2 connected); 9 mounts (4 from outside)`; `None` where nothing
+/// is known of them.
+fn counts(checkpoint: &Checkpoint) -> Option<String> {
+    let tables = checkpoint.processes.iter().filter_map(|process| process.files.as_ref());
+    let files = tables.clone().map(Vec::len).sum::<usize>();
+    if tables.count() == 0 && checkpoint.sockets.is_empty() && checkpoint.mounts.is_empty() {
+        return None;
+    }
+    let of = |parts: [(usize, &str); 2]| {
+        let parts = parts.into_iter().filter(|(count, _)| *count > 0);
+        let parts: Vec<String> = parts.map(|(count, what)| format!("{count} {what}")).collect();
+        if parts.is_empty() { String::new() } else { format!(" ({})", parts.join(", ")) }
+    };
+    let sockets = &checkpoint.sockets;
+    let listening = sockets.iter().filter(|socket| socket.listens()).count();
+    let connected = sockets.iter().filter(|it| it.remote.is_some() && !it.listens()).count();
+    let outside = checkpoint.mounts.iter().filter(|mount| mount.external).count();
+    Some(format!(
+        "{}, {}{}; {}{}",
+        number(files as u64, "file", "files"),
+        number(sockets.len() as u64, "socket", "sockets"),
+        of([(listening, "listening"), (connected, "connected")]),
+        number(checkpoint.mounts.len() as u64, "mount", "mounts"),
+        of([(outside, "from outside"), (0, "")]),
+    ))
+}
+
 /// `0x7f…-0x7f…`.
 fn range(vma: &Vma) -> String {
     format!("{}-{}", vma.start, vma.end)
@@ -304,10 +373,16 @@ mod tests {
             comm: Some("bomb".to_owned()),
             exe: None,
             uid: Some(0),
+            cwd: None,
+            root: None,
             state: "alive",
             threads: Some(1),
             cmdline: Some(vec!["long ".repeat(1000)]),
             environ_names: Some(vec!["NAME".to_owned(); 2000]),
+            credentials: None,
+            namespaces: Vec::new(),
+            limits: Vec::new(),
+            files: None,
             memory_bytes: 0,
             unmapped_bytes: 0,
             vmas: Vec::new(),
@@ -321,15 +396,19 @@ mod tests {
             created: None,
             checkpointed: None,
             criu: None,
+            annotations: std::collections::BTreeMap::new(),
             pre_dump: false,
             encrypted: false,
             memory_bytes: 0,
             descriptors: Vec::new(),
             processes: (1..=count).map(process).collect(),
             shared: Vec::new(),
+            sockets: Vec::new(),
+            mounts: Vec::new(),
         };
-        let inspection = Inspection { schema: SCHEMA, checkpoints: vec![checkpoint] };
-        let parts = Parts { maps: true, environ: count == 1 };
+        let diagnostics = Vec::new();
+        let inspection = Inspection { schema: SCHEMA, checkpoints: vec![checkpoint], diagnostics };
+        let parts = Parts { maps: true, environ: count == 1, ..Parts::default() };
         let mut out = Vec::new();
         text(&inspection, parts, style, &mut out).unwrap();
         String::from_utf8(out).unwrap()
