@@ -491,7 +491,8 @@ fn the_folder_of_a_docker_container_names_all_its_checkpoints() {
             assert_eq!(record["container"]["id"].as_str().unwrap().len(), 64);
         }
         let inspected = scan::inspect(&Target::Path(path.to_owned()), &Settings::default());
-        let descriptors: Vec<_> = inspected.unwrap().into_iter().map(|it| it.descriptors).collect();
+        let descriptors: Vec<_> =
+            inspected.unwrap().checkpoints.into_iter().map(|it| it.descriptors).collect();
         assert_eq!(descriptors[0], ["/dev/null", "pipe:[1001]", "pipe:[1002]"]);
         assert_eq!(descriptors[1], ["/dev/pts/0"]);
     }
@@ -523,5 +524,5 @@ fn real_layouts_and_folders_say_who_they_are() {
     let runc = Path::new("runc/checkpoint.tar.zst");
     let inspected =
         scan::inspect(&Target::Path(fixtures::folder().join(runc)), &Settings::default());
-    assert_eq!(inspected.unwrap()[0].descriptors, ["/dev/null"; 3]);
+    assert_eq!(inspected.unwrap().checkpoints[0].descriptors, ["/dev/null"; 3]);
 }

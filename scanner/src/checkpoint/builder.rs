@@ -283,13 +283,8 @@ impl Builder {
     }
 
     /// The checkpoints, by the path of their images, and what is wrong with their processes.
-<<<<<<< HEAD
-    pub fn finish(self) -> (Vec<Checkpoint>, Vec<Diagnostic>) {
-        let mut notes = self.layouts.missing();
-=======
     pub fn finish(mut self) -> (Vec<Checkpoint>, Vec<Diagnostic>) {
-        let mut notes = Vec::new();
->>>>>>> main
+        let mut notes = self.layouts.missing();
         let mut checkpoints = Vec::new();
         for (folder, set) in std::mem::take(&mut self.sets) {
             if set.records.inventory.is_none() && set.records.pagemaps.is_empty() {

@@ -51,8 +51,8 @@ pub(super) struct Config {
 pub(super) struct Spec {
     pub hostname: Option<String>,
     pub annotations: BTreeMap<String, String>,
-<<<<<<< HEAD
     pub linux: Option<Linux>,
+    pub mounts: Option<Vec<SpecMount>>,
 }
 
 /// The part of the specification that is about Linux.
@@ -60,8 +60,6 @@ pub(super) struct Spec {
 #[serde(default, rename_all = "camelCase")]
 pub(super) struct Linux {
     pub cgroups_path: Option<String>,
-=======
-    pub mounts: Option<Vec<SpecMount>>,
 }
 
 /// A mount of the runtime specification: what the engine was asked for.
@@ -77,7 +75,6 @@ pub struct SpecMount {
     pub source: Option<String>,
     /// Options of mount(8).
     pub options: Option<Vec<String>>,
->>>>>>> main
 }
 
 /// `status.dump`: the CRI's `ContainerStatus`, written by containerd.

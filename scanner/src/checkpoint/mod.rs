@@ -52,15 +52,12 @@ pub struct Checkpoint {
     pub checkpointed: Option<String>,
     /// Version of CRIU.
     pub criu: Option<String>,
-<<<<<<< HEAD
     /// Where the descriptors 0, 1 and 2 led, as docker, runc and crun write it beside the images.
     pub descriptors: Vec<String>,
-=======
     /// Annotations of the runtime specification. They may hold anything, also secrets.
     pub annotations: BTreeMap<String, String>,
     /// Mounts of the runtime specification, in its order.
     pub spec_mounts: Vec<SpecMount>,
->>>>>>> main
     /// The processes, by pid.
     pub processes: BTreeMap<u32, Process>,
     /// Shared segments, by N of `pagemap-shmem-N.img`.

@@ -362,10 +362,10 @@ impl Walk<'_> {
                 let is_small = size.is_some_and(|size| size <= COUNTED);
                 let has_records =
                     matches!(kind, RegionKind::Pipe | RegionKind::Fifo | RegionKind::SocketQueue);
-                if has_records && is_small {
-                    let data = self.whole(path, size, body)?;
+                if has_records && is_small && body.map().is_none() {
+                    let (data, map) = self.whole(path, size, body)?;
                     self.payload(path, &data);
-                    self.bytes(path, kind, data);
+                    self.bytes(path, kind, data, map.as_ref());
                     return Ok(());
                 }
                 if kind == RegionKind::TcpQueue {

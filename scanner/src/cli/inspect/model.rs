@@ -363,11 +363,7 @@ fn checkpoint(from: &checkpoint::Checkpoint, room: &mut Room) -> Checkpoint {
         pre_dump: from.pre_dump,
         encrypted: from.encrypted,
         memory_bytes: from.memory_bytes,
-<<<<<<< HEAD
         descriptors: from.descriptors.clone(),
-        processes: processes.collect(),
-=======
->>>>>>> main
         shared: shared(from, &segments),
         sockets: sockets::sockets(&from.records, &mut tables, room),
         mounts: mounts::mounts(&from.records.mounts, &from.spec_mounts, room),
