@@ -97,7 +97,7 @@ mod tests {
     use crate::region::HolderKind;
 
     fn held(at: u64) -> Held {
-        let locus = Locus { at, len: 3, utf16: false };
+        let locus = Locus { at, len: 3, utf16: false, notation: None };
         Held {
             hits: 1,
             strings: BTreeMap::from([("$a".to_owned(), 1)]),

@@ -372,7 +372,7 @@ impl Collect<'_> {
                 let range = hit.range();
                 let at = range.start as u64;
                 let len = u32::try_from(range.len()).unwrap_or(u32::MAX);
-                let locus = Locus { at, len, utf16: false };
+                let locus = Locus { at, len, utf16: false, notation: None };
                 spans.insert(locus);
                 if index >= share {
                     continue;
@@ -392,7 +392,7 @@ impl Collect<'_> {
         if held.lowest.is_empty() {
             // A condition without strings holds on all of it: its first byte stands for it.
             let at = space.pieces.first().map_or(0, |piece| piece.at);
-            let locus = Locus { at, len: 0, utf16: false };
+            let locus = Locus { at, len: 0, utf16: false, notation: None };
             held.lowest.insert(locus, (space.kind_at(at), None));
             held.hits = 1;
         }
