@@ -21,6 +21,8 @@ use crate::tally::{Held, PLACES_KEPT};
 const SECOND_BYTES: u64 = 4 << 20;
 /// The longest part of a hit that `--show-secrets` shows.
 const SHOWN: usize = 4 << 10;
+/// So many rules are named where YARA took too long.
+const SLOWEST: usize = 3;
 /// Kinds of strings that are named of one rule and holder.
 const STRINGS: usize = 64;
 
@@ -106,6 +108,8 @@ pub struct Scanner<'r> {
     /// Where blocks ended: a hit across such a place may have been cut there first.
     cuts: Vec<u64>,
     timed_out: bool,
+    /// Names of the rules that had taken most of the time by then.
+    slowest: Vec<String>,
     beyond: bool,
 }
 
@@ -129,6 +133,7 @@ impl<'r> Scanner<'r> {
             blocks: Blocks::default(),
             cuts: Vec::new(),
             timed_out: false,
+            slowest: Vec::new(),
             beyond: false,
         }
     }
@@ -138,6 +143,7 @@ impl<'r> Scanner<'r> {
         (self.blocks, self.timed_out, self.beyond) = (Blocks::default(), false, false);
         self.content.clear();
         self.cuts.clear();
+        self.slowest.clear();
         let too_often = self.rules.timeouts.load(Ordering::Relaxed) >= self.limits.yara_timeouts;
         self.mode = match subject.space.holder.kind {
             _ if too_often => {
@@ -191,10 +197,11 @@ impl<'r> Scanner<'r> {
             Mode::Blocks => self.finish_blocks(subject, &mut found),
         }
         if self.timed_out {
-            let text = format!(
-                "{}YARA took too long, or was given up after it had done so elsewhere",
-                words(subject)
-            );
+            let why = match self.slowest.as_slice() {
+                [] => "YARA took too long, or was given up after it had done so elsewhere".to_owned(),
+                slowest => format!("YARA took too long, most of it for {}", slowest.join(", ")),
+            };
+            let text = format!("{}{why}", words(subject));
             found.notes.push(note(Level::Error, Code::YaraTimeout, subject, text));
         }
         if self.beyond {
@@ -240,6 +247,7 @@ impl<'r> Scanner<'r> {
         };
         let Some(scanner) = self.memory.as_mut().filter(|_| !self.timed_out) else { return };
         if scanner.scan(at, bytes).is_err() {
+            self.slowest = names(&scanner.slowest_rules(SLOWEST));
             self.give_up();
             self.memory = None;
         }
@@ -267,6 +275,7 @@ impl<'r> Scanner<'r> {
         let runs = |info: &RuleInfo| info.files;
         let result = scanner.scan(content);
         let Ok(results) = result else {
+            self.slowest = names(&scanner.slowest_rules(SLOWEST));
             self.files = None;
             self.give_up();
             return;
@@ -299,6 +308,7 @@ impl<'r> Scanner<'r> {
         let runs = |info: &RuleInfo| info.memory && (info.files || !is_file);
         let result: Result<ScanResults<'_, '_>, ScanError> = scanner.finish();
         let Ok(results) = result else {
+            self.slowest = names(&scanner.slowest_rules(SLOWEST));
             self.memory = None;
             self.give_up();
             return;
@@ -306,6 +316,11 @@ impl<'r> Scanner<'r> {
         let collect = Collect { rules: self.rules, limits: &self.limits, subject, show: self.show };
         collect.all(&results, runs, &self.cuts, found);
     }
+}
+
+/// How rules are named in reports.
+fn names(slowest: &[yara_x::ProfilingData<'_>]) -> Vec<String> {
+    slowest.iter().map(|data| format!("{}.{}", data.namespace, data.rule)).collect()
 }
 
 /// Turns what yara-x found into what a tally keeps.
