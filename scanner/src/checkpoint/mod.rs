@@ -52,7 +52,7 @@ pub struct Checkpoint {
     pub checkpointed: Option<String>,
     /// Version of CRIU.
     pub criu: Option<String>,
-    /// Where the descriptors 0, 1 and 2 led, as docker, runc and crun write it beside the images.
+    /// Where the descriptors 0, 1 and 2 led, as runc and crun write it beside the images.
     pub descriptors: Vec<String>,
     /// Annotations of the runtime specification. They may hold anything, also secrets.
     pub annotations: BTreeMap<String, String>,

@@ -74,8 +74,8 @@ pub struct Checkpoint {
     pub encrypted: bool,
     /// Bytes of memory pages it holds.
     pub memory_bytes: u64,
-    /// Where the descriptors 0, 1 and 2 of the container led, as docker, runc and crun write it;
-    /// empty for others.
+    /// Where the descriptors 0, 1 and 2 of the container led, as runc and crun write it;
+    /// empty where they did not.
     pub descriptors: Vec<String>,
     /// The processes, by pid.
     pub processes: Vec<Process>,
