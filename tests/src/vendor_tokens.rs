@@ -30,8 +30,8 @@ pub(crate) fn fill(class: &str, argument: &str, random: &mut Random) -> Option<S
             let bytes = [b"!\n\torigin_ec\x10", random.bytes(number()?).as_slice()].concat();
             Some(BASE64.encode(&bytes))
         }
-        "azure-storage" => Some(azure_key(64, b"Default0", "+ASt", random)),
-        "azure-bus" => Some(azure_key(32, b"Send0000", "+ASb", random)),
+        "azure-storage" => Some(azure_key(64, *b"Default0", "+ASt", random)),
+        "azure-bus" => Some(azure_key(32, *b"Send0000", "+ASb", random)),
         "azure-client" => Some(azure_client_secret(random)),
         "azure-sas" => azure_sas(argument, random),
         "azure-cask" => Some(azure_cask(random)),
@@ -60,7 +60,7 @@ fn vault_service(random: &mut Random) -> String {
 
 /// Microsoft, `security-utilities`: the marker before the last six characters, which hold the
 /// checksum.
-fn azure_key(bytes: usize, seed: &[u8; 8], marker: &str, random: &mut Random) -> String {
+fn azure_key(bytes: usize, seed: [u8; 8], marker: &str, random: &mut Random) -> String {
     let mut text = BASE64.encode(&random.bytes(bytes));
     let at = text.trim_end_matches('=').len() - 10;
     text.replace_range(at..at + 4, marker);
@@ -75,7 +75,7 @@ fn azure_client_secret(random: &mut Random) -> String {
     const DIGITS: &[u8] = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ1234567890.-_~";
     let head = random.text(values::BASE62, 3);
     let body = format!("{head}8Q~{}", random.text(DIGITS, 31));
-    let mut rest = u64::from(marvin(body.as_bytes(), b"AadPwd00"));
+    let mut rest = u64::from(marvin(body.as_bytes(), *b"AadPwd00"));
     let mut sum = [b'a'; 6];
     for digit in sum.iter_mut().rev() {
         *digit = DIGITS[usize::try_from(rest % 66).unwrap_or_default()];
@@ -103,7 +103,7 @@ fn azure_cask(random: &mut Random) -> String {
     let data = random.text(values::BASE62, 16);
     let key = format!("{head}JQQJ99BC{data}ACOG");
     let bytes = BASE64.decode(key.as_bytes()).unwrap_or_default();
-    let sum = u32::from_be_bytes(marvin(&bytes, b"Default0").to_le_bytes());
+    let sum = u32::from_be_bytes(marvin(&bytes, *b"Default0").to_le_bytes());
     let digits = in_base(62, sum.into(), 1);
     let padded = format!("{digits:0<6}");
     key + &padded.chars().take(4).collect::<String>()
@@ -121,8 +121,8 @@ fn in_base(base: u64, mut number: u64, least: usize) -> String {
 }
 
 /// Marvin32 over 64 bits of state, as words of Microsoft's description.
-fn marvin(data: &[u8], seed: &[u8; 8]) -> u32 {
-    let seed = u64::from_be_bytes(*seed).to_le_bytes();
+fn marvin(data: &[u8], seed: [u8; 8]) -> u32 {
+    let seed = u64::from_be_bytes(seed).to_le_bytes();
     let word =
         |bytes: &[u8]| bytes.iter().rev().fold(0_u32, |word, byte| word << 8 | u32::from(*byte));
     let (mut low, mut high) = (word(&seed[..4]), word(&seed[4..]));
@@ -161,7 +161,7 @@ mod tests {
                     "azure-storage-key" => {
                         let key = BASE64.decode(&value).unwrap();
                         let (body, sum) = key.split_at(60);
-                        assert_eq!(marvin(body, b"Default0").to_le_bytes(), sum, "{}", planted.id);
+                        assert_eq!(marvin(body, *b"Default0").to_le_bytes(), sum, "{}", planted.id);
                     }
                     _ => continue,
                 }

@@ -12,7 +12,8 @@ pub(super) fn access_token(subject: &Subject<'_>) -> Verdict {
         [rest @ .., b'.'] => rest.len(),
         _ => value.len(),
     };
-    let token = value.get(..len).unwrap_or_default();
+    let dots = value.iter().rev().take_while(|b| **b == b'.').count();
+    let token = value.get(..value.len().saturating_sub(dots)).unwrap_or_default();
     let is_token = random::is_random(token) && !subject.is_cut_at(len);
     let mut verdict = Verdict::of(if is_token { Outcome::Pass } else { Outcome::Fail }, subject);
     verdict.span = subject.part(0..len);
