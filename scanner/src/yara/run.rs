@@ -198,7 +198,9 @@ impl<'r> Scanner<'r> {
         }
         if self.timed_out {
             let why = match self.slowest.as_slice() {
-                [] => "YARA took too long, or was given up after it had done so elsewhere".to_owned(),
+                [] => {
+                    "YARA took too long, or was given up after it had done so elsewhere".to_owned()
+                }
                 slowest => format!("YARA took too long, most of it for {}", slowest.join(", ")),
             };
             let text = format!("{}{why}", words(subject));
