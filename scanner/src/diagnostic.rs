@@ -42,6 +42,7 @@ macro_rules! codes {
 }
 
 codes! {
+    BlobMissing "blob-missing" "An OCI manifest or index names a part of the checkpoint that the layout does not hold; it was not scanned.",
     ContainerMalformed "container-malformed" "An archive or compressed stream does not follow its format; what came before the fault was scanned.",
     ContainerTruncated "container-truncated" "An archive or compressed stream ends early; what it still held was scanned.",
     DuplicateMember "duplicate-member" "Two members of an archive have the same name; both were scanned, the last one is what a restore would use.",
@@ -57,16 +58,22 @@ codes! {
     MemberUnreadable "member-unreadable" "A file or folder of the target could not be read.",
     MetadataMalformed "metadata-malformed" "A metadata file is not the JSON it should be; it was scanned as text.",
     PagemapInconsistent "pagemap-inconsistent" "An entry of a pagemap is impossible (overlap, overflow, order); it was left out.",
-    PagesCompressed "pages-compressed" "Pages are compressed with LZ4, which is not read yet; that memory was not scanned.",
+    PagesMalformed "pages-malformed" "A block of compressed pages does not expand to its pages; that memory was not scanned.",
     PagesMissing "pages-missing" "A pagemap names a pages image that the target does not hold; that memory was not scanned.",
     PagesTruncated "pages-truncated" "A pages image is shorter than its pagemap says; the memory beyond its end was not scanned.",
     PagesUnowned "pages-unowned" "No pagemap explains this pages image or its tail; it was scanned as raw bytes, without addresses.",
     ParentMissing "parent-missing" "Pages lie in a parent dump that is not part of the target; that memory was not scanned.",
     ProcessIncomplete "process-incomplete" "An image of a process is missing or damaged; what is known of the process was used.",
-    SparseMember "sparse-member" "A sparse member of a tar archive; its map is not read yet, so it was not scanned.",
+    SparseMember "sparse-member" "The map of a sparse member of a tar archive is impossible; its stored bytes were scanned as raw bytes.",
     StaleTail "stale-tail" "Bytes lie behind the end mark of an archive; no program reads them, and they were not scanned.",
     TargetFailed "target-failed" "A target could not be scanned at all; the other targets were.",
     Throttled "throttled" "A rule met more candidates in one stretch of memory than its limit; the rest of that stretch was not searched by it.",
+    YaraFilesOnly "yara-files-only" "YARA rules ask for what memory does not have (a file's size, header or format); they ran on files only.",
+    YaraLargeFile "yara-large-file" "A file is too long to be scanned by YARA at once; it was scanned in blocks, as memory is, without the rules that run on files only.",
+    YaraMatches "yara-matches" "A string of a YARA rule was found more often in one holder than is counted; a condition that counts higher may not have held.",
+    YaraRefused "yara-refused" "A YARA rule does not compile or needs a module that is not there; it was left out, the others ran.",
+    YaraSlow "yara-slow" "A YARA rule has a string or a loop that is slow on large data; it ran all the same, within the time limit.",
+    YaraTimeout "yara-timeout" "YARA took too long on one holder; none of its rules has an answer there.",
 }
 
 /// One problem, and where to look for it with a hex viewer.

@@ -2,8 +2,9 @@
 //!
 //! The data goes one way: [`archive`] opens a target and walks its members, [`criu`] decodes
 //! images, [`checkpoint`] assembles processes and lays out memory as [`region`]s, [`matching`]
-//! runs the [`rule`]s over windows of bytes, [`tally`] merges what they found, [`finding`] makes
-//! findings of it and [`report`] writes them. [`scan`] drives all of it.
+//! runs the [`rule`]s over windows of bytes and [`mod@yara`] the user's YARA rules over whole holders,
+//! [`tally`] merges what they found, [`finding`] makes findings of it and [`report`] writes them.
+//! [`scan`] drives all of it.
 
 pub mod archive;
 pub mod check;
@@ -22,3 +23,4 @@ pub mod rule;
 pub mod scan;
 pub mod secret;
 pub mod tally;
+pub mod yara;

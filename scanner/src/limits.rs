@@ -35,6 +35,14 @@ pub struct Limits {
     pub diagnostics_per_code: usize,
     /// Bytes of a member name, after which it is cut.
     pub name_bytes: usize,
+    /// Bytes of a file that YARA scans at once; a longer one is scanned in blocks.
+    pub yara_file_bytes: u64,
+    /// Hits of one string of a YARA rule that are counted in one holder.
+    pub yara_matches: usize,
+    /// Seconds that YARA may take on one holder, beside one for every 4 MiB of it.
+    pub yara_seconds: u64,
+    /// Holders on which YARA may take too long before it is given up for the whole run.
+    pub yara_timeouts: u64,
 }
 
 impl Default for Limits {
@@ -55,6 +63,10 @@ impl Default for Limits {
             unproven: 10_000,
             diagnostics_per_code: 100,
             name_bytes: 4096,
+            yara_file_bytes: 64 << 20,
+            yara_matches: 1_000,
+            yara_seconds: 60,
+            yara_timeouts: 3,
         }
     }
 }

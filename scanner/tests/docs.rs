@@ -172,6 +172,11 @@ fn limits_are_those_of_the_program() {
         unproven,
         diagnostics_per_code,
         name_bytes: _, // A longer name is cut, nothing is lost.
+        // Bounds of YARA stand in its own page.
+        yara_file_bytes,
+        yara_matches,
+        yara_seconds,
+        yara_timeouts,
     } = Limits::default();
     let mib = |bytes: u64| format!("{} MiB", bytes >> 20);
     let count = |count: u64| {
@@ -203,6 +208,13 @@ fn limits_are_those_of_the_program() {
     let formats = page("docs/formats.md");
     assert_eq!(column(&formats, "## Limits", 1), expected);
     assert!(formats.contains(&format!("beyond {} ", mib(expansion_floor)).replace(" |", "")));
+    let expected = [
+        mib(yara_file_bytes),
+        count(u64::try_from(yara_matches).unwrap()),
+        format!("{yara_seconds} s and 1 s for every 4 MiB"),
+        count(yara_timeouts),
+    ];
+    assert_eq!(column(&page("docs/yara.md"), "## Limits", 1), expected);
     let kept = format!("keeps {diagnostics_per_code} diagnostics");
     assert!(page("docs/diagnostics.md").contains(&kept), "{kept}");
 }

@@ -19,6 +19,7 @@ mod kernel;
 mod mapping;
 mod metadata;
 mod process;
+mod sparse;
 
 use std::collections::BTreeMap;
 
@@ -26,8 +27,9 @@ use cryoscan_proto as proto;
 
 pub use archive::{Archive, Folder, Order};
 pub use mapping::{Kind, Mapping};
-pub use metadata::Producer;
+pub use metadata::{Image, Producer};
 pub use process::{ARGUMENTS, Process, STACK};
+pub use sparse::Holes;
 
 use crate::builder::images::{Files, Framing, Magic};
 
@@ -75,6 +77,7 @@ pub struct Checkpoint {
     page_size: u64,
     entry_pages: u64,
     page_count: PageCount,
+    block_pages: Option<u32>,
     framing: Framing,
     extra_entries: Vec<(u32, proto::PagemapEntry)>,
     files: BTreeMap<String, Vec<u8>>,
@@ -97,6 +100,7 @@ impl Checkpoint {
             page_size: 4096,
             entry_pages: 256,
             page_count: PageCount::Field5,
+            block_pages: None,
             framing: Framing::Common,
             extra_entries: Vec::new(),
             files: BTreeMap::new(),
@@ -137,6 +141,14 @@ impl Checkpoint {
     #[must_use]
     pub fn page_count(mut self, place: PageCount) -> Self {
         self.page_count = place;
+        self
+    }
+
+    /// Compresses pages in blocks of so many, as CRIU does with `--compress` (1) and
+    /// `--compress-region`: image version 3.
+    #[must_use]
+    pub fn compressed(mut self, block_pages: u32) -> Self {
+        self.block_pages = Some(block_pages);
         self
     }
 
@@ -193,7 +205,7 @@ impl Checkpoint {
         let mut files = Files::default();
         let mut pages_id = 1;
         let image = |magic, records: Vec<Vec<u8>>| images::image(magic, self.framing, records);
-        set.insert("inventory.img".to_owned(), images::inventory(self.framing));
+        set.insert("inventory.img".to_owned(), images::inventory(self.framing, self.block_pages));
         let tree = self.processes.iter().map(Process::tree_entry).collect();
         set.insert("pstree.img".to_owned(), image(Magic::Pstree, tree));
         self.add_segments(&mut set, &mut files, &mut pages_id);
@@ -263,12 +275,15 @@ impl Checkpoint {
         pages_id: &mut u32,
         extra: Vec<proto::PagemapEntry>,
     ) {
-        let (mut entries, pages) = mapping::pagemap(mappings, self.page_size, self.entry_pages);
+        let (mut entries, mut pages) = mapping::pagemap(mappings, self.page_size, self.entry_pages);
         for entry in &mut entries {
             if self.page_count == PageCount::Field2 {
                 let count = entry.nr_pages.take().and_then(|count| u32::try_from(count).ok());
                 entry.compat_nr_pages = count;
             }
+        }
+        if let Some(block_pages) = self.block_pages {
+            pages = mapping::compress(&mut entries, &pages, self.page_size, block_pages);
         }
         entries.extend(extra);
         let head = proto::PagemapHead { pages_id: Some(*pages_id) };

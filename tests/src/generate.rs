@@ -145,6 +145,14 @@ fn fill(part: &str, before: &str, random: &mut Random) -> Option<String> {
         "hex" => of(b"0123456789abcdef"),
         "digits" => of(&BASE62[..10]),
         "word" => of(lower),
+        "letters" => of(&[upper, lower].concat()),
+        "base58" => of(values::BASE58),
+        "port" => port(argument, random),
+        "basic" => Some(values::basic_credentials(argument.parse().ok()?, random)),
+        "crypt" => values::crypt_hash(argument, random),
+        "monero" => values::monero_address(argument.parse().ok()?, random),
+        "pypi" => values::pypi_token(argument, random),
+        "wireguard" if argument == "1" => Some(values::wireguard_key(random)),
         "aws-id" => of(&[upper, b"234567"].concat()),
         "password" => values::strong_password(argument.parse().ok()?, random),
         "crc32" if argument.is_empty() => {
@@ -168,8 +176,32 @@ fn fill(part: &str, before: &str, random: &mut Random) -> Option<String> {
         "pem-ed25519" if argument == "1" => Some(keys::ed25519(random)),
         "pem-encrypted" => Some(keys::encrypted(argument.parse().ok()?, random)),
         "openssh" if argument == "1" => Some(keys::openssh(random)),
+        "base64-pem" if argument == "1" => {
+            Some(BASE64.encode(values::pem_private_key(random).as_bytes()))
+        }
+        "der-rsa" => der(&keys::rsa(1024, random), argument),
+        "der-ec" => der(&keys::ec_p256(random), argument),
+        "der-ed25519" => der(&keys::ed25519(random), argument),
         _ => vendor_tokens::fill(class, argument, random),
     }
+}
+
+/// The key inside of armour, each byte as the character of that number; its first half for `0`.
+fn der(armour: &str, argument: &str) -> Option<String> {
+    let body: String = armour.lines().filter(|line| !line.starts_with('-')).collect();
+    let bytes = BASE64.decode(body.as_bytes()).ok()?;
+    let len = if argument == "0" { bytes.len() / 2 } else { bytes.len() };
+    Some(bytes.into_iter().take(len).map(char::from).collect())
+}
+
+/// The number of a port with so many digits.
+fn port(digits: &str, random: &mut Random) -> Option<String> {
+    let (least, most) = match digits {
+        "4" => (1000, 9999),
+        "5" => (10_000, 65_535),
+        _ => return None,
+    };
+    Some((least + random.below(most - least)).to_string())
 }
 
 fn algorithm(name: &str) -> Option<Algorithm> {
@@ -222,13 +254,15 @@ mod tests {
     #[test]
     fn classes_have_their_alphabet_and_length() {
         type Member = fn(char) -> bool;
-        let cases: [(&str, Member); 7] = [
+        let cases: [(&str, Member); 9] = [
             ("base62", |c| c.is_ascii_alphanumeric()),
             ("base64", |c| c.is_ascii_alphanumeric() || "+/".contains(c)),
             ("base64url", |c| c.is_ascii_alphanumeric() || "-_".contains(c)),
             ("hex", |c| matches!(c, '0'..='9' | 'a'..='f')),
             ("digits", |c| c.is_ascii_digit()),
             ("word", |c| c.is_ascii_lowercase()),
+            ("letters", |c| c.is_ascii_alphabetic()),
+            ("base58", |c| c.is_ascii_alphanumeric() && !"0OIl".contains(c)),
             ("aws-id", |c| matches!(c, 'A'..='Z' | '2'..='7')),
         ];
         for (class, member) in cases {

@@ -2,8 +2,9 @@
 //!
 //! It shares no code with the scanner: archives are opened with the `tar`, `flate2` and `zstd`
 //! crates, protobuf is read from the wire format, memory is rebuilt page by page in maps. It is
-//! slow, holds everything in memory, and leaves out what no test needs (compressed pages).
+//! slow, holds everything in memory, and leaves out what no test needs.
 
+mod lz4;
 mod shared;
 
 use std::collections::BTreeMap;
@@ -29,6 +30,8 @@ pub struct Reader {
 #[derive(Debug, Default)]
 struct Set {
     images: BTreeMap<String, Vec<u8>>,
+    /// Compressed pages images, expanded.
+    expanded: BTreeMap<String, lz4::Expanded>,
     /// Folder of the set that this one builds upon.
     parent: Option<String>,
     page_size: u64,
@@ -110,6 +113,15 @@ impl Reader {
         })
     }
 
+    /// The pages of the compressed block that is stored at an offset of a pages image.
+    pub fn block(&self, path: &str, offset: u64) -> Option<&[u8]> {
+        self.sets.iter().find_map(|(folder, set)| {
+            let named = |name: &str| ends_with_path(&format!("{folder}{name}"), path);
+            let (_, image) = set.expanded.iter().find(|(name, _)| named(name))?;
+            image.bytes.get(image.blocks.get(&usize::try_from(offset).ok()?)?.clone())
+        })
+    }
+
     /// Sets that are no other set's parent: what the processes held when they were frozen.
     fn last_sets(&self) -> impl Iterator<Item = &Set> {
         let is_parent = |folder| self.sets.values().any(|s| s.parent.as_ref() == Some(folder));
@@ -155,6 +167,7 @@ impl Reader {
     fn index(&mut self) {
         for set in self.sets.values_mut() {
             set.page_size = page_size(&set.images);
+            set.expanded = lz4::expanded(&set.images, set.page_size);
         }
         let folders: Vec<String> = self.sets.keys().cloned().collect();
         for folder in folders {
@@ -202,11 +215,17 @@ impl Reader {
     fn page(&self, page: &Page) -> Option<&[u8]> {
         let set = self.sets.get(&page.set)?;
         let end = page.offset.checked_add(usize::try_from(set.page_size).ok()?)?;
-        set.images.get(&page.image)?.get(page.offset..end)
+        set.raw(&page.image)?.get(page.offset..end)
     }
 }
 
 impl Set {
+    /// A pages image as if it had never been compressed.
+    fn raw(&self, image: &str) -> Option<&[u8]> {
+        let expanded = self.expanded.get(image).map(|it| it.bytes.as_slice());
+        expanded.or_else(|| self.images.get(image).map(Vec::as_slice))
+    }
+
     /// Every page that can be read, by address: only whole pages that the images hold.
     fn map_pages(
         &self,
@@ -219,7 +238,7 @@ impl Set {
         let messages = messages.unwrap_or_default();
         let Some((head, entries)) = messages.split_first() else { return pages };
         let image = format!("pages-{}.img", number(head, 1).unwrap_or(0));
-        let stored = self.images.get(&image).map_or(0, Vec::len);
+        let stored = self.raw(&image).map_or(0, <[u8]>::len);
         let mut offset = 0;
         for entry in entries {
             let Some(start) = number(entry, 1) else { continue };

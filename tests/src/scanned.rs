@@ -235,6 +235,9 @@ impl<'a> Part<'a> {
 
 /// The value of a finding, where the report shows it.
 pub fn shown(finding: &Value) -> Option<Vec<u8>> {
+    if let Some(indicator) = finding["indicator"]["value"].as_str() {
+        return Some(indicator.as_bytes().to_vec());
+    }
     let excerpt = if finding["secret"].is_null() { &finding["match"] } else { &finding["secret"] };
     if let Some(text) = excerpt["value"].as_str() {
         return Some(text.as_bytes().to_vec());

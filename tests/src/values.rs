@@ -1,13 +1,15 @@
 //! Valid secrets made from a seed: the repository holds no string that a scanner would flag.
 
-use data_encoding::{BASE32_NOPAD, BASE64URL_NOPAD, HEXLOWER};
+use data_encoding::{BASE32_NOPAD, BASE64, BASE64URL_NOPAD, HEXLOWER};
 use sha2::digest::Digest;
 use sha2::{Sha256, Sha512};
+use sha3::Keccak256;
 
 use crate::keys;
 use crate::random::Random;
 
 pub(crate) const BASE62: &[u8] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+pub(crate) const BASE58: &[u8] = b"123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz";
 const BASE64_ALPHABET: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 const PASSWORD: &[u8] = b"ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz23456789!*-_=+.~";
 
@@ -132,6 +134,86 @@ pub fn strong_password(length: usize, random: &mut Random) -> Option<String> {
             return Some(password);
         }
     }
+}
+
+/// `ana:` and a password of so many characters, in base64 (RFC 7617).
+pub(crate) fn basic_credentials(length: usize, random: &mut Random) -> String {
+    let password = password(length, random);
+    BASE64.encode(format!("ana:{password}").as_bytes())
+}
+
+/// A hash of crypt(5), with the last character of a digest of its length, and a random salt.
+pub(crate) fn crypt_hash(scheme: &str, random: &mut Random) -> Option<String> {
+    const ALPHABET: &[u8] = b"./0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+    let (parameters, salt, hash, last): (&str, usize, usize, &[u8]) = match scheme {
+        "1" => ("", 8, 22, b"./01"),
+        "5" => ("rounds=5000$", 16, 43, b"./0123456789ABCD"),
+        "6" => ("", 16, 86, b"./01"),
+        "7" => ("CU..../....", 22, 43, b"./0123456789ABCD"),
+        "y" => ("j9T$", 22, 43, b"./0123456789ABCD"),
+        "2b" => ("12$", 22, 31, b".CGKOSWaeimquy26"),
+        _ => return None,
+    };
+    let salt = random.text(ALPHABET, salt);
+    let dollar = if scheme == "2b" { "" } else { "$" };
+    let hash = random.text(ALPHABET, hash - 1) + &random.text(last, 1);
+    Some(format!("${scheme}${parameters}{salt}{dollar}{hash}"))
+}
+
+/// A token of the Python package index (`org`) or its test instance (`test`): a macaroon of version 2
+/// with one caveat and a random signature.
+pub(crate) fn pypi_token(index: &str, random: &mut Random) -> Option<String> {
+    let location = match index {
+        "org" => "pypi.org",
+        "test" => "test.pypi.org",
+        _ => return None,
+    };
+    let field = |kind: u8, bytes: &[u8]| {
+        let length = u8::try_from(bytes.len()).unwrap_or(u8::MAX);
+        [&[kind, length], bytes].concat()
+    };
+    let caveat = format!("[3,\"{}\"]", uuid(random));
+    let parts = [
+        vec![2],
+        field(1, location.as_bytes()),
+        field(2, uuid(random).as_bytes()),
+        vec![0],
+        field(2, caveat.as_bytes()),
+        vec![0, 0],
+        field(6, &random.bytes(32)),
+    ];
+    Some(format!("pypi-{}", BASE64URL_NOPAD.encode(&parts.concat())))
+}
+
+/// A private key of WireGuard, clamped (RFC 7748 §5).
+pub(crate) fn wireguard_key(random: &mut Random) -> String {
+    let mut key = random.bytes(32);
+    key[0] &= 0xf8;
+    key[31] = key[31] & 0x3f | 0x40;
+    BASE64.encode(&key)
+}
+
+/// An address of Monero: standard with 95 characters, integrated with 106.
+pub(crate) fn monero_address(characters: usize, random: &mut Random) -> Option<String> {
+    let (network, payload) = match characters {
+        95 => (0x12, 64),
+        106 => (0x13, 72),
+        _ => return None,
+    };
+    let mut bytes = [vec![network], random.bytes(payload)].concat();
+    bytes.extend_from_slice(&Keccak256::digest(&bytes)[..4]);
+    // Eight bytes are eleven digits; the five left over are seven.
+    let blocks = bytes.chunks(8).map(|block| {
+        let digits = if block.len() == 8 { 11 } else { 7 };
+        let mut number = block.iter().fold(0_u64, |number, byte| number << 8 | u64::from(*byte));
+        let mut text = vec![b'1'; digits];
+        for digit in text.iter_mut().rev() {
+            *digit = BASE58[usize::try_from(number % 58).unwrap_or_default()];
+            number /= 58;
+        }
+        text
+    });
+    String::from_utf8(blocks.flatten().collect()).ok()
 }
 
 /// A random UUID (RFC 9562 §5.4).

@@ -64,6 +64,7 @@ fn file(archive: &[u8], chain: &str) -> Option<Vec<u8>> {
     }
 }
 
+/// What is inside of one layer of compression.
 fn unpacked(bytes: &[u8]) -> Option<Vec<u8>> {
     let mut plain = Vec::new();
     if bytes.starts_with(&[0x1f, 0x8b]) {

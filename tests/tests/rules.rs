@@ -6,19 +6,22 @@ use std::collections::BTreeMap;
 
 use cryoscan::matching::{Engine, Scratch};
 use cryoscan::region::{CELL, Cut, Form, Holder, HolderKind, Piece, RegionKind, Space, Window};
-use cryoscan::rule::{Anchor, Edge, Example, Rule, RuleSet};
+use cryoscan::rule::{Anchor, Edge, Example, Rule, RuleSet, View};
 use cryoscan_tests::generate::{Generated, generate};
 use cryoscan_tests::random::Random;
 
 const SEEDS: std::ops::Range<u64> = 1..5;
 
 /// Checks that tell by themselves where a value ends, whatever follows it.
-const FIND_THE_END: [&str; 16] = [
+const FIND_THE_END: [&str; 23] = [
     "aws-access-key-id",
     "azure-account-key",
     "azure-cask-key",
     "azure-client-secret",
     "azure-storage-key",
+    "base64-pem",
+    "crypt-hash",
+    "der-private-key",
     "github-crc32",
     "gitlab-routable",
     "jenkins-ciphertext",
@@ -26,9 +29,13 @@ const FIND_THE_END: [&str; 16] = [
     "kubernetes-key-data",
     "kubernetes-service-account",
     "npm-crc32",
+    "openai-key",
     "openssh",
     "pem",
     "prefixed-jwt",
+    "pypi-macaroon",
+    "slack-token",
+    "stripe-key",
     "vault-token",
 ];
 
@@ -111,9 +118,12 @@ impl Bench {
     /// Puts the text there and scans; gives where the value is, and what was found.
     fn scan(&mut self, case: &Case<'_>, setting: Setting) -> (Hit, Vec<Hit>) {
         let mut random = Random::new(setting.seed);
-        let unit = if setting.encoding == Encoding::Utf16 { 2 } else { 1 };
         let encode = |text: &str| -> Vec<u8> {
             match setting.encoding {
+                // Bytes of any value are written as the characters of that number.
+                Encoding::Ascii if case.rule.view == View::Bytes => {
+                    text.chars().map(|c| u8::try_from(c).expect("a byte")).collect()
+                }
                 Encoding::Ascii => text.as_bytes().to_vec(),
                 Encoding::Utf16 => text.encode_utf16().flat_map(u16::to_le_bytes).collect(),
             }
@@ -127,8 +137,9 @@ impl Bench {
             }
         };
         let text_at = bytes.len() as u64;
-        let value_at = text_at + unit * case.made.offset() as u64;
-        let value_len = unit * case.made.value.len() as u64;
+        let before_value = case.made.text.get(..case.made.offset()).unwrap_or_default();
+        let value_at = text_at + encode(before_value).len() as u64;
+        let value_len = encode(&case.made.value).len() as u64;
         bytes.extend(encode(&case.made.text));
         bytes.extend(match setting.after {
             After::Nul => vec![0, 0],
@@ -160,6 +171,7 @@ impl Bench {
                 offset: 0,
                 form: Form::Raw,
             }],
+            blocks: Vec::new(),
             labels: Vec::new(),
             cut: !is_file,
         };
@@ -354,4 +366,41 @@ fn rules_look_where_they_say_and_nowhere_else() {
             assert!(is_right, "{expected:x?} {kind:?}: found {hits:x?}");
         }
     }
+}
+
+#[test]
+fn a_secret_inside_of_an_indicator_is_not_shown() {
+    let made = generate(
+        "r",
+        "python3 -c 'import socket,os,pty;k=\"ghp_{base62:30}{crc32}\";os.dup2(3,0);pty.spawn(\"/bin/sh\")'",
+        None,
+        1,
+    )
+    .expect("a text");
+    let bytes = [b"$ ", made.text.as_bytes(), b"\n"].concat();
+    let len = bytes.len() as u64;
+    let space = Space::file(
+        Holder { set: 1, kind: HolderKind::File, id: 1, ordinal: 0 },
+        RegionKind::File,
+        len,
+    );
+    let window = Window {
+        space: &space,
+        name: "root/.bash_history",
+        region_start: 0,
+        base: 0,
+        own: 0..len,
+        bytes: &bytes,
+        cut: Cut { start: false, end: false },
+    };
+    let mut bench = Bench::new();
+    let mut shown = Vec::new();
+    bench.engine.scan(&window, &mut bench.scratch, |found| {
+        let rule = bench.engine.rules().get(found.judgement.rule);
+        shown.push((rule.id.clone(), String::from_utf8_lossy(found.value.expose()).into_owned()));
+    });
+    let of = |id: &str| shown.iter().find(|(rule, _)| rule == id).map(|(_, value)| value.as_str());
+    let token = of("github-pat-classic").expect("the token");
+    let command = of("reverse-shell-cmd").expect("the command");
+    assert_eq!(command, made.text.trim_end_matches('\'').replace(token, &"*".repeat(token.len())));
 }

@@ -1,8 +1,11 @@
 //! The bytes of a member, and a look at their beginning.
 
-use std::io::{self, Cursor, Read};
+use std::io::{self, Read};
+use std::sync::Arc;
 
 use super::source::Extent;
+use super::sparse::Sparse;
+use super::stream::Stream;
 
 /// The bytes of a member: a range that can be read again and by other threads, or a stream that
 /// passes once.
@@ -10,7 +13,7 @@ pub enum Body<'a> {
     /// A range of a file or of memory.
     At(Extent),
     /// Bytes as they come.
-    Stream(&'a mut dyn Read),
+    Stream(Stream<'a>),
 }
 
 impl std::fmt::Debug for Body<'_> {
@@ -23,6 +26,14 @@ impl std::fmt::Debug for Body<'_> {
 }
 
 impl<'a> Body<'a> {
+    /// What of a sparse file is stored; `None` for all of it.
+    pub fn map(&self) -> Option<&Arc<Sparse>> {
+        match self {
+            Self::At(extent) => extent.map(),
+            Self::Stream(stream) => stream.map(),
+        }
+    }
+
     /// Reads it from its start to its end.
     pub fn reader(self) -> Box<dyn Read + 'a> {
         match self {
@@ -41,10 +52,9 @@ impl<'a> Body<'a> {
                 let head = Head::read(&mut extent.reader())?;
                 Ok((head, Peek(Peeked::At(extent))))
             }
-            Self::Stream(stream) => {
-                let head = Head::read(stream)?;
-                let replay = Cursor::new(head.clone()).chain(stream);
-                Ok((head, Peek(Peeked::Stream(replay))))
+            Self::Stream(mut stream) => {
+                let head = Head(stream.look(Head::BYTES)?);
+                Ok((head, Peek(Peeked::Stream(stream))))
             }
         }
     }
@@ -71,18 +81,12 @@ impl Head {
     }
 }
 
-impl AsRef<[u8]> for Head {
-    fn as_ref(&self) -> &[u8] {
-        &self.0
-    }
-}
-
 /// A body whose beginning was looked at.
 pub struct Peek<'a>(Peeked<'a>);
 
 enum Peeked<'a> {
     At(Extent),
-    Stream(io::Chain<Cursor<Head>, &'a mut dyn Read>),
+    Stream(Stream<'a>),
 }
 
 impl std::fmt::Debug for Peek<'_> {
@@ -96,7 +100,7 @@ impl Peek<'_> {
     pub fn body(&mut self) -> Body<'_> {
         match &mut self.0 {
             Peeked::At(extent) => Body::At(extent.clone()),
-            Peeked::Stream(replay) => Body::Stream(replay),
+            Peeked::Stream(stream) => Body::Stream(stream.lend()),
         }
     }
 }

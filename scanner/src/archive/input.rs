@@ -1,10 +1,13 @@
 //! A container's own reading: buffered, counted, and without errors in the middle of a visit.
 
 use std::io::{self, BufRead, Read};
+use std::sync::Arc;
 
 use super::body::Body;
 use super::error::Cause;
 use super::source::Extent;
+use super::sparse::Sparse;
+use super::stream::Stream;
 use super::{Flow, Member, Opening};
 
 /// The stored bytes of a container. Reading never fails: after an error the input ends, and
@@ -135,19 +138,28 @@ impl<'a> Input<'a> {
     }
 
     /// Hands over the next `size` bytes as the body of a member, a range if these bytes are one,
-    /// and goes to their end.
+    /// and goes to their end. Of a sparse file they are the stored parts.
     pub(super) fn deliver(
         &mut self,
         size: u64,
+        sparse: Option<&Sparse>,
         opening: &mut Opening<'_>,
         member: impl for<'m> FnOnce(Body<'m>) -> Member<'m>,
     ) -> Result<Flow, Cause> {
         let start = self.pos;
-        let flow = if let Some(extent) = self.extent() {
-            let body = Body::At(extent.sub(start..start.saturating_add(size)));
-            opening.member(member(body))?
+        // Holes within holes are read as a stream.
+        let extent = self.extent().filter(|extent| sparse.is_none() || !extent.has_holes());
+        let flow = if let Some(extent) = extent {
+            let extent = extent.sub(start..start.saturating_add(size));
+            let extent = match sparse {
+                Some(sparse) => extent.with_holes(sparse),
+                None => extent,
+            };
+            opening.member(member(Body::At(extent)))?
         } else {
-            opening.member(member(Body::Stream(&mut self.by_ref().take(size))))?
+            let sparse = sparse.cloned().map(Arc::new);
+            let mut stored = self.by_ref().take(size);
+            opening.member(member(Body::Stream(Stream::sparse(&mut stored, sparse))))?
         };
         if flow == Flow::Continue {
             self.skip_all(self.pos.saturating_sub(start), size)?;

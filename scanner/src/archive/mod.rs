@@ -10,8 +10,8 @@
 //!   corrupt or over a limit; the container says why, as its [`ContainerError`], after the visit.
 //!   (Only the bytes of a [`Body::At`] can fail to be read: a disk error, a file that changed.)
 //! - It reads as much of a body as it wants; the container skips the rest.
-//! - `Member::size` is there exactly when the body is stored as it is: a body of fewer bytes than
-//!   that was cut.
+//! - `Member::size` is there exactly when the body is stored as it is: a body of fewer (stored)
+//!   bytes than that was cut.
 #![deny(clippy::arithmetic_side_effects, clippy::as_conversions, clippy::indexing_slicing)]
 
 use std::cell::RefCell;
@@ -27,6 +27,8 @@ mod input;
 pub mod name;
 mod packed;
 mod source;
+mod sparse;
+mod stream;
 mod tar;
 #[cfg(test)]
 mod tests;
@@ -37,6 +39,8 @@ pub use body::{Body, Head, Peek};
 pub use error::{Cause, ContainerError, Problem};
 pub use folder::folder;
 pub use source::{Extent, Source};
+pub use sparse::Sparse;
+pub use stream::Stream;
 
 /// What a member of a container is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,8 +53,8 @@ pub enum MemberKind {
     Symlink(Vec<u8>),
     /// A second name of an earlier member, whose name (in normal form) it holds.
     Hardlink(Vec<u8>),
-    /// A file with holes: the body holds its segments without the holes (in one format behind a
-    /// map in text), so bytes that are neighbours in it are no neighbours in the file.
+    /// A file with holes whose map is broken: the body is what is stored of it, so bytes that are
+    /// neighbours in it may be no neighbours in the file.
     Sparse,
     /// A device, a FIFO, a socket, a label.
     Other,
@@ -63,12 +67,12 @@ pub struct Member<'a> {
     pub name: Vec<u8>,
     /// What it is.
     pub kind: MemberKind,
-    /// Bytes that the container stores for it, as they are; `None` when the body is decompressed,
-    /// so that its length is known only after reading it.
+    /// Bytes that the container stores for it, as they are and without holes; `None` when the body is
+    /// decompressed, so that its length is known only after reading it.
     pub size: Option<u64>,
     /// Time of the last change, in seconds since 1970 (UTC).
     pub mtime: Option<i64>,
-    /// Its bytes.
+    /// Its bytes; holes are zeros, which a hostile map can make exabytes of ([`Body::map`]).
     pub body: Body<'a>,
 }
 

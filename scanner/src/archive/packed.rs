@@ -146,7 +146,7 @@ pub(super) fn open<'a>(
         kind: MemberKind::File,
         size: None,
         mtime,
-        body: super::Body::Stream(&mut body),
+        body: super::Body::Stream(super::stream::Stream::new(&mut body)),
     });
     // Asking for the end makes the decoder check its checksum.
     let goes_on = matches!(flow, Ok(Flow::Continue));

@@ -11,6 +11,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use rustix::fs::{Mode, OFlags};
 
+use super::sparse::{Sparse, Spot, first, zeros};
+
 /// Bytes that can be read at any offset, by any thread.
 #[derive(Debug)]
 pub struct Source(Origin);
@@ -118,19 +120,39 @@ fn open_same(path: &Path, stamp: Stamp) -> io::Result<File> {
     Ok(file)
 }
 
-/// One contiguous range of a source.
+/// One contiguous range of a source, or a sparse file whose stored parts are one.
 #[derive(Debug, Clone)]
 pub struct Extent {
     source: Arc<Source>,
     offset: u64,
     len: u64,
+    /// The holes, and how far from the start of the file this begins.
+    sparse: Option<(Arc<Sparse>, u64)>,
 }
 
 impl Extent {
     /// All of a source.
     pub fn all(source: Arc<Source>) -> Self {
         let len = source.len();
-        Self { source, offset: 0, len }
+        Self { source, offset: 0, len, sparse: None }
+    }
+
+    /// The sparse file whose stored parts these are, as far as they go.
+    #[must_use]
+    pub fn with_holes(self, sparse: &Sparse) -> Self {
+        let sparse = sparse.cut(self.len);
+        Self { len: sparse.size(), sparse: Some((Arc::new(sparse), 0)), ..self }
+    }
+
+    /// What of it is stored, where it is a whole sparse file; `None` for all of it.
+    pub fn map(&self) -> Option<&Arc<Sparse>> {
+        let (sparse, start) = self.sparse.as_ref()?;
+        (*start == 0 && self.len == sparse.size()).then_some(sparse)
+    }
+
+    /// Whether bytes of it may be stored nowhere.
+    pub(super) fn has_holes(&self) -> bool {
+        self.sparse.is_some()
     }
 
     /// Bytes in it.
@@ -138,19 +160,14 @@ impl Extent {
         self.len
     }
 
+    /// Bytes of it that are stored.
+    pub fn stored(&self) -> u64 {
+        self.map().map_or(self.len, |sparse| sparse.stored())
+    }
+
     /// Whether there is nothing in it.
     pub fn is_empty(&self) -> bool {
         self.len == 0
-    }
-
-    /// The source it is a range of.
-    pub fn source(&self) -> &Arc<Source> {
-        &self.source
-    }
-
-    /// Where it starts in its source.
-    pub fn offset(&self) -> u64 {
-        self.offset
     }
 
     /// A part of it, cut to what there is.
@@ -158,11 +175,14 @@ impl Extent {
     pub fn sub(&self, range: Range<u64>) -> Self {
         let start = range.start.min(self.len);
         let end = range.end.clamp(start, self.len);
-        Self {
-            source: Arc::clone(&self.source),
-            offset: self.offset.saturating_add(start),
-            len: end.saturating_sub(start),
-        }
+        let (offset, sparse) = match &self.sparse {
+            None => (self.offset.saturating_add(start), None),
+            Some((sparse, from)) => {
+                (self.offset, Some((Arc::clone(sparse), from.saturating_add(start))))
+            }
+        };
+        let len = end.saturating_sub(start);
+        Self { source: Arc::clone(&self.source), offset, len, sparse }
     }
 
     /// Reads from `offset` bytes after its start on; nothing is read only at its end.
@@ -171,12 +191,21 @@ impl Extent {
     /// As [`Source::read_at`], and when the source ends before the extent: a file that shrank.
     pub fn read_at(&self, offset: u64, buf: &mut [u8]) -> io::Result<usize> {
         let left = self.len.saturating_sub(offset);
-        let want = usize::try_from(left).unwrap_or(usize::MAX).min(buf.len());
-        let buf = buf.get_mut(..want).unwrap_or_default();
+        let mut buf = first(buf, left);
         if buf.is_empty() {
             return Ok(0);
         }
-        match self.source.read_at(self.offset.saturating_add(offset), buf)? {
+        let mut at = self.offset.saturating_add(offset);
+        if let Some((sparse, start)) = &self.sparse {
+            match sparse.spot(start.saturating_add(offset)) {
+                Spot::Zeros(len) => return Ok(zeros(buf, len)),
+                Spot::Data { before, len } => {
+                    at = self.offset.saturating_add(before);
+                    buf = first(buf, len);
+                }
+            }
+        }
+        match self.source.read_at(at, buf)? {
             0 => {
                 let text = format!("file shrank: expected {left} more bytes, found its end");
                 Err(io::Error::new(io::ErrorKind::UnexpectedEof, text))

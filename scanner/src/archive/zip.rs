@@ -8,6 +8,7 @@ use flate2::{Decompress, FlushDecompress, Status};
 use super::error::{Cause, ContainerError, Problem};
 use super::input::{Input, count};
 use super::packed::{Decoder, Metered};
+use super::stream::Stream;
 use super::{Body, Consumed, Flow, Member, MemberKind, Opening};
 use crate::diagnostic::{Code, Level};
 
@@ -126,7 +127,7 @@ impl Zip<'_> {
         opening: &mut Opening<'_>,
     ) -> Result<Flow, Cause> {
         let (name, kind) = (local.name.clone(), local.kind.clone());
-        let flow = self.input.deliver(size, opening, |body| Member {
+        let flow = self.input.deliver(size, None, opening, |body| Member {
             name,
             kind,
             size: Some(size),
@@ -154,7 +155,7 @@ impl Zip<'_> {
             kind: local.kind.clone(),
             size: None,
             mtime: None,
-            body: Body::Stream(&mut body),
+            body: Body::Stream(Stream::new(&mut body)),
         })?;
         if flow == Flow::Stop {
             return Ok(flow);

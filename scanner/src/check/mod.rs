@@ -14,25 +14,33 @@ mod aws;
 mod aws_session;
 mod azure;
 mod azure_sas;
+mod base64_pem;
 mod connection;
 mod crc32;
+mod crypt;
 mod docker;
 pub mod entropy;
 mod gcp;
 mod gitlab;
+mod http_auth;
 mod jenkins;
 mod jwt;
 mod key;
 pub mod known;
 mod kubernetes;
 mod kubernetes_objects;
+mod macaroon;
+mod monero;
 mod notation;
 mod openssh;
 mod pem;
 mod placeholder;
-mod random;
+mod pool_url;
+mod random_text;
 mod uri;
 mod vault;
+mod vendor;
+mod wireguard;
 
 pub use placeholder::{Placeholder, placeholder};
 pub use uri::{ConnectionUri, parse as parse_connection_uri};
@@ -227,7 +235,11 @@ pub static CHECKS: &[Check] = &[
     },
     Check { name: "azure-sas", on_pass: Confidence::High, run: azure_sas::run },
     Check { name: "azure-storage-key", on_pass: Confidence::Confirmed, run: azure::storage_key },
+    Check { name: "base64-pem", on_pass: Confidence::Confirmed, run: base64_pem::run },
+    Check { name: "basic-credentials", on_pass: Confidence::High, run: http_auth::basic },
+    Check { name: "bearer-token", on_pass: Confidence::Low, run: http_auth::bearer },
     Check { name: "connection-uri", on_pass: Confidence::High, run: connection::run },
+    Check { name: "crypt-hash", on_pass: Confidence::High, run: crypt::run },
     Check { name: "der-private-key", on_pass: Confidence::Confirmed, run: pem::der },
     Check { name: "docker-auth", on_pass: Confidence::High, run: docker::auth },
     Check { name: "gcp-access-token", on_pass: Confidence::High, run: gcp::access_token },
@@ -260,8 +272,10 @@ pub static CHECKS: &[Check] = &[
         on_pass: Confidence::High,
         run: kubernetes::service_account,
     },
+    Check { name: "monero-address", on_pass: Confidence::Confirmed, run: monero::address },
     Check { name: "not-placeholder", on_pass: Confidence::Low, run: placeholder::run },
     Check { name: "npm-crc32", on_pass: Confidence::Confirmed, run: crc32::run },
+    Check { name: "openai-key", on_pass: Confidence::High, run: vendor::openai },
     Check {
         name: "openshift-token",
         on_pass: Confidence::High,
@@ -269,9 +283,14 @@ pub static CHECKS: &[Check] = &[
     },
     Check { name: "openssh", on_pass: Confidence::Confirmed, run: openssh::run },
     Check { name: "pem", on_pass: Confidence::Confirmed, run: pem::run },
+    Check { name: "pool-url", on_pass: Confidence::High, run: pool_url::run },
     Check { name: "prefixed-jwt", on_pass: Confidence::High, run: jwt::prefixed },
-    Check { name: "random-token", on_pass: Confidence::Low, run: random::run },
+    Check { name: "pypi-macaroon", on_pass: Confidence::Confirmed, run: macaroon::run },
+    Check { name: "random-text", on_pass: Confidence::Low, run: random_text::run },
+    Check { name: "slack-token", on_pass: Confidence::High, run: vendor::slack },
+    Check { name: "stripe-key", on_pass: Confidence::High, run: vendor::stripe },
     Check { name: "vault-token", on_pass: Confidence::High, run: vault::service_token },
+    Check { name: "wireguard-clamp", on_pass: Confidence::High, run: wireguard::run },
 ];
 
 /// The check of that name.
@@ -372,6 +391,14 @@ mod tests {
             b"{AQAAABAAAAAg",
             b"}",
             b"AKIA",
+            b"LS0tLS1CRUdJTiBQUklWQVRFIEtFWS0tLS0t",
+            b"$6$saltstring$",
+            b"$2b$12$",
+            b"xoxb-",
+            b"sk_live_",
+            b"T3BlbkFJ",
+            b"pypi-AgEIcHlwaS5vcmcC",
+            b"stratum+tcp://",
             b"&#10;",
             b"\\u000a",
             "…é".as_bytes(),

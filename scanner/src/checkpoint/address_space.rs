@@ -3,9 +3,9 @@
 use std::ops::Range;
 
 use crate::coverage::Reason;
-use crate::criu::{Mm, Pagemap};
+use crate::criu::{Compressed, Mm, Pagemap, PagemapEntry};
 use crate::diagnostic::{Code, Diagnostic, Level};
-use crate::region::{Form, Holder, Label, LabelKind, Piece, RegionKind, Space};
+use crate::region::{CELL, Form, Holder, Label, LabelKind, Piece, RegionKind, Space};
 
 /// Page sizes that exist, the commonest first.
 const PAGE_SIZES: [u32; 3] = [4096, 16384, 65536];
@@ -20,8 +20,8 @@ pub struct Shortfall {
     pub reason: Reason,
     /// How many.
     pub bytes: u64,
-    /// Whether they are part of the image's stored size (compressed pages), so that the ledger
-    /// has them already.
+    /// Whether they are part of the image's stored size, or of what it grew by, so that the ledger has
+    /// them already.
     pub stored: bool,
 }
 
@@ -34,6 +34,8 @@ pub struct Layout {
     pub shortfalls: Vec<Shortfall>,
     /// Bytes of the pages image that the pagemap explains.
     pub explained: u64,
+    /// Bytes by which compressed pages are more than what is stored of them.
+    pub grown: u64,
     /// What is wrong.
     pub notes: Vec<Diagnostic>,
 }
@@ -56,12 +58,28 @@ impl Layout {
         }
     }
 
+    /// Bytes of memory that have to be decompressed.
+    pub fn compressed(&self) -> u64 {
+        let pieces = self.space.pieces.iter().filter(|piece| is_compressed(piece));
+        pieces.fold(0, |sum, piece| sum.saturating_add(piece.len))
+    }
+
+    /// Leaves out what has to be decompressed, which is more than a limit allows.
+    pub fn leave_compressed(&mut self) {
+        self.short(Reason::Limit, self.compressed(), true);
+        self.space.pieces.retain(|piece| !is_compressed(piece));
+    }
+
     /// Bytes that the pagemap names beyond the end of its pages image.
     pub fn beyond_the_end(&self) -> u64 {
         let beyond = |short: &&Shortfall| short.reason == Reason::Unreadable && !short.stored;
         let short = self.shortfalls.iter().filter(beyond);
         short.fold(0, |sum, short| sum.saturating_add(short.bytes))
     }
+}
+
+fn is_compressed(piece: &Piece) -> bool {
+    matches!(piece.form, Form::Lz4 { .. })
 }
 
 /// Lays out the memory that `map` describes.
@@ -84,11 +102,13 @@ pub(super) fn lay_out(
             kind: RegionKind::Memory,
             page_size,
             pieces: Vec::new(),
+            blocks: Vec::new(),
             labels: mm.map(labels).unwrap_or_default(),
             cut: true,
         },
         shortfalls: Vec::new(),
         explained: 0,
+        grown: 0,
         notes: Vec::new(),
     };
     let mut offset = 0u64;
@@ -148,23 +168,8 @@ pub(super) fn lay_out(
             offset = aligned;
         }
         if let Some(compressed) = &entry.compressed {
-            let stored = compressed
-                .sizes
-                .iter()
-                .fold(0u64, |sum, size| sum.saturating_add(u64::from(*size)));
-            let held = stored.min(image_len.saturating_sub(offset));
-            layout.short(Reason::Unreadable, held, true);
-            layout.short(Reason::Unreadable, stored.saturating_sub(held), false);
-            layout.note(
-                Diagnostic::new(
-                    Level::Error,
-                    Code::PagesCompressed,
-                    member,
-                    "LZ4-compressed pages are not read yet; they were not scanned",
-                )
-                .at(offset),
-            );
-            offset = offset.saturating_add(stored);
+            let blocks = Blocks { entry, index, compressed, page, image: map.pages_id, image_len };
+            offset = blocks.lay_out(offset, &mut layout, member);
             continue;
         }
         let held = bytes.min(image_len.saturating_sub(offset));
@@ -183,6 +188,120 @@ pub(super) fn lay_out(
     }
     layout.explained = offset.min(image_len);
     layout
+}
+
+/// Bytes that a block expands to at most (CRIU's largest region).
+const BLOCK_BYTES: u64 = 4 << 20;
+/// Blocks of a piece, so that finding one of them stays cheap.
+const PIECE_BLOCKS: u32 = 256;
+
+/// The compressed pages of one entry.
+struct Blocks<'a> {
+    entry: &'a PagemapEntry,
+    /// Which entry of the pagemap it is.
+    index: usize,
+    compressed: &'a Compressed,
+    page: u64,
+    image: u32,
+    image_len: u64,
+}
+
+impl Blocks<'_> {
+    /// Lays out the blocks, the first of which lies at `offset`; gives where the last one ends.
+    fn lay_out(&self, offset: u64, layout: &mut Layout, member: &str) -> u64 {
+        let Self { entry, index, compressed, page, .. } = *self;
+        let sizes = &compressed.sizes;
+        let stored = sizes.iter().fold(0u64, |sum, size| sum.saturating_add((*size).into()));
+        let end = offset.saturating_add(stored);
+        let note = |text: String, level| {
+            Diagnostic::new(
+                level,
+                Code::PagemapInconsistent,
+                member,
+                format!("entry {index}: {text}"),
+            )
+        };
+        if let Some(total) = compressed.total.filter(|total| *total != stored) {
+            let text = "its blocks are not as long as it says; their own lengths were used";
+            let note = note(text.to_owned(), Level::Warning);
+            layout.note(note.expected(format!("{total} bytes"), format!("{stored} bytes")));
+        }
+        let pages = u64::from(compressed.block_pages);
+        let block = pages.checked_mul(page).filter(|block| *block <= BLOCK_BYTES);
+        let count = entry.pages.div_ceil(pages.max(1));
+        let fits = u64::try_from(sizes.len()).is_ok_and(|len| len == count);
+        let Some(block) = block.and_then(|it| u32::try_from(it).ok()).filter(|it| *it > 0 && fits)
+        else {
+            let text = "its blocks are no such pages; they were not scanned".to_owned();
+            layout.note(note(text, Level::Error).expected(
+                format!("{count} blocks of at most {BLOCK_BYTES} bytes"),
+                format!("{} blocks of {pages} pages", sizes.len()),
+            ));
+            self.lost(offset..end, layout);
+            return end;
+        };
+        let last = entry.vaddr.saturating_add(entry.pages.saturating_mul(page));
+        let (mut at, mut offset) = (entry.vaddr, offset);
+        let mut rest = sizes.as_slice();
+        let mut joined = 0;
+        while let Some((&size, others)) = rest.split_first() {
+            let zeros = rest.iter().take_while(|size| **size == 0).count();
+            let zeros = u64::try_from(zeros).unwrap_or(u64::MAX);
+            let bytes = zeros.saturating_mul(block.into()).min(last.saturating_sub(at));
+            if bytes >= CELL {
+                // Zeros in bulk cost nothing to leave out.
+                layout.space.pieces.push(self.piece(at, bytes, offset, Form::Zero));
+                layout.short(Reason::ZeroPage, bytes, false);
+                at = at.saturating_add(bytes);
+                rest = rest.get(usize::try_from(zeros).unwrap_or(usize::MAX)..).unwrap_or_default();
+                joined = 0;
+                continue;
+            }
+            let len = u64::from(block).min(last.saturating_sub(at));
+            let next = offset.saturating_add(size.into());
+            if u64::from(size) > len {
+                let text = "a block is longer than its pages; it was not scanned";
+                let note = Diagnostic::new(Level::Error, Code::PagesMalformed, member, text);
+                layout.note(note.at(offset).expected(
+                    format!("at most {len} bytes"),
+                    format!("{size} bytes for the pages at {at:#x}"),
+                ));
+            }
+            if u64::from(size) > len || next > self.image_len {
+                self.lost(offset..next, layout);
+                joined = 0;
+            } else {
+                layout.grown = layout.grown.saturating_add(len.saturating_sub(size.into()));
+                let first = u32::try_from(layout.space.blocks.len()).unwrap_or(u32::MAX);
+                layout.space.blocks.push(size);
+                match layout.space.pieces.last_mut() {
+                    Some(piece) if joined > 0 && joined < PIECE_BLOCKS => {
+                        piece.len = piece.len.saturating_add(len);
+                    }
+                    _ => {
+                        joined = 0;
+                        let form = Form::Lz4 { first, block };
+                        layout.space.pieces.push(self.piece(at, len, offset, form));
+                    }
+                }
+                joined = joined.saturating_add(1);
+            }
+            (at, offset, rest) = (at.saturating_add(len), next, others);
+        }
+        end
+    }
+
+    fn piece(&self, at: u64, len: u64, offset: u64, form: Form) -> Piece {
+        Piece { at, len, layer: 0, image: self.image, offset, form }
+    }
+
+    /// Counts stored bytes that say nothing.
+    fn lost(&self, stored: Range<u64>, layout: &mut Layout) {
+        let held = stored.end.min(self.image_len).saturating_sub(stored.start);
+        layout.short(Reason::Unreadable, held, true);
+        let bytes = stored.end.saturating_sub(stored.start);
+        layout.short(Reason::Unreadable, bytes.saturating_sub(held), false);
+    }
 }
 
 /// The page size with which the pages of a pagemap fill its image; the commonest if none does.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::address_space::{self, Layout};
 use super::container::Metadata;
+use super::oci::{self, Layouts};
 use super::process::{self, Process};
 use super::{Checkpoint, Mapping, Shared, path_id, producer};
 use crate::coverage::Reason;
@@ -49,6 +50,7 @@ pub struct Builder {
     limits: Limits,
     sets: BTreeMap<String, ImageSet>,
     metadata: BTreeMap<String, Metadata>,
+    layouts: Layouts,
 }
 
 /// Metadata that engines put beside the images or the root file system.
@@ -61,6 +63,8 @@ const METADATA: &[&str] = &[
     "bind.mounts",
     "deleted.files",
     "descriptors.json",
+    "config.v2.json",
+    "hostconfig.json",
     "index.json",
     "oci-layout",
     "manifest.json",
@@ -115,15 +119,17 @@ impl Builder {
     /// A builder for the target at `location` (a path, for producers that only a path tells).
     pub fn new(location: &str, limits: Limits) -> Self {
         let location = location.trim_end_matches('/').to_owned();
-        Self { location, limits, sets: BTreeMap::new(), metadata: BTreeMap::new() }
+        let (sets, metadata, layouts) = Default::default();
+        Self { location, limits, sets, metadata, layouts }
     }
 
-    /// Says what becomes of the member at `path`.
-    pub fn offer(&mut self, path: &str) -> Want {
+    /// Says what becomes of the member at `path`, of that stored size, whose first bytes are `head`.
+    pub fn offer(&mut self, path: &str, size: Option<u64>, head: &[u8]) -> Want {
+        self.layouts.see(path);
         if let Some(kind) = content(path) {
             return Want::Scan(kind);
         }
-        let (folder, name) = split(path);
+        let name = split(path).1;
         match criu::role_of(name.as_bytes()) {
             Role::Decoded => return Want::Decode,
             Role::Pages => {
@@ -136,10 +142,7 @@ impl Builder {
             Role::Ignored => return Want::Skip(Reason::NotContent),
             Role::Text | Role::Unknown => {}
         }
-        if name == "descriptors.json" {
-            self.metadata.entry(folder.to_owned()).or_default().descriptors = true;
-        }
-        if METADATA.contains(&name) {
+        if METADATA.contains(&name) || oci::is_document(path, size, head) {
             Want::Keep
         } else if name.as_bytes().ends_with(b".log") || name == "io.kubernetes.cri-o.LogPath" {
             Want::Scan(RegionKind::Log)
@@ -207,12 +210,15 @@ impl Builder {
     /// When it should be JSON of a known shape and is not.
     pub fn metadata(&mut self, path: &str, data: &[u8]) -> Result<(), Diagnostic> {
         let (folder, name) = split(path);
-        let metadata = self.metadata.entry(folder.to_owned()).or_default();
-        let result = match name {
-            "config.dump" => serde_json::from_slice(data).map(|it| metadata.config = Some(it)),
-            "spec.dump" => serde_json::from_slice(data).map(|it| metadata.spec = Some(it)),
-            "status.dump" => serde_json::from_slice(data).map(|it| metadata.status = Some(it)),
-            _ => Ok(()),
+        let is_layout = matches!(name, "index.json" | "manifest.json");
+        let result = if is_layout || !METADATA.contains(&name) {
+            let root = path.strip_suffix(name).unwrap_or_default();
+            if self.layouts.take(path, root, data) || !is_layout {
+                return Ok(());
+            }
+            serde_json::from_slice::<serde::de::IgnoredAny>(data).map(drop)
+        } else {
+            self.metadata.entry(folder.to_owned()).or_default().take(name, data)
         };
         result.map_err(|error| {
             // Its text would quote the value.
@@ -278,7 +284,7 @@ impl Builder {
 
     /// The checkpoints, by the path of their images, and what is wrong with their processes.
     pub fn finish(mut self) -> (Vec<Checkpoint>, Vec<Diagnostic>) {
-        let mut notes = Vec::new();
+        let mut notes = self.layouts.missing();
         let mut checkpoints = Vec::new();
         for (folder, set) in std::mem::take(&mut self.sets) {
             if set.records.inventory.is_none() && set.records.pagemaps.is_empty() {
@@ -365,6 +371,7 @@ impl Builder {
             created: None,
             checkpointed: written.map(|time| time.to_string()),
             criu: None,
+            descriptors: Vec::new(),
             processes,
             shared: shared(records),
             pages: set.pages.iter().map(|(id, (path, _))| (*id, path.clone())).collect(),
@@ -375,7 +382,20 @@ impl Builder {
             records: Records::default(),
         };
         let mut metadata = self.metadata.get(root_of(folder)).cloned().unwrap_or_default();
-        metadata.descriptors |= self.metadata.get(folder).is_some_and(|beside| beside.descriptors);
+        if let Some(beside) = self.metadata.get(folder) {
+            metadata.descriptors = metadata.descriptors.or_else(|| beside.descriptors.clone());
+        }
+        // docker keeps checkpoints in a folder of the container's own: ID/checkpoints/NAME.
+        if let (above, "checkpoints") = split(split(folder).0)
+            && let Some(container) = self.metadata.get(above)
+        {
+            metadata.docker.clone_from(&container.docker);
+            metadata.docker_host.clone_from(&container.docker_host);
+        }
+        metadata.origin = self.layouts.origin(folder).unwrap_or_default();
+        if metadata.spec.is_none() {
+            metadata.spec = metadata.origin.spec.take();
+        }
         let location = if folder.is_empty() {
             self.location.clone()
         } else {

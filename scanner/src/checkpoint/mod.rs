@@ -5,6 +5,7 @@
 mod address_space;
 mod builder;
 mod container;
+mod oci;
 mod process;
 mod producer;
 
@@ -51,6 +52,8 @@ pub struct Checkpoint {
     pub checkpointed: Option<String>,
     /// Version of CRIU.
     pub criu: Option<String>,
+    /// Where the descriptors 0, 1 and 2 led, as docker, runc and crun write it beside the images.
+    pub descriptors: Vec<String>,
     /// Annotations of the runtime specification. They may hold anything, also secrets.
     pub annotations: BTreeMap<String, String>,
     /// Mounts of the runtime specification, in its order.

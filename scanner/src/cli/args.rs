@@ -150,6 +150,18 @@ pub(super) struct ScanArgs {
     #[arg(long, value_name = "REGEX", env = "CRYOSCAN_GREP", hide_env_values = true)]
     pub(super) grep: Vec<String>,
 
+    /// Run the YARA rules of this file or folder, or those that come with cryoscan (`builtin`); may be
+    /// given more than once
+    #[arg(long, value_name = "FILE|DIR", env = "CRYOSCAN_YARA", hide_env_values = true)]
+    pub(super) yara: Vec<PathBuf>,
+
+    /// Let YARA files include others
+    #[arg(
+        long, value_parser = BoolishValueParser::new(),
+        env = "CRYOSCAN_YARA_INCLUDES", hide_env_values = true
+    )]
+    pub(super) yara_includes: bool,
+
     /// Worker threads [default: one a core]
     #[arg(
         short = 'j',

@@ -83,7 +83,8 @@ pub fn json(inspection: &Inspection, out: &mut dyn Write) -> io::Result<()> {
 #[cfg(feature = "dev")]
 pub fn schema() -> serde_json::Result<String> {
     let settings = schemars::generate::SchemaSettings::draft2020_12().for_serialize();
-    let schema = settings.into_generator().into_root_schema_for::<Inspection>();
+    let mut schema = settings.into_generator().into_root_schema_for::<Inspection>();
+    crate::report::sort(&mut schema);
     Ok(serde_json::to_string_pretty(&schema)? + "\n")
 }
 

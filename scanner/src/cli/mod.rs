@@ -1,7 +1,8 @@
 //! The command line: the only part that reads the environment, the clock and the terminal.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::io::{self, IsTerminal, Write};
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -101,9 +102,21 @@ fn refuse(error: &anyhow::Error) -> ExitCode {
     ExitCode::from(2)
 }
 
-/// `-` is standard input.
+/// What skopeo and podman write before the path of an image on disk; the content tells which it is.
+const TRANSPORTS: [&[u8]; 4] = [b"oci:", b"oci-archive:", b"docker-archive:", b"dir:"];
+
+/// `-` is standard input; the name of a transport before a path is left out, unless there is a file
+/// of the whole name.
 fn target(path: PathBuf) -> Target {
-    if path.as_os_str() == "-" { Target::Stdin } else { Target::Path(path) }
+    if path.as_os_str() == "-" {
+        return Target::Stdin;
+    }
+    let bytes = path.as_os_str().as_bytes();
+    let rest = TRANSPORTS.iter().find_map(|transport| bytes.strip_prefix(*transport));
+    match rest.filter(|rest| !rest.is_empty()) {
+        Some(rest) if !path.exists() => Target::Path(PathBuf::from(OsStr::from_bytes(rest))),
+        _ => Target::Path(path),
+    }
 }
 
 /// Keeps secrets in the memory of this process from core dumps and debuggers of the same user.

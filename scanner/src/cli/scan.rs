@@ -21,6 +21,7 @@ use crate::report::{
 };
 use crate::scan::{self, Outcome, Progress, Settings, Target};
 use crate::secret::SecretBytes;
+use crate::yara;
 
 /// Scans, writes the reports, and gives the exit code.
 pub(super) fn run(args: ScanArgs, style: &Style, bar: &ProgressBar) -> anyhow::Result<u8> {
@@ -53,16 +54,23 @@ pub(super) fn run(args: ScanArgs, style: &Style, bar: &ProgressBar) -> anyhow::R
 }
 
 fn settings(args: &ScanArgs) -> anyhow::Result<Settings> {
+    let limits = Limits::default();
+    let yara = if args.yara.is_empty() {
+        None
+    } else {
+        Some(Arc::new(yara::Rules::load(&args.yara, args.yara_includes, &limits)?))
+    };
     Ok(Settings {
         threads: args
             .threads
             .map_or_else(|| thread::available_parallelism().map_or(1, usize::from), usize::from),
         memory: args.memory,
         window: args.window_size,
-        limits: Limits::default(),
+        limits,
         show_secrets: args.show_secrets,
         max_places: args.max_places,
         grep: args.grep.clone(),
+        yara,
         fingerprint_key: args.fingerprint_key.as_deref().map(key).transpose()?,
         measured: !args.no_measured,
     })

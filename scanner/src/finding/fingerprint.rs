@@ -64,6 +64,24 @@ impl Fingerprints {
         (fingerprint, format!("v1:{}:{digits}", self.key_name))
     }
 
+    /// Fingerprint and place fingerprint of a rule that holds, by its id and by the owner and kind
+    /// of region of each place.
+    pub(super) fn of_rule(
+        &self,
+        id: &str,
+        places: impl Iterator<Item = (String, RegionKind)>,
+        context: &Context<'_>,
+    ) -> (String, String) {
+        let container = &context.checkpoint.container;
+        let name = container.name.clone().unwrap_or_default();
+        let image = container.image.as_deref().map(plain_image).unwrap_or_default();
+        let fingerprint = format!("v1:{}:{}", self.key_name, self.hash(&["yara", id]));
+        let lowest = places.map(|(owner, kind)| (owner, region_name(kind))).min();
+        let (owner, region) = lowest.unwrap_or_default();
+        let digits = self.hash(&[&fingerprint, &name, image, &owner, &region]);
+        (fingerprint, format!("v1:{}:{digits}", self.key_name))
+    }
+
     fn hash(&self, parts: &[&str]) -> String {
         let mut hasher = blake3::Hasher::new_keyed(&self.key);
         for part in parts {

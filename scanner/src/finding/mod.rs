@@ -5,6 +5,7 @@ mod model;
 mod place;
 mod proof;
 mod severity;
+mod yara;
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
@@ -16,12 +17,14 @@ use crate::region::{Holder, HolderKind, Locus, RegionKind};
 use crate::rule::{self, Report, RuleSet};
 use crate::secret::SecretBytes;
 use crate::tally::{self, LineFeeds, Tally, ValueKey};
+use crate::yara::RuleInfo;
 
 pub use fingerprint::Fingerprints;
 pub use model::{
     Address, Class, Evidence, Excerpt, Finding, Indicator, Place, RuleName, Status, Vma,
 };
 pub use proof::{PROOFS, Proof};
+pub use yara::Holds;
 
 /// What a finding is made from, beside its own tallies.
 #[derive(Debug, Clone, Copy)]
@@ -32,11 +35,13 @@ pub struct Context<'a> {
     pub name: &'a str,
     /// The rules.
     pub rules: &'a RuleSet,
+    /// The YARA rules.
+    pub yara: &'a [RuleInfo],
     /// Paths of files.
     pub names: &'a BTreeMap<Holder, Arc<str>>,
     /// Line feeds of whole windows of files.
     pub line_feeds: &'a BTreeMap<(Holder, u64), LineFeeds>,
-    /// Values, where the user asked to see them.
+    /// Values, where the user asked to see them, and indicators.
     pub kept: &'a BTreeMap<ValueKey, SecretBytes>,
     /// How values are named across reports.
     pub fingerprints: &'a Fingerprints,
@@ -85,7 +90,11 @@ impl Value<'_> {
 }
 
 /// The findings of a checkpoint, in the order of the report, numbered.
-pub fn findings(values: BTreeMap<ValueKey, Found<'_>>, context: &Context<'_>) -> Vec<Finding> {
+pub fn findings(
+    values: BTreeMap<ValueKey, Found<'_>>,
+    holds: &BTreeMap<u32, Holds<'_>>,
+    context: &Context<'_>,
+) -> Vec<Finding> {
     let mut values: Vec<Value<'_>> = values
         .into_iter()
         .filter(|(_, found)| !found.tallies.is_empty())
@@ -104,6 +113,7 @@ pub fn findings(values: BTreeMap<ValueKey, Found<'_>>, context: &Context<'_>) ->
         .iter()
         .filter(|value| value.is_reported(context.rules))
         .filter_map(|value| finding(value, context))
+        .chain(holds.iter().filter_map(|(rule, held)| yara::finding(*rule, held, context)))
         .collect();
     findings.sort_by_cached_key(|finding| {
         let lowest = finding.places.first().map(|place| {
@@ -163,9 +173,12 @@ fn finding(value: &Value<'_>, context: &Context<'_>) -> Option<Finding> {
         attributes.insert("expired".to_owned(), "true".to_owned());
     }
     let excerpt = excerpt(value.key, rule, judgement.length, context);
-    let (secret, matched, class) = match rule.class {
-        rule::Class::Secret => (Some(excerpt), None, Class::Secret),
-        rule::Class::Grep => (None, Some(excerpt), Class::Grep),
+    let (secret, matched, indicator, class) = match rule.class {
+        rule::Class::Secret => (Some(excerpt), None, None, Class::Secret),
+        rule::Class::Grep => (None, Some(excerpt), None, Class::Grep),
+        rule::Class::Indicator => {
+            (None, None, Some(indicator(value.key, rule, context)), Class::Indicator)
+        }
     };
     let named = judgement.name.as_ref().map(|name| format!(" {name}")).unwrap_or_default();
     let expiry = if expired { " (expired)" } else { "" };
@@ -188,7 +201,7 @@ fn finding(value: &Value<'_>, context: &Context<'_>) -> Option<Finding> {
         title,
         secret,
         matched,
-        indicator: None,
+        indicator,
         evidence,
         attributes,
         count: value.found.count,
@@ -208,6 +221,13 @@ fn finding(value: &Value<'_>, context: &Context<'_>) -> Option<Finding> {
 fn count_files(value: &Value<'_>) -> u64 {
     let files = value.found.holders.iter().filter(|holder| holder.kind == HolderKind::File);
     u64::try_from(files.count()).unwrap_or(u64::MAX)
+}
+
+/// What a report shows of an indicator: all of it. Arguments stand apart by NUL, here by a blank.
+fn indicator(key: ValueKey, rule: &rule::Rule, context: &Context<'_>) -> Indicator {
+    let value = context.kept.get(&key).map_or(&b""[..], SecretBytes::expose);
+    let value = String::from_utf8_lossy(value).replace('\0', " ");
+    Indicator { kind: rule.indicator.clone(), value }
 }
 
 /// Shortest value of which a public prefix may be shown.

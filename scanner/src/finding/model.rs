@@ -175,6 +175,9 @@ pub struct Place {
     /// Offset of the first byte in `image`, or in the file where there is no image.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub offset: Option<u64>,
+    /// Where `offset` is that of a block of compressed pages: offset in what the block expands to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub block_offset: Option<u64>,
     /// Line in the file, from 1.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub line: Option<u64>,

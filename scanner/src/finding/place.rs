@@ -39,6 +39,16 @@ pub(super) fn places(value: &Value<'_>, context: &Context<'_>) -> Places {
         // A span that several processes map is as many places.
         total = total.saturating_add(tally.count.saturating_mul(of_one.saturating_sub(1)));
     }
+    choose(all, total, processes.len() as u64, context)
+}
+
+/// Of all places those that the report shows.
+pub(super) fn choose(
+    mut all: Vec<Place>,
+    total: u64,
+    processes: u64,
+    context: &Context<'_>,
+) -> Places {
     let order = |place: &Place| {
         (
             place.region,
@@ -59,7 +69,7 @@ pub(super) fn places(value: &Value<'_>, context: &Context<'_>) -> Places {
         sum = shown.pop().map_or(0, |place| sum.saturating_sub(bytes(&place)));
     }
     let omitted = total.saturating_sub(shown.len() as u64);
-    Places { shown, omitted, processes: processes.len() as u64 }
+    Places { shown, omitted, processes }
 }
 
 /// At most `most` places: one of each process first, then of each file, of each kind of region.
@@ -90,7 +100,7 @@ fn select(all: Vec<Place>, most: usize) -> Vec<Place> {
 }
 
 /// The places of one locus: one, or one for each process that maps a shared segment there.
-fn words(
+pub(super) fn words(
     holder: Holder,
     kind: RegionKind,
     locus: Locus,
@@ -110,6 +120,7 @@ fn words(
         path: None,
         image: None,
         offset: None,
+        block_offset: None,
         line: None,
         column: None,
         decoded,
@@ -119,9 +130,10 @@ fn words(
     let in_image = |place: Place| {
         let found = checkpoint.spaces.get(&holder).and_then(|space| space.image_offset(locus.at));
         match found {
-            Some((image, offset)) => Place {
+            Some((image, offset, block_offset)) => Place {
                 image: checkpoint.pages.get(&image).cloned(),
                 offset: Some(offset),
+                block_offset,
                 ..place
             },
             None => place,

@@ -179,8 +179,10 @@ pub(super) fn judge(rule: &Rule, run: Run<'_>, found: Found) -> Option<Confirmed
         let before = span.start.checked_sub(1).and_then(|at| run.text.get(at));
         let after = run.text.get(span.end);
         let ends = |edge: Option<&u8>| edge.is_some_and(|byte| is_token(*byte));
-        let grows = (ends(before) && value.first().is_some_and(|byte| is_token(*byte)))
-            || (ends(after) && value.last().is_some_and(|byte| is_token(*byte)));
+        let is_escaped = ends_with_escape(run.text.get(..span.start).unwrap_or_default());
+        let grows =
+            (ends(before) && !is_escaped && value.first().is_some_and(|byte| is_token(*byte)))
+                || (ends(after) && value.last().is_some_and(|byte| is_token(*byte)));
         if grows {
             if rule.edge == Edge::Hard {
                 return None;
@@ -194,12 +196,22 @@ pub(super) fn judge(rule: &Rule, run: Run<'_>, found: Found) -> Option<Confirmed
         _ if confidence == Confidence::Confirmed => 3,
         // A file that is there for this value says more than the value's shape.
         (_, Anchor::Path) => 3,
-        (_, Anchor::Prefix) => 2,
+        // Words before the value are its context, not a part of it.
+        (_, Anchor::Prefix) if rule.group == 0 => 2,
         _ if passes > 0 => 2,
         _ => 1,
     };
     let rank = kind * 16 + passes.min(15);
     Some(Confirmed { span, name, confidence, rank, evidence, attributes, canonical, plain })
+}
+
+/// Whether text ends with an escape that stands for another character: `%3D`, `\n`, `\u003d`.
+fn ends_with_escape(text: &[u8]) -> bool {
+    let is_hex = |digits: &[u8]| digits.iter().all(u8::is_ascii_hexdigit);
+    let tail = |len: usize| text.len().checked_sub(len).and_then(|at| text.get(at..));
+    let escape =
+        |len, head: &[u8]| tail(len).and_then(|tail| tail.strip_prefix(head)).is_some_and(is_hex);
+    escape(3, b"%") || escape(6, b"\\u") || matches!(text, [.., b'\\', b'n' | b'r' | b't'])
 }
 
 /// Whether a byte could go on a token.

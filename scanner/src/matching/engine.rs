@@ -117,6 +117,7 @@ impl Engine {
         });
         scratch.folded = folded;
         overlap::suppress(&self.rules, &mut scratch.candidates);
+        overlap::hide_secrets(&self.rules, &mut scratch.candidates);
         let near = self.near(&scratch.candidates);
         for ((candidate, near), _) in
             scratch.candidates.drain(..).zip(near).zip(0..).filter(|((candidate, _), _)| {
@@ -206,9 +207,12 @@ impl Engine {
         let value = plain.map_or(value, |plain| plain.value);
         let canonical = confirmed.canonical.as_ref().unwrap_or(&value);
         let mut hasher = blake3::Hasher::new_keyed(&self.key);
-        if self.rules.get(rule).class == Class::Grep {
+        match self.rules.get(rule).class {
+            Class::Secret => {}
+            // An indicator is shown: never let it stand for a secret of the same text.
+            Class::Indicator => _ = hasher.update(b"indicator:"),
             // Text that the user looks for is a finding of its own beside a secret of a rule.
-            hasher.update(self.rules.get(rule).id.as_bytes());
+            Class::Grep => _ = hasher.update(self.rules.get(rule).id.as_bytes()),
         }
         hasher.update(canonical.expose());
         let mut key = [0; 16];

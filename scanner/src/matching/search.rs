@@ -6,7 +6,7 @@ use super::confirm::{self, Found, Run};
 use super::engine::{Candidate, SURROUNDINGS, Scratch, Throttled, WIDEST};
 use super::{labels, runs, text_run};
 use crate::region::{CELL, Cut, LabelKind, RegionKind, Window};
-use crate::rule::{Anchor, Rule, RuleId};
+use crate::rule::{Anchor, Rule, RuleId, View};
 use crate::secret::SecretBytes;
 
 /// Characters that the candidates of one rule may make the engine look at in one cell, about.
@@ -76,8 +76,11 @@ impl Search<'_> {
         address.saturating_add(WIDEST) >= self.window.own.start
     }
 
-    /// The text run around a candidate, clipped to what the rule can match.
+    /// What the rule sees around a candidate, clipped to what it can match: the text run, or bytes.
     pub(super) fn around(&self, at: usize, run: &TextRun) -> Around {
+        if self.rule.view == View::Bytes {
+            return self.bytes_around(at);
+        }
         let before = at.saturating_sub(self.rule.before + SURROUNDINGS);
         let after = at.saturating_add(self.rule.max_len + SURROUNDINGS);
         let (start, end) = (run.0.start.max(before), run.0.end.min(after));
@@ -87,6 +90,13 @@ impl Search<'_> {
             end: (end == text.len() && cut.end) || end < run.0.end,
         };
         (start..end, cut)
+    }
+
+    fn bytes_around(&self, at: usize) -> Around {
+        let Haystack { text, cut, .. } = self.haystack;
+        let start = at.saturating_sub(self.rule.before);
+        let end = start.saturating_add(self.rule.max_len).min(text.len());
+        (start..end, Cut { start: start == 0 && cut.start, end: end == text.len() && cut.end })
     }
 
     /// Runs of a class with an exact length.

@@ -7,5 +7,5 @@ mod space;
 mod window;
 
 pub use holder::{Holder, HolderKind, Locus, RegionKind};
-pub use space::{Form, Label, LabelKind, Piece, Region, Space};
+pub use space::{Block, Form, Label, LabelKind, Piece, Region, Space};
 pub use window::{CELL, Cut, REACH, Window};

@@ -28,6 +28,8 @@ pub use record::{
 };
 #[cfg(feature = "dev")]
 pub use schema::schema;
+#[cfg(feature = "dev")]
+pub(crate) use schema::sort;
 
 /// Writes records in one format.
 pub trait Report {

@@ -342,6 +342,7 @@ fn place(region: RegionKind, length: u64) -> Place {
         path: None,
         image: None,
         offset: None,
+        block_offset: None,
         line: None,
         column: None,
         decoded: Vec::new(),

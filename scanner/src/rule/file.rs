@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use data_encoding::HEXLOWER;
 use serde::Deserialize;
 
 use super::MAX_MATCH;
 use super::literals;
-use super::model::{self, Anchor, Class, Edge, Near, Pattern, Places, Report, Rule, RuleSet};
+use super::model::{self, Anchor, Class, Edge, Near, Pattern, Places, Report, Rule, RuleSet, View};
 use crate::check::{self, Confidence, Severity};
 use crate::region::RegionKind;
 
@@ -60,6 +61,9 @@ struct Entry {
     description: String,
     regex: String,
     family: Option<String>,
+    #[serde(default)]
+    class: ClassKey,
+    r#type: Option<String>,
     #[serde(default, rename = "secretGroup")]
     secret_group: usize,
     items: Option<String>,
@@ -70,6 +74,8 @@ struct Entry {
     confidence: Confidence,
     #[serde(default)]
     checks: Vec<String>,
+    #[serde(default)]
+    view: ViewKey,
     #[serde(default)]
     anchor: AnchorKey,
     #[serde(rename = "where")]
@@ -101,6 +107,22 @@ struct Entry {
 struct NearEntry {
     rule: String,
     within: u64,
+}
+
+#[derive(Debug, Clone, Copy, Default, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum ClassKey {
+    #[default]
+    Secret,
+    Indicator,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum ViewKey {
+    #[default]
+    Text,
+    Bytes,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
@@ -276,12 +298,14 @@ impl RuleSet {
             description: "Text that matches a pattern given by --grep.".to_owned(),
             family: "grep".to_owned(),
             class: Class::Grep,
+            indicator: String::new(),
             severity: Severity::Info,
             confidence: Confidence::High,
             pattern: Pattern::new(pattern.to_owned()),
             group: 0,
             name_group: None,
             items: None,
+            view: View::Text,
             anchor: if literals.is_some() { Anchor::Prefix } else { Anchor::Text },
             literals: literals.unwrap_or_default(),
             before: 0,
@@ -352,6 +376,20 @@ fn rule(file: &str, family: &str, entry: Entry) -> Result<Rule, RuleFileError> {
              max_len"
         )));
     }
+    let (class, indicator) = match (entry.class, entry.r#type.clone()) {
+        (ClassKey::Secret, None) => (Class::Secret, String::new()),
+        (ClassKey::Indicator, Some(kind)) => (Class::Indicator, kind),
+        (ClassKey::Secret, Some(_)) => {
+            return Err(wrong("type: only a rule of the class indicator has one".to_owned()));
+        }
+        (ClassKey::Indicator, None) => {
+            return Err(wrong("class indicator asks for the key type".to_owned()));
+        }
+    };
+    let view = match entry.view {
+        ViewKey::Text => View::Text,
+        ViewKey::Bytes => View::Bytes,
+    };
     if entry.prefix.len() > 6 {
         return Err(wrong("prefix: 6 characters at most may be shown".to_owned()));
     }
@@ -389,14 +427,16 @@ fn rule(file: &str, family: &str, entry: Entry) -> Result<Rule, RuleFileError> {
         let kinds = words.into_iter().flat_map(kinds);
         kinds.fold(Places::NONE, |places, &kind| places.with(kind))
     });
-    let utf16 = entry.encodings.is_none_or(|list| list.contains(&Encoding::Utf16Le));
+    let utf16 =
+        view == View::Text && entry.encodings.is_none_or(|list| list.contains(&Encoding::Utf16Le));
     let properties = hir.properties();
     Ok(Rule {
         id: entry.id,
         name: entry.name,
         description: entry.description,
         family: entry.family.unwrap_or_else(|| family.to_owned()),
-        class: Class::Secret,
+        class,
+        indicator,
         severity: entry.severity,
         confidence: entry.confidence,
         fixed_len: properties.minimum_len().is_some()
@@ -405,6 +445,7 @@ fn rule(file: &str, family: &str, entry: Entry) -> Result<Rule, RuleFileError> {
         group: entry.secret_group,
         name_group,
         items: entry.items.map(Pattern::new),
+        view,
         anchor,
         literals,
         before,
@@ -438,6 +479,19 @@ fn anchor(
     hir: &regex_syntax::hir::Hir,
     max_len: usize,
 ) -> Result<(Anchor, Vec<Vec<u8>>, usize), String> {
+    if entry.view == ViewKey::Bytes {
+        if entry.anchor != AnchorKey::Literal || entry.keywords.is_empty() {
+            return Err("view bytes asks for keywords and the anchor literal".to_owned());
+        }
+        let words: Result<Vec<Vec<u8>>, _> =
+            entry.keywords.iter().map(|word| HEXLOWER.decode(word.as_bytes())).collect();
+        let words = words.map_err(|_| "view bytes: keywords are lower-case hex digits")?;
+        if words.iter().any(|word| word.len() < 3) {
+            return Err("a keyword is shorter than 3 bytes".to_owned());
+        }
+        let before = entry.before.unwrap_or(max_len).min(max_len);
+        return Ok((Anchor::Inside, words, before));
+    }
     match entry.anchor {
         AnchorKey::Label => Ok((Anchor::Label, Vec::new(), 0)),
         AnchorKey::Path => Ok((Anchor::Path, Vec::new(), 0)),

@@ -17,8 +17,19 @@ pub struct RuleId(pub u32);
 pub enum Class {
     /// A secret value.
     Secret,
+    /// A sign of compromise: no secret, so that reports show it.
+    Indicator,
     /// A pattern the user asked for by `--grep`.
     Grep,
+}
+
+/// What a rule looks at around a candidate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum View {
+    /// The text it stands in.
+    Text,
+    /// Bytes, whatever they are.
+    Bytes,
 }
 
 /// How candidates of a rule arise.
@@ -159,6 +170,8 @@ pub struct Rule {
     pub family: String,
     /// What kind of finding it makes.
     pub class: Class,
+    /// What kind of thing an indicator is (`url`); empty for other classes.
+    pub indicator: String,
     /// The harm if it is true.
     pub severity: Severity,
     /// How sure it is before any check.
@@ -172,6 +185,8 @@ pub struct Rule {
     /// The pattern of each value in a match of `pattern`, which then is what holds them; the groups
     /// are its groups.
     pub items: Option<Pattern>,
+    /// What it looks at around a candidate.
+    pub view: View,
     /// How candidates arise.
     pub anchor: Anchor,
     /// The literals of `anchor`.

@@ -89,7 +89,7 @@ impl Visitor for Sorter<'_> {
         if kind != MemberKind::File {
             return Ok(Flow::Continue);
         }
-        let offered = self.builder.offer(&name::chain("", &name));
+        let offered = self.builder.offer(&name::chain("", &name), None, &[]);
         if matches!(offered, Want::Decode | Want::Pages(_) | Want::Keep) {
             self.is_checkpoint = true;
             return Ok(Flow::Stop);

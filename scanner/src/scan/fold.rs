@@ -8,10 +8,11 @@ use super::{Described, Outcome, Settings, fingerprint_key};
 use crate::checkpoint::{Checkpoint, path_id};
 use crate::coverage::{Coverage, Reason};
 use crate::diagnostic::{Code, Diagnostic, Level};
-use crate::finding::{self, Context, Fingerprints, Found};
+use crate::finding::{self, Context, Fingerprints, Found, Holds};
 use crate::matching::Engine;
 use crate::region::{Holder, HolderKind, LabelKind, Locus, RegionKind};
 use crate::report::{CheckpointRecord, Container, CoverageRecord, DiagnosticRecord, Pod, Record};
+use crate::rule::{Class, RuleSet};
 use crate::secret::SecretBytes;
 use crate::tally::{Partial, ValueKey};
 
@@ -79,9 +80,28 @@ pub(super) fn fold(
             }
         }
     }
+    let mut holds: Vec<BTreeMap<u32, Holds<'_>>> =
+        checkpoints.iter().map(|_| BTreeMap::new()).collect();
+    for ((rule, holder), held) in &partial.holding.by {
+        if let Some(holds) = holds.get_mut(of_set(holder.set)) {
+            holds.entry(*rule).or_default().by.push((*holder, held));
+        }
+    }
+    for (rule, holder) in &partial.holding.holders {
+        if let Some(holds) = holds.get_mut(of_set(holder.set)) {
+            holds.entry(*rule).or_default().holders.insert(*holder);
+        }
+    }
+    for ((rule, set), hits) in &partial.holding.hits {
+        if let Some(holds) = holds.get_mut(of_set(*set)) {
+            let held = holds.entry(*rule).or_default();
+            held.hits = held.hits.saturating_add(*hits);
+        }
+    }
+    let values = values.into_iter().zip(holds);
     let rows = checkpoints.iter().zip(values).zip(coverage).zip(notes).zip(file_counts);
     let several = checkpoints.len() > 1;
-    for ((((checkpoint, values), mut coverage), mut notes), files) in rows {
+    for ((((checkpoint, (values, holds)), mut coverage), mut notes), files) in rows {
         outcome.checkpoints = outcome.checkpoints.saturating_add(1);
         let name = format!("c{}", outcome.checkpoints);
         emit(Record::Checkpoint(checkpoint_record(
@@ -96,13 +116,14 @@ pub(super) fn fold(
             checkpoint,
             name: &name,
             rules: engine.rules(),
+            yara: settings.yara.as_ref().map_or(&[], |rules| rules.infos()),
             names: &partial.names,
             line_feeds: &partial.line_feeds,
             kept: &partial.kept,
             fingerprints: &fingerprints,
             max_places: settings.max_places,
         };
-        for finding in finding::findings(values, &context) {
+        for finding in finding::findings(values, &holds, &context) {
             let row = (finding.severity, finding.confidence);
             let count = outcome.findings.entry(row).or_default();
             *count = count.saturating_add(1);
@@ -142,9 +163,9 @@ pub(super) fn notes(partial: &mut Partial) -> Vec<Diagnostic> {
 }
 
 /// The checkpoints of a target with their processes described; secrets in arguments are masked.
-pub(super) fn describe(scanned: Scanned) -> Described {
+pub(super) fn describe(scanned: Scanned, rules: &RuleSet) -> Described {
     let Scanned { mut checkpoints, mut partial, .. } = scanned;
-    describe_processes(&mut checkpoints, &partial.labels, Some(&partial));
+    describe_processes(&mut checkpoints, &partial.labels, Some((&partial, rules)));
     let mut diagnostics = notes(&mut partial);
     diagnostics.sort();
     Described { checkpoints, diagnostics }
@@ -154,7 +175,7 @@ pub(super) fn describe(scanned: Scanned) -> Described {
 fn describe_processes(
     checkpoints: &mut [Checkpoint],
     labels: &BTreeMap<(Holder, LabelKind, u64), SecretBytes>,
-    mask: Option<&Partial>,
+    mask: Option<(&Partial, &RuleSet)>,
 ) {
     for checkpoint in checkpoints {
         let set = path_id(&checkpoint.set);
@@ -174,9 +195,9 @@ fn describe_processes(
             };
             let mut argv = text(LabelKind::Argv, process.argv.start);
             let mut environ = text(LabelKind::Environ, process.environ.start);
-            if let Some(partial) = mask {
-                blank(&mut argv, process.argv.start, (holder, RegionKind::Argv), partial);
-                blank(&mut environ, process.environ.start, (holder, RegionKind::Environ), partial);
+            if let Some(mask) = mask {
+                blank(&mut argv, process.argv.start, (holder, RegionKind::Argv), mask);
+                blank(&mut environ, process.environ.start, (holder, RegionKind::Environ), mask);
             }
             process.set_strings(&argv, &environ);
             // Wiped.
@@ -185,10 +206,17 @@ fn describe_processes(
     }
 }
 
-/// Puts stars over everything that a rule found in a label's bytes.
-fn blank(bytes: &mut [u8], start: u64, place: (Holder, RegionKind), partial: &Partial) {
-    let found =
-        partial.found.tallies.iter().filter(|((_, holder, kind), _)| (*holder, *kind) == place);
+/// Puts stars over everything that a rule found in a label's bytes. Indicators are no secrets.
+fn blank(
+    bytes: &mut [u8],
+    start: u64,
+    place: (Holder, RegionKind),
+    (partial, rules): (&Partial, &RuleSet),
+) {
+    let found = partial.found.tallies.iter().filter(|((_, holder, kind), tally)| {
+        let is_secret = rules.get(tally.best.0.rule).class != Class::Indicator;
+        (*holder, *kind) == place && is_secret
+    });
     for (_, tally) in found {
         let mut values = std::collections::BTreeSet::new();
         for Locus { at, len, .. } in tally.lowest.keys() {

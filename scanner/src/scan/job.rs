@@ -4,6 +4,7 @@ use std::io::{self, Read};
 use std::ops::{DerefMut, Range};
 use std::sync::Arc;
 
+use super::pieces::Bad;
 use super::pool::Buffer;
 use crate::archive::Extent;
 use crate::region::{REACH, Space};
@@ -13,8 +14,8 @@ use crate::region::{REACH, Space};
 pub(super) enum Input {
     /// A pages image or file that the worker reads itself.
     Extent(Extent),
-    /// Bytes from a stream; the first lies at this address.
-    Bytes(u64, Buffer),
+    /// Bytes from a stream; the first lies at this address. Some of them may be of bad blocks.
+    Bytes(u64, Buffer, Vec<Bad>),
 }
 
 /// One window.
@@ -24,6 +25,8 @@ pub(super) struct Job {
     pub space: Arc<Space>,
     /// Path in reports; empty for memory.
     pub name: Arc<str>,
+    /// Path of the file or image that the bytes are from.
+    pub member: Arc<str>,
     /// Number of the folder or archive whose ledger it counts in.
     pub unit: u64,
     /// The whole region.
@@ -36,7 +39,7 @@ pub(super) struct Job {
     pub decoded: bool,
 }
 
-/// The parts of a region that its windows own.
+/// The parts of a region (or of a part of it, from cell to cell) that its windows own.
 pub(super) fn windows(region: Range<u64>, window: u64) -> impl Iterator<Item = Range<u64>> {
     let end = region.end;
     let mut start = region.start;
@@ -61,17 +64,18 @@ pub(super) struct Streamed<B> {
 /// Cuts a region that comes as a stream into windows with [`REACH`] bytes around them. Gives the
 /// bytes that there were; the region ends where the stream does.
 ///
+/// The stream begins at `base`; the windows own what follows `start`, at most [`REACH`] behind it.
 /// `buffer` gives an empty buffer, `take` takes a window.
 #[expect(clippy::disallowed_methods, reason = "bounded by take")]
 pub(super) fn cut_stream<B: DerefMut<Target = Vec<u8>>>(
     stream: &mut dyn Read,
-    start: u64,
+    (first, start): (u64, u64),
     window: u64,
     mut buffer: impl FnMut() -> B,
     mut take: impl FnMut(Streamed<B>),
 ) -> io::Result<u64> {
     let mut own_start = start;
-    let mut base = start;
+    let mut base = first;
     let mut carry: Vec<u8> = Vec::new();
     loop {
         let mut bytes = buffer();
@@ -85,7 +89,7 @@ pub(super) fn cut_stream<B: DerefMut<Target = Vec<u8>>>(
             // The last window may have got more than it owns: then one more follows it.
             if end > own_end {
                 carry = tail(&bytes, base, own_end);
-                let next = own_end.saturating_sub(REACH).max(start);
+                let next = own_end.saturating_sub(REACH).max(first);
                 take(Streamed { own: own_start..own_end, base, bytes, end: Some(end) });
                 let mut last = buffer();
                 last.extend_from_slice(&carry);
@@ -93,10 +97,10 @@ pub(super) fn cut_stream<B: DerefMut<Target = Vec<u8>>>(
             } else {
                 take(Streamed { own: own_start..end, base, bytes, end: Some(end) });
             }
-            return Ok(end.saturating_sub(start));
+            return Ok(end.saturating_sub(first));
         }
         carry = tail(&bytes, base, own_end);
-        let next = own_end.saturating_sub(REACH).max(start);
+        let next = own_end.saturating_sub(REACH).max(first);
         take(Streamed { own: own_start..own_end, base, bytes, end: None });
         (own_start, base) = (own_end, next);
     }
@@ -121,7 +125,7 @@ mod tests {
             let mut got = Vec::new();
             let read = cut_stream(
                 &mut data.as_slice(),
-                start,
+                (start, start),
                 window,
                 Box::<Vec<u8>>::default,
                 |streamed| {

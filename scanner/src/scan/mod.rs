@@ -4,7 +4,9 @@
 mod collection;
 mod fold;
 mod job;
+mod line;
 mod pages;
+mod pieces;
 mod pool;
 #[cfg(test)]
 mod tests;
@@ -14,6 +16,7 @@ mod work;
 use std::collections::BTreeMap;
 use std::io::{self, Read};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use self::collection::Collection;
@@ -26,6 +29,7 @@ use crate::region::CELL;
 use crate::report::{DiagnosticRecord, Record, Rules, Run, SCHEMA, Tool};
 use crate::rule::{RuleFileError, RuleSet};
 use crate::secret::SecretBytes;
+use crate::yara;
 
 /// What a scan needs to know beside its targets.
 #[derive(Debug, Clone)]
@@ -44,6 +48,8 @@ pub struct Settings {
     pub max_places: usize,
     /// Patterns of the user.
     pub grep: Vec<String>,
+    /// YARA rules of the user.
+    pub yara: Option<Arc<yara::Rules>>,
     /// Key of fingerprints; `None`: the built-in one.
     pub fingerprint_key: Option<SecretBytes>,
     /// Whether the report may hold what differs from run to run.
@@ -60,6 +66,7 @@ impl Default for Settings {
             show_secrets: false,
             max_places: 32,
             grep: Vec::new(),
+            yara: None,
             fingerprint_key: None,
             measured: false,
         }
@@ -210,14 +217,16 @@ pub fn scan_from(
             name: env!("CARGO_PKG_NAME").to_owned(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
         },
-        rules: Rules {
-            count: u64::try_from(engine.rules().rules().len()).unwrap_or(u64::MAX),
-            hash: engine.rules().hash().to_owned(),
-        },
+        rules: Rules { count: rule_count(&engine, settings), hash: rule_hash(&engine, settings) },
         targets: targets.iter().map(Target::name).collect(),
     }))
     .map_err(ScanError::Output)?;
     let mut outcome = Outcome { complete: true, ..Outcome::default() };
+    for note in settings.yara.iter().flat_map(|rules| rules.notes()) {
+        outcome.complete &= note.level != Level::Error;
+        let record = DiagnosticRecord { checkpoint: None, diagnostic: note.clone() };
+        emit(Record::Diagnostic(record)).map_err(ScanError::Output)?;
+    }
     let mut one = |target: &Target, outcome: &mut Outcome, emit: &mut Emit<'_>| match pool::run(
         target, &engine, settings, progress, stdin,
     ) {
@@ -256,6 +265,20 @@ pub fn scan_from(
     Ok(outcome)
 }
 
+/// Rules of all kinds.
+fn rule_count(engine: &Engine, settings: &Settings) -> u64 {
+    let yara = settings.yara.as_ref().map_or(0, |rules| rules.infos().len());
+    u64::try_from(engine.rules().rules().len().saturating_add(yara)).unwrap_or(u64::MAX)
+}
+
+/// The hash over all of their texts.
+fn rule_hash(engine: &Engine, settings: &Settings) -> String {
+    let own = engine.rules().hash();
+    let Some(yara) = &settings.yara else { return own.to_owned() };
+    let both = blake3::hash(format!("{own} {}", yara.hash()).as_bytes());
+    format!("blake3:{}", both.to_hex())
+}
+
 /// Opens a target and describes its checkpoints: processes, memory, metadata. Values of arguments
 /// that rules call secret are masked, so all of it is scanned.
 ///
@@ -265,7 +288,7 @@ pub fn inspect(target: &Target, settings: &Settings) -> Result<Described, ScanEr
     let (engine, _) = engine(settings)?;
     let scanned =
         pool::run(target, &engine, settings, &Progress::default(), &mut io::stdin().lock())?;
-    Ok(fold::describe(scanned))
+    Ok(fold::describe(scanned, engine.rules()))
 }
 
 /// Bytes of a window: whole cells of the grid.

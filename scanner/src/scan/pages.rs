@@ -1,15 +1,18 @@
 //! Pages images: memory is laid out and cut into windows as soon as all is known that explains it.
 
 use std::io::{self, Read};
+use std::ops::Range;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use super::job::{self, Input, Job};
+use super::pieces::Pieces;
 use super::walk::{Walk, unit_of};
-use crate::archive::{Body, Extent, Source};
+use crate::archive::{Body, Extent, Source, Sparse, Stream};
 use crate::checkpoint::{Layout, Shortfall, path_id};
 use crate::coverage::Reason;
 use crate::diagnostic::{Code, Diagnostic, Level};
-use crate::region::{Holder, HolderKind, Piece, RegionKind, Space};
+use crate::region::{Holder, HolderKind, RegionKind, Space};
 
 /// A pages image that can be read at any time.
 #[derive(Debug)]
@@ -42,7 +45,8 @@ impl Walk<'_> {
             }
             Body::Stream(stream) => {
                 // A stream's length is known from its header only.
-                let len = size.unwrap_or(u64::MAX);
+                let map = stream.map();
+                let len = map.map(|map| map.size()).or(size).unwrap_or(u64::MAX);
                 if self.builder.is_ready(path, id) || self.second {
                     self.builder.pages(path, id, len);
                     return self.stream_pages(path, id, size, stream);
@@ -51,7 +55,7 @@ impl Walk<'_> {
                     self.later.insert(path.to_owned());
                     return Ok(());
                 }
-                self.early_pages(path, id, len, stream)
+                self.early_pages(path, id, size.unwrap_or(u64::MAX), stream)
             }
         }
     }
@@ -63,7 +67,7 @@ impl Walk<'_> {
         let got = match body {
             Body::At(extent) => {
                 self.unowned_extent(path, 0, &extent, self.decoded());
-                extent.len()
+                extent.stored()
             }
             Body::Stream(stream) => self.unowned_stream(path, 0, stream)?,
         };
@@ -74,8 +78,8 @@ impl Walk<'_> {
     /// Keeps pages until all metadata are known. What is lacking of them is counted then, as their
     /// pagemap may name it too.
     fn hold(&mut self, path: &str, id: u32, size: Option<u64>, extent: Extent) {
-        let got = extent.len();
-        self.builder.pages(path, id, got);
+        let got = extent.stored();
+        self.builder.pages(path, id, extent.len());
         self.count(&unit_of(path), Some(got), got);
         let lacking = size.filter(|_| self.adds_to_total()).unwrap_or(got).saturating_sub(got);
         let decoded = self.decoded();
@@ -83,31 +87,27 @@ impl Walk<'_> {
     }
 
     /// Pages from a pipe before what explains them: held up to a limit, else scanned as raw bytes.
-    fn early_pages(
-        &mut self,
-        path: &str,
-        id: u32,
-        len: u64,
-        stream: &mut dyn Read,
-    ) -> io::Result<()> {
+    fn early_pages(&mut self, path: &str, id: u32, len: u64, stream: Stream<'_>) -> io::Result<()> {
         let unit = unit_of(path);
         let room = self.settings.limits.late_pages_bytes.saturating_sub(self.held_bytes);
         if len <= room {
             let mut data = Vec::new();
-            io::copy(stream, &mut data)?;
-            let got = data.len() as u64;
-            self.held_bytes = self.held_bytes.saturating_add(got);
-            self.hold(path, id, Some(len), Extent::all(Source::bytes(data)));
+            let map = stream.map().cloned();
+            io::copy(&mut stream.stored_bytes(), &mut data)?;
+            self.held_bytes = self.held_bytes.saturating_add(data.len() as u64);
+            let extent = Extent::all(Source::bytes(data));
+            let extent = map.iter().fold(extent, |extent, map| extent.with_holes(map));
+            self.hold(path, id, Some(len), extent);
             return Ok(());
         }
-        self.builder.pages(path, id, len);
+        self.builder.pages(path, id, stream.map().map_or(len, |map| map.size()));
         let text = "pages came before their pagemap and were too many to hold back; scanned as \
                     raw bytes, without addresses";
         self.note(
             Diagnostic::new(Level::Error, Code::LateMetadata, path, text)
                 .expected(format!("at most {room} bytes"), format!("{len} bytes")),
         );
-        let got = self.raw_stream(path, 0, u64::MAX, stream)?;
+        let got = self.raw_stream(path, 0, stream)?;
         self.count(&unit, Some(len), got);
         Ok(())
     }
@@ -117,48 +117,72 @@ impl Walk<'_> {
         path: &str,
         id: u32,
         size: Option<u64>,
-        stream: &mut dyn Read,
+        stream: Stream<'_>,
     ) -> io::Result<()> {
         let unit = unit_of(path);
-        let len = size.unwrap_or(u64::MAX);
+        let map = stream.map().cloned();
+        let len = map.as_ref().map(|map| map.size()).or(size).unwrap_or(u64::MAX);
         if self.builder.is_encrypted(path) {
-            let got = io::copy(stream, &mut io::sink())?;
+            let got = io::copy(&mut stream.stored_bytes(), &mut io::sink())?;
             self.encrypted(path, got);
             self.count(&unit, size, got);
             return Ok(());
         }
-        let Some(layout) = self.builder.layout(path, id, len) else {
+        let Some(mut layout) = self.builder.layout(path, id, len) else {
             let got = self.unowned_stream(path, 0, stream)?;
             self.count(&unit, size, got);
             return Ok(());
         };
+        let expands = self.may_expand(path, &layout);
+        if !expands {
+            layout.leave_compressed();
+        }
         let explained = layout.explained;
-        let space = self.laid_out(path, layout);
-        let mut at = 0u64;
-        let mut short = 0u64;
+        if let Some(map) = &map {
+            layout.space.leave_holes(map.data());
+        }
+        let space = Arc::new(layout.space);
+        let bad = Rc::default();
+        let mut pieces = Pieces::new(Arc::clone(&space), stream, Rc::clone(&bad));
         for region in space.regions() {
-            // Pieces of a region may leave gaps in the image between them.
-            let pieces = space.pieces.get(region.pieces.clone()).unwrap_or_default();
-            let mut reader = PieceReader { stream, pieces, at, left: None };
-            let bytes = self.cut(&space, "", &unit, region.range.clone(), &mut reader, true)?;
-            at = reader.at;
-            let wanted = region.range.end.saturating_sub(region.range.start);
-            short = short.saturating_add(wanted.saturating_sub(bytes));
+            self.cut(&space, "", path, &unit, &region, &mut pieces, &bad)?;
         }
-        if short > 0 {
-            self.truncated(path, short, at);
+        let at = pieces.offset;
+        let mut stream = pieces.into_stream();
+        stream.pass(explained.saturating_sub(at))?;
+        let got = if explained < len {
+            self.unowned_stream(path, explained, stream)?
+        } else {
+            stream.taken()
+        };
+        // The ledger is that of an image as long as this one was.
+        let map = map.map(|map| map.cut(got));
+        let there = map.as_ref().map_or(got, Sparse::size);
+        if let Some(mut layout) = self.builder.layout(path, id, there) {
+            if !expands {
+                layout.leave_compressed();
+            }
+            self.count(&unit, Some(got), got);
+            let lacking = self.lacking(size, got);
+            self.lost(&unit, lacking.saturating_sub(layout.beyond_the_end()));
+            self.laid_out(path, layout, map.as_ref(), self.decoded());
         }
-        let rest = explained.saturating_sub(at);
-        let mut got = at.saturating_add(io::copy(&mut stream.take(rest), &mut io::sink())?);
-        if explained < len {
-            got = got.saturating_add(self.unowned_stream(path, explained, stream)?);
-        }
-        self.count(&unit, size, got);
         Ok(())
     }
 
-    /// Takes what a layout says beside the layout itself.
-    fn laid_out(&mut self, path: &str, layout: Layout) -> Arc<Space> {
+    /// Bytes that a header promises and that are not there, where they count.
+    fn lacking(&self, size: Option<u64>, got: u64) -> u64 {
+        size.filter(|_| self.adds_to_total()).unwrap_or(got).saturating_sub(got)
+    }
+
+    /// Takes what a layout says beside the layout itself; `map` says what of its image is stored.
+    fn laid_out(
+        &mut self,
+        path: &str,
+        layout: Layout,
+        map: Option<&Sparse>,
+        decoded: bool,
+    ) -> Arc<Space> {
         let short = layout.beyond_the_end();
         if short > 0 {
             self.truncated(path, short, layout.explained);
@@ -166,8 +190,30 @@ impl Walk<'_> {
         for note in layout.notes {
             self.note(note);
         }
-        self.shortfalls(path, &layout.shortfalls);
-        Arc::new(layout.space)
+        self.shortfalls(path, &layout.shortfalls, decoded);
+        let mut space = layout.space;
+        let mut more = layout.grown;
+        if let Some(map) = map {
+            // Of the holes, those in memory are no part of the stored size; all others were counted
+            // as if they were stored.
+            let holes = layout.explained.saturating_sub(map.stored_before(layout.explained));
+            let in_memory = space.leave_holes(map.data());
+            more = more.saturating_add(holes.saturating_sub(in_memory));
+        }
+        if !decoded {
+            let ledger = self.ledger(&unit_of(path));
+            ledger.total = ledger.total.saturating_add(more);
+        }
+        Arc::new(space)
+    }
+
+    /// Whether the budget allows to expand what is compressed.
+    fn may_expand(&mut self, path: &str, layout: &Layout) -> bool {
+        let charged = self.budget.borrow_mut().decoded(layout.compressed());
+        let Err(exceeded) = charged else { return true };
+        let text = format!("{exceeded}; its compressed pages were not scanned");
+        self.note(Diagnostic::new(Level::Error, Code::LimitReached, path, text));
+        false
     }
 
     fn truncated(&mut self, path: &str, short: u64, at: u64) {
@@ -185,9 +231,10 @@ impl Walk<'_> {
     }
 
     /// Counts bytes that a pagemap names and no image of the target has.
-    fn shortfalls(&mut self, path: &str, shortfalls: &[Shortfall]) {
+    fn shortfalls(&mut self, path: &str, shortfalls: &[Shortfall], decoded: bool) {
         let unit = unit_of(path);
-        for shortfall in shortfalls {
+        // What decoding made is in no total.
+        for shortfall in shortfalls.iter().filter(|short| !short.stored || !decoded) {
             let ledger = self.ledger(&unit);
             if !shortfall.stored {
                 ledger.total = ledger.total.saturating_add(shortfall.bytes);
@@ -220,31 +267,22 @@ impl Walk<'_> {
             let unit = unit_of(&path);
             let len = extent.len();
             if self.builder.is_encrypted(&path) {
-                self.encrypted(&path, len);
+                self.encrypted(&path, extent.stored());
                 self.lost(&unit, lacking);
                 continue;
             }
-            let Some(layout) = self.builder.layout(&path, id, len) else {
+            let Some(mut layout) = self.builder.layout(&path, id, len) else {
                 self.unowned_extent(&path, 0, &extent, decoded);
                 self.lost(&unit, lacking);
                 continue;
             };
+            if !self.may_expand(&path, &layout) {
+                layout.leave_compressed();
+            }
             self.lost(&unit, lacking.saturating_sub(layout.beyond_the_end()));
             let explained = layout.explained;
-            let space = self.laid_out(&path, layout);
-            for region in space.regions() {
-                for own in job::windows(region.range.clone(), self.window) {
-                    self.dispatcher.send(Job {
-                        space: Arc::clone(&space),
-                        name: Arc::from(""),
-                        unit: path_id(&unit),
-                        region: region.range.clone(),
-                        own,
-                        input: Input::Extent(extent.clone()),
-                        decoded,
-                    });
-                }
-            }
+            let space = self.laid_out(&path, layout, extent.map().map(|map| &**map), decoded);
+            self.send(&space, "", &path, &unit, &extent, decoded);
             if explained < len {
                 self.unowned_extent(&path, explained, &extent, decoded);
             }
@@ -263,7 +301,7 @@ impl Walk<'_> {
                 let text = format!("its pages image is missing; {missing} bytes were not scanned");
                 self.note(Diagnostic::new(Level::Error, Code::PagesMissing, &path, text));
             }
-            self.shortfalls(&path, &layout.shortfalls);
+            self.shortfalls(&path, &layout.shortfalls, false);
         }
     }
 
@@ -271,12 +309,15 @@ impl Walk<'_> {
     /// are no neighbours in memory.
     fn unowned_extent(&mut self, path: &str, from: u64, extent: &Extent, decoded: bool) {
         let unit = unit_of(path);
-        self.unowned_note(path, from, extent.len().saturating_sub(from));
-        let (space, region) = raw_space(path, extent.len());
-        for own in job::windows(from..region.end, RAW_PAGE) {
+        let before = extent.map().map_or(from, |map| map.stored_before(from));
+        self.unowned_note(path, from, extent.stored().saturating_sub(before));
+        let (space, parts) = raw_space(path, from, extent.len(), extent.map().map(|map| &**map));
+        let (name, member): (Arc<str>, Arc<str>) = (Arc::from(path), Arc::from(path));
+        for own in parts.into_iter().flat_map(|part| job::windows(part, RAW_PAGE)) {
             self.dispatcher.send(Job {
                 space: Arc::clone(&space),
-                name: Arc::from(path),
+                name: Arc::clone(&name),
+                member: Arc::clone(&member),
                 unit: path_id(&unit),
                 region: own.clone(),
                 own,
@@ -286,11 +327,11 @@ impl Walk<'_> {
         }
     }
 
-    fn unowned_stream(&mut self, path: &str, from: u64, stream: &mut dyn Read) -> io::Result<u64> {
-        let got = self.raw_stream(path, from, u64::MAX, stream)?;
-        if got > 0 {
-            self.unowned_note(path, from, got);
-        }
+    /// The same of a stream, which stands at `from`; gives the stored bytes of all of it.
+    fn unowned_stream(&mut self, path: &str, from: u64, stream: Stream<'_>) -> io::Result<u64> {
+        let before = stream.taken();
+        let got = self.raw_stream(path, from, stream)?;
+        self.unowned_note(path, from, got.saturating_sub(before));
         Ok(got)
     }
 
@@ -301,84 +342,69 @@ impl Walk<'_> {
         }
     }
 
-    /// Searches a stream page by page, without addresses; gives its length.
+    /// Searches a stream page by page, without addresses; gives the stored bytes of all of it.
     #[expect(clippy::disallowed_methods, reason = "bounded by take")]
-    fn raw_stream(
-        &mut self,
-        path: &str,
-        from: u64,
-        len: u64,
-        stream: &mut dyn Read,
-    ) -> io::Result<u64> {
+    fn raw_stream(&mut self, path: &str, from: u64, mut stream: Stream<'_>) -> io::Result<u64> {
         let unit = unit_of(path);
-        let (space, _) = raw_space(path, len);
+        let map = stream.map().cloned();
+        let len = map.as_ref().map_or(u64::MAX, |map| map.size());
+        let (space, parts) = raw_space(path, from, len, map.as_deref());
+        let (name, member): (Arc<str>, Arc<str>) = (Arc::from(path), Arc::from(path));
+        self.units.entry(path_id(&unit)).or_insert_with(|| unit.clone());
         let mut at = from;
-        loop {
+        for own in parts.into_iter().flat_map(|part| job::windows(part, RAW_PAGE)) {
+            stream.pass(own.start.saturating_sub(at))?;
             let mut bytes = self.dispatcher.buffer();
-            stream.take(RAW_PAGE).read_to_end(&mut bytes)?;
+            let size = own.end.saturating_sub(own.start);
+            (&mut stream).take(size).read_to_end(&mut bytes)?;
+            at = own.start.saturating_add(bytes.len() as u64);
             if bytes.is_empty() {
-                return Ok(at.saturating_sub(from));
+                break;
             }
-            let end = at.saturating_add(bytes.len() as u64);
-            self.units.entry(path_id(&unit)).or_insert_with(|| unit.clone());
             self.dispatcher.send(Job {
                 space: Arc::clone(&space),
-                name: Arc::from(path),
+                name: Arc::clone(&name),
+                member: Arc::clone(&member),
                 unit: path_id(&unit),
-                region: at..end,
-                own: at..end,
-                input: Input::Bytes(at, bytes),
+                region: own.start..at,
+                own: own.start..at,
+                input: Input::Bytes(own.start, bytes, Vec::new()),
                 decoded: self.decoded(),
             });
-            at = end;
         }
+        Ok(stream.taken())
     }
 }
 
 /// Bytes of a page where no pagemap says where pages are: no page is smaller.
 const RAW_PAGE: u64 = 4096;
 
-/// The bytes of a pages image without addresses.
-fn raw_space(path: &str, len: u64) -> (Arc<Space>, std::ops::Range<u64>) {
+/// The bytes of a pages image without addresses, and the parts behind `from` that are searched, in
+/// pages from there on.
+fn raw_space(
+    path: &str,
+    from: u64,
+    len: u64,
+    map: Option<&Sparse>,
+) -> (Arc<Space>, Vec<Range<u64>>) {
     let set = path_id(&unit_of(path));
     let holder = Holder { set, kind: HolderKind::RawImage, id: path_id(path), ordinal: 0 };
     let mut space = Space::file(holder, RegionKind::RawImage, len);
     space.cut = true;
     space.page_size = u32::try_from(RAW_PAGE).unwrap_or_default();
-    (Arc::new(space), 0..len)
-}
-
-/// The bytes of a region's pieces, from a stream of the image they lie in.
-struct PieceReader<'a, 'b> {
-    stream: &'a mut dyn Read,
-    pieces: &'b [Piece],
-    /// Offset in the image of the next byte of the stream.
-    at: u64,
-    /// Bytes left of the first of `pieces`, once it was begun.
-    left: Option<u64>,
-}
-
-impl Read for PieceReader<'_, '_> {
-    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        loop {
-            let Some((piece, rest)) = self.pieces.split_first() else { return Ok(0) };
-            let left = if let Some(left) = self.left {
-                left
-            } else {
-                let gap = piece.offset.saturating_sub(self.at);
-                let skipped = io::copy(&mut self.stream.take(gap), &mut io::sink())?;
-                self.at = self.at.saturating_add(skipped);
-                piece.len
-            };
-            if left == 0 {
-                (self.pieces, self.left) = (rest, None);
-                continue;
-            }
-            let want = usize::try_from(left).unwrap_or(usize::MAX).min(buf.len());
-            let read = self.stream.read(buf.get_mut(..want).unwrap_or_default())?;
-            self.at = self.at.saturating_add(read as u64);
-            self.left = Some(left.saturating_sub(read as u64));
-            return Ok(read);
+    let whole = Range { start: from, end: len };
+    let Some(map) = map else { return (Arc::new(space), vec![whole]) };
+    space.leave_holes(map.data());
+    let page = |at: u64| at.saturating_sub(from) / RAW_PAGE * RAW_PAGE;
+    let mut parts: Vec<Range<u64>> = Vec::new();
+    for stored in map.data().iter().filter(|stored| stored.end > from) {
+        let start = from.saturating_add(page(stored.start));
+        let last = page(stored.end.saturating_sub(1)).saturating_add(RAW_PAGE);
+        let end = from.saturating_add(last).min(len);
+        match parts.last_mut() {
+            Some(before) if before.end >= start => before.end = before.end.max(end),
+            _ => parts.push(start..end),
         }
     }
+    (Arc::new(space), parts)
 }

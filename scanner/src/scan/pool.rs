@@ -1,11 +1,13 @@
 //! The threads of a scan: one walks, the others work.
 
+use std::cell::RefCell;
 use std::io::Read;
 use std::ops::{Deref, DerefMut};
-use std::sync::Mutex;
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
+use std::sync::{Arc, Mutex};
 
 use super::job::Job;
+use super::line::{self, Lines};
 use super::walk::{Scanned, walk};
 use super::work::Work;
 use super::{Progress, ScanError, Settings, Target};
@@ -30,6 +32,9 @@ pub(super) fn run(
         spent_sender.send(Vec::new()).unwrap_or_default();
     }
     let job_receiver = Mutex::new(job_receiver);
+    let (line_sender, line_receiver) = sync_channel(2 * threads);
+    let line_receiver = Mutex::new(line_receiver);
+    let rules = settings.yara.as_deref();
     let work = Work { engine, settings, progress };
     let limits = &settings.limits;
     std::thread::scope(|scope| {
@@ -38,8 +43,14 @@ pub(super) fn run(
                 let (work, jobs) = (&work, &job_receiver);
                 scope.spawn(move || work.run(jobs))
             })
+            .chain(rules.into_iter().flat_map(|rules| {
+                let lines = &line_receiver;
+                (0..threads).map(move |_| scope.spawn(move || line::run(rules, lines, settings)))
+            }))
             .collect();
-        let dispatcher = Dispatcher { jobs: job_sender, spent: spent_receiver, home: spent_sender };
+        let lines = rules.map(|_| RefCell::new(Lines::new(line_sender)));
+        let dispatcher =
+            Dispatcher { jobs: job_sender, lines, spent: spent_receiver, home: spent_sender };
         let mut walked = walk(target, settings, progress, dispatcher, stdin);
         for worker in workers {
             let found = worker.join().unwrap_or_else(|_| fallen(limits));
@@ -91,13 +102,19 @@ impl DerefMut for Buffer {
 
 /// Where jobs go, and where empty buffers come from.
 pub(super) struct Dispatcher {
-    jobs: SyncSender<Job>,
+    jobs: SyncSender<Arc<Job>>,
+    /// The same windows in the order of each holder, where a kind of rule needs that.
+    lines: Option<RefCell<Lines>>,
     spent: Receiver<Vec<u8>>,
     home: Sender<Vec<u8>>,
 }
 
 impl Dispatcher {
     pub(super) fn send(&self, job: Job) {
+        let job = Arc::new(job);
+        if let Some(lines) = &self.lines {
+            lines.borrow_mut().send(&job);
+        }
         // Workers take jobs until the sender is dropped.
         self.jobs.send(job).unwrap_or_default();
     }

@@ -1,17 +1,19 @@
 //! Work: one window into a partial.
 
+use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::Receiver;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use super::job::{Input, Job};
+use super::pieces::{self, Bad};
 use super::{Progress, Settings};
 use crate::coverage::Reason;
 use crate::diagnostic::{Code, Diagnostic, Level};
 use crate::matching::{Engine, Scratch};
-use crate::region::{CELL, Cut, HolderKind, REACH, Window};
-use crate::rule::Report;
+use crate::region::{CELL, Cut, Form, HolderKind, REACH, Space, Window};
+use crate::rule::{Class, Report};
 use crate::secret::SecretBytes;
 use crate::tally::{LineFeeds, Partial};
 
@@ -27,7 +29,7 @@ pub(super) struct Work<'a> {
 
 impl Work<'_> {
     /// Works until no job is left; gives what it found.
-    pub(super) fn run(&self, jobs: &Mutex<Receiver<Job>>) -> Partial {
+    pub(super) fn run(&self, jobs: &Mutex<Receiver<Arc<Job>>>) -> Partial {
         let mut partial = Partial::default();
         let mut scratch = Scratch::default();
         let mut own_buffer = Vec::new();
@@ -64,8 +66,8 @@ impl Work<'_> {
         scratch: &mut Scratch,
         part: &mut Partial,
     ) {
-        let (base, bytes) = match &job.input {
-            Input::Bytes(base, bytes) => (*base, bytes.as_slice()),
+        let (base, bytes, bad) = match &job.input {
+            Input::Bytes(base, bytes, bad) => (*base, bytes.as_slice(), bad.clone()),
             Input::Extent(_) => {
                 let base = job.own.start.saturating_sub(REACH).max(job.region.start);
                 let end = job.own.end.saturating_add(REACH).min(job.region.end);
@@ -74,50 +76,64 @@ impl Work<'_> {
                     own_buffer.resize(len, 0);
                 }
                 let buffer = own_buffer.get_mut(..len).unwrap_or_default();
-                let got = self.read(job, base, buffer, part);
-                (base, own_buffer.get(..got).unwrap_or_default())
+                let (got, bad) = self.read(job, base, buffer, part);
+                (base, own_buffer.get(..got).unwrap_or_default(), bad)
             }
         };
         let seen_end = base.saturating_add(bytes.len() as u64);
         let own = job.own.start..job.own.end.min(seen_end);
-        let cut = Cut {
-            start: job.space.cut && base == job.region.start,
-            end: job.space.cut && seen_end >= job.region.end,
-        };
-        let window = Window {
-            space: &job.space,
-            name: &job.name,
-            region_start: job.region.start,
-            base,
-            own: own.clone(),
-            bytes,
-            cut,
-        };
         let limits = &self.settings.limits;
         let is_file = job.space.holder.kind == HolderKind::File;
         let own_bytes = slice(bytes, base, own.start, own.end);
         // Matches come in the order of their start, so that each line feed is counted once.
         let mut counted = (own.start, LineFeeds::default());
-        let throttled = self.engine.scan(&window, scratch, |mut found| {
-            if is_file {
-                let (at, before) = counted;
-                let between = line_feeds(slice(bytes, base, at, found.locus.at), at);
-                let feeds = LineFeeds {
-                    count: before.count.saturating_add(between.count),
-                    last: between.last.or(before.last),
-                };
-                counted = (found.locus.at, feeds);
-                found.lines = Some(feeds);
-            }
-            let rule = self.engine.rules().get(found.judgement.rule);
-            let proven = rule.report == Report::Proven;
-            part.add(found, &job.name, proven, self.settings.show_secrets, limits);
-        });
+        let mut throttled = Vec::new();
+        for stretch in between(base..seen_end, &bad) {
+            // Memory is cut where it ends, and where a block of it is lost.
+            let ends = |at: u64, edge: u64, seen: u64| job.space.cut && (at == edge || at != seen);
+            let window = Window {
+                space: &job.space,
+                name: &job.name,
+                region_start: job.region.start,
+                base: stretch.start,
+                own: own.start.clamp(stretch.start, stretch.end)
+                    ..own.end.clamp(stretch.start, stretch.end),
+                bytes: slice(bytes, base, stretch.start, stretch.end),
+                cut: Cut {
+                    start: ends(stretch.start, job.region.start, base),
+                    end: stretch.end >= job.region.end && job.space.cut
+                        || ends(stretch.end, job.region.end, seen_end),
+                },
+            };
+            throttled.extend(self.engine.scan(&window, scratch, |mut found| {
+                if is_file {
+                    let (at, before) = counted;
+                    let between = line_feeds(slice(bytes, base, at, found.locus.at), at);
+                    let feeds = LineFeeds {
+                        count: before.count.saturating_add(between.count),
+                        last: between.last.or(before.last),
+                    };
+                    counted = (found.locus.at, feeds);
+                    found.lines = Some(feeds);
+                }
+                let rule = self.engine.rules().get(found.judgement.rule);
+                let proven = rule.report == Report::Proven;
+                let shown = self.settings.show_secrets || rule.class == Class::Indicator;
+                part.add(found, &job.name, proven, shown, limits);
+            }));
+        }
         if is_file && (job.own != job.region) {
             let key = (job.space.holder, own.start);
             part.line_feeds.insert(key, line_feeds(own_bytes, own.start));
         }
-        keep_labels(&window, part);
+        for bad in bad.iter().filter(|bad| own.contains(&bad.range.start)) {
+            let len = bad.range.end.saturating_sub(bad.range.start);
+            let text = "a block of compressed pages does not expand to them; it was not scanned";
+            let note = Diagnostic::new(Level::Error, Code::PagesMalformed, &job.member, text);
+            let expected = format!("{len} bytes for the pages at {:#x}", bad.range.start);
+            part.note(note.at(bad.offset).expected(expected, bad.found.clone()), limits);
+        }
+        keep_labels(job, &own, own_bytes, part);
         let mut lost = std::collections::BTreeSet::new();
         for throttled in throttled {
             let rule = &self.engine.rules().get(throttled.rule).id;
@@ -131,13 +147,18 @@ impl Work<'_> {
             part.note(note.at(throttled.cell), limits);
             lost.insert(throttled.cell);
         }
-        let scanned = own_bytes.len() as u64;
+        let lost_to_blocks =
+            bad.iter().fold(0u64, |sum, bad| sum.saturating_add(overlap(&bad.range, &own)));
+        // What is stored nowhere is counted where it was laid out, if at all.
+        let Stored { bytes: stored, zeros } = stored(&job.space, &own, own_bytes, &bad);
+        let scanned = stored.saturating_sub(lost_to_blocks);
         self.progress.scanned.fetch_add(scanned, Ordering::Relaxed);
         let coverage = part.coverage.entry(job.unit).or_default();
         if job.decoded {
             coverage.decoded = coverage.decoded.saturating_add(scanned);
             return;
         }
+        coverage.skip(Reason::Unreadable, lost_to_blocks);
         let mut rest = scanned;
         let mut skip = |reason, bytes: u64| {
             let bytes = bytes.min(rest);
@@ -147,60 +168,114 @@ impl Work<'_> {
         for cell in lost {
             skip(Reason::Throttled, own.end.saturating_sub(cell).min(CELL));
         }
-        skip(Reason::ZeroPage, zero_pages(own_bytes, job.space.page_size));
+        skip(Reason::ZeroPage, zeros);
         coverage.scanned = coverage.scanned.saturating_add(rest);
     }
 
-    /// Reads the window's bytes; gives how many there are.
-    fn read(&self, job: &Job, base: u64, buffer: &mut [u8], part: &mut Partial) -> usize {
-        let Input::Extent(extent) = &job.input else { return 0 };
-        let mut at = base;
-        let mut filled = 0;
-        while filled < buffer.len() {
-            let Some(piece) = job.space.piece_at(at) else { break };
-            let within = at.saturating_sub(piece.at);
-            let left = usize::try_from(piece.len.saturating_sub(within)).unwrap_or(usize::MAX);
-            let end = filled.saturating_add(left).min(buffer.len());
-            let target = buffer.get_mut(filled..end).unwrap_or_default();
-            match extent.read_at(piece.offset.saturating_add(within), target) {
-                Ok(read) if read > 0 => {
-                    filled += read;
-                    at = at.saturating_add(read as u64);
-                }
-                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-                result => {
-                    let text = match result {
-                        Err(error) => format!("failed to read: {error}"),
-                        Ok(_) => "ended early".to_owned(),
-                    };
-                    let lost = job.own.end.saturating_sub(at.max(job.own.start));
-                    if lost > 0 && !job.decoded {
-                        let coverage = part.coverage.entry(job.unit).or_default();
-                        coverage.skip(Reason::Unreadable, lost);
-                    }
-                    let note =
-                        Diagnostic::new(Level::Error, Code::MemberUnreadable, &job.name, text);
-                    part.note(note.at(at), &self.settings.limits);
-                    break;
-                }
+    /// Reads the window's bytes; gives how many there are, and which blocks of them are bad.
+    fn read(
+        &self,
+        job: &Job,
+        base: u64,
+        buffer: &mut [u8],
+        part: &mut Partial,
+    ) -> (usize, Vec<Bad>) {
+        let Input::Extent(extent) = &job.input else { return (0, Vec::new()) };
+        let (filled, bad, fault) = pieces::read(&job.space, extent, base, buffer);
+        if let Some(fault) = fault {
+            let text = match fault {
+                Err(error) => format!("failed to read: {error}"),
+                Ok(()) => "ended early".to_owned(),
+            };
+            let at = base.saturating_add(filled as u64);
+            let lost = at.max(job.own.start)..job.own.end.max(job.own.start);
+            let stored = job.space.pieces.iter().filter(|piece| piece.form != Form::Zero);
+            let lost = stored.fold(0u64, |sum, piece| {
+                let end = piece.at.saturating_add(piece.len);
+                sum.saturating_add(overlap(&(piece.at..end), &lost))
+            });
+            if lost > 0 && !job.decoded {
+                let coverage = part.coverage.entry(job.unit).or_default();
+                coverage.skip(Reason::Unreadable, lost);
             }
+            let note = Diagnostic::new(Level::Error, Code::MemberUnreadable, &job.member, text);
+            part.note(note.at(at), &self.settings.limits);
         }
-        filled
+        (filled, bad)
     }
 }
 
 /// Keeps the window's part of arguments and environment, to describe the process with.
-fn keep_labels(window: &Window<'_>, part: &mut Partial) {
-    for label in &window.space.labels {
+fn keep_labels(job: &Job, own: &Range<u64>, bytes: &[u8], part: &mut Partial) {
+    for label in &job.space.labels {
         let kept = label.range.end.min(label.range.start.saturating_add(LABEL_KEPT));
-        let start = label.range.start.max(window.own.start);
-        let end = kept.min(window.own.end);
+        let start = label.range.start.max(own.start);
+        let end = kept.min(own.end);
         if start < end {
-            let bytes = slice(window.bytes, window.base, start, end);
-            let key = (window.space.holder, label.kind, start);
+            let bytes = slice(bytes, own.start, start, end);
+            let key = (job.space.holder, label.kind, start);
             part.labels.insert(key, SecretBytes::new(bytes));
         }
     }
+}
+
+/// What is left of a range without the bad blocks.
+fn between(range: Range<u64>, bad: &[Bad]) -> Vec<Range<u64>> {
+    let mut rest = Vec::new();
+    let mut from = range.start;
+    for bad in bad {
+        let start = bad.range.start.clamp(from, range.end);
+        if from < start {
+            rest.push(from..start);
+        }
+        from = bad.range.end.clamp(from, range.end);
+    }
+    if from < range.end || rest.is_empty() && bad.is_empty() {
+        rest.push(from..range.end);
+    }
+    rest
+}
+
+fn overlap(a: &Range<u64>, b: &Range<u64>) -> u64 {
+    a.end.min(b.end).saturating_sub(a.start.max(b.start))
+}
+
+/// Bytes that a window owns and that are stored.
+struct Stored {
+    bytes: u64,
+    /// Those of them in whole pages of zeros, bad blocks aside.
+    zeros: u64,
+}
+
+fn stored(space: &Space, own: &Range<u64>, bytes: &[u8], bad: &[Bad]) -> Stored {
+    let mut stored = Stored { bytes: 0, zeros: 0 };
+    let first =
+        space.pieces.partition_point(|piece| piece.at.saturating_add(piece.len) <= own.start);
+    let mut at = own.start;
+    for piece in space.pieces.get(first..).unwrap_or_default() {
+        let start = piece.at.max(own.start);
+        let end = piece.at.saturating_add(piece.len).min(own.end);
+        if start >= end {
+            break;
+        }
+        at = end;
+        if piece.form == Form::Zero {
+            continue;
+        }
+        stored.bytes = stored.bytes.saturating_add(end.saturating_sub(start));
+        let page = u64::from(space.page_size);
+        let Some(first) = start.checked_next_multiple_of(page).filter(|_| page > 0) else {
+            continue;
+        };
+        for good in between(first.min(end)..end, bad) {
+            let first = good.start.checked_next_multiple_of(page).unwrap_or(u64::MAX);
+            let good = slice(bytes, own.start, first.min(good.end), good.end);
+            stored.zeros = stored.zeros.saturating_add(zero_pages(good, space.page_size));
+        }
+    }
+    // A stream of no known length ends where its layout does not.
+    stored.bytes = stored.bytes.saturating_add(own.end.saturating_sub(at));
+    stored
 }
 
 fn slice(bytes: &[u8], base: u64, start: u64, end: u64) -> &[u8] {

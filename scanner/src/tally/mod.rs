@@ -1,6 +1,7 @@
 //! What work yields: matches tallied by value, holder and kind of region, and a [`Partial`] whose
 //! merge is associative and commutative, so that no partition of the work changes the report.
 
+mod held;
 mod partial;
 #[cfg(test)]
 mod tests;
@@ -12,6 +13,7 @@ use crate::region::{Holder, Locus, RegionKind};
 use crate::rule::RuleId;
 use crate::secret::SecretBytes;
 
+pub use held::{Held, Holding};
 pub use partial::{LineFeeds, Partial, Values};
 
 /// Keyed BLAKE3 hash of the canonical value.

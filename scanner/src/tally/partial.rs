@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::{Match, Tally, ValueKey};
+use super::{Held, Holding, Match, Tally, ValueKey};
 use crate::coverage::Coverage;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::limits::Limits;
@@ -114,6 +114,8 @@ pub struct Partial {
     pub found: Values,
     /// Values of rules that report only what is proven.
     pub unproven: Values,
+    /// Rules that hold on a holder as a whole.
+    pub holding: Holding,
     /// Values that a proof or the user needs to see.
     pub kept: BTreeMap<ValueKey, SecretBytes>,
     /// Paths of the files that hold a match.
@@ -155,6 +157,21 @@ impl Partial {
         }
     }
 
+    /// Adds a rule, by its index, that holds on a holder as a whole.
+    pub fn hold(
+        &mut self,
+        rule: u32,
+        holder: Holder,
+        held: Held,
+        name: &Arc<str>,
+        limits: &Limits,
+    ) {
+        if !name.is_empty() {
+            self.names.entry(holder).or_insert_with(|| Arc::clone(name));
+        }
+        self.holding.add(rule, holder, held, limits.holders_per_value);
+    }
+
     /// Adds a problem; of one code the lowest are kept and all are counted.
     pub fn note(&mut self, diagnostic: Diagnostic, limits: &Limits) {
         let code = diagnostic.code;
@@ -171,6 +188,7 @@ impl Partial {
     pub fn merge(&mut self, other: Self, limits: &Limits) {
         self.found.merge(other.found, Most::found(limits));
         self.unproven.merge(other.unproven, Most::unproven(limits));
+        self.holding.merge(other.holding, limits.holders_per_value);
         for (key, value) in other.kept {
             keep_lowest(&mut self.kept, key, value);
         }

@@ -6,11 +6,12 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use super::Checkpoint;
 use super::kernel::gzip;
+use super::sparse::{Holes, push_sparse};
 use crate::random::Random;
 
 /// Names up to here fit into a plain header.
 const SHORT_NAME: usize = 100;
-const BLOCK: usize = 512;
+pub(super) const BLOCK: usize = 512;
 /// When every member was written, in seconds since 1970.
 const WRITTEN: u64 = 1_767_323_045;
 
@@ -39,12 +40,13 @@ pub struct Archive {
     dotted: bool,
     cut: Option<(String, usize)>,
     tail: Vec<u8>,
+    holes: Option<Holes>,
 }
 
 impl Default for Archive {
     fn default() -> Self {
         let (order, tail) = (Order::AsWritten, Vec::new());
-        Self { members: Vec::new(), order, dotted: false, cut: None, tail }
+        Self { members: Vec::new(), order, dotted: false, cut: None, tail, holes: None }
     }
 }
 
@@ -111,6 +113,13 @@ impl Archive {
         self
     }
 
+    /// Leaves out the holes of files: see [`Holes`].
+    #[must_use]
+    pub fn sparse(mut self, form: Holes) -> Self {
+        self.holes = Some(form);
+        self
+    }
+
     /// The files in it, by name, as they were added.
     pub fn files(&self) -> impl Iterator<Item = (&str, &[u8])> {
         self.members.iter().filter_map(|(name, body)| match body {
@@ -147,7 +156,12 @@ impl Archive {
                 out.extend(content.iter().take(*keep));
                 return out;
             }
-            push(&mut out, &head, content);
+            match self.holes {
+                Some(form) if link.is_none() && name.len() <= SHORT_NAME => {
+                    push_sparse(&mut out, &name, content, form);
+                }
+                _ => push(&mut out, &head, content),
+            }
         }
         assert!(cut.is_none(), "no member to cut: {cut:?}");
         out.extend([0; 2 * BLOCK]);
@@ -202,7 +216,7 @@ impl Archive {
     }
 }
 
-fn header(name: &str, kind: tar::EntryType, size: usize) -> tar::Header {
+pub(super) fn header(name: &str, kind: tar::EntryType, size: usize) -> tar::Header {
     let mut header = tar::Header::new_ustar();
     header.as_old_mut().name[..name.len()].copy_from_slice(name.as_bytes());
     header.set_entry_type(kind);
@@ -215,14 +229,14 @@ fn header(name: &str, kind: tar::EntryType, size: usize) -> tar::Header {
     header
 }
 
-fn push(out: &mut Vec<u8>, header: &tar::Header, content: &[u8]) {
+pub(super) fn push(out: &mut Vec<u8>, header: &tar::Header, content: &[u8]) {
     out.extend(header.as_bytes());
     out.extend(content);
     out.resize(out.len().next_multiple_of(BLOCK), 0);
 }
 
 /// `LENGTH key=value\n`, where the length counts itself.
-fn pax_record(key: &str, value: &str) -> Vec<u8> {
+pub(super) fn pax_record(key: &str, value: &str) -> Vec<u8> {
     let rest = key.len() + value.len() + 3;
     let length = rest + (rest + 3).to_string().len();
     format!("{length} {key}={value}\n").into_bytes()

@@ -69,9 +69,16 @@ pub(super) fn record(message: &impl Message) -> Vec<u8> {
     message.encode_to_vec()
 }
 
-pub(super) fn inventory(framing: Framing) -> Vec<u8> {
+pub(super) fn inventory(framing: Framing, block_pages: Option<u32>) -> Vec<u8> {
+    let version = match (framing, block_pages) {
+        (_, Some(_)) => 3,
+        (Framing::V1, None) => 1,
+        (Framing::Common, None) => 2,
+    };
     let message = proto::InventoryEntry {
-        img_version: Some(if framing == Framing::V1 { 1 } else { 2 }),
+        img_version: Some(version),
+        compress: block_pages.map(|pages| if pages > 1 { 2 } else { 1 }),
+        compress_region_size: block_pages.filter(|pages| *pages > 1).map(|pages| pages * 4096),
         fdinfo_per_id: Some(true),
         ns_per_id: Some(true),
         ..proto::InventoryEntry::default()

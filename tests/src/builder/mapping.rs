@@ -194,3 +194,41 @@ pub(super) fn pagemap(
     });
     (entries.collect(), pages)
 }
+
+/// Compresses the pages of every entry in blocks, as CRIU does: what saves less than an eighth stays
+/// as it is, zeros are not stored, and an entry without a compressed block has no list.
+pub(super) fn compress(
+    entries: &mut [PagemapEntry],
+    pages: &[u8],
+    page_size: u64,
+    block_pages: u32,
+) -> Vec<u8> {
+    let mut out = Vec::new();
+    let mut rest = pages;
+    for entry in entries.iter_mut().filter(|entry| entry.flags() & PE_PRESENT != 0) {
+        let count = entry.nr_pages.unwrap_or_else(|| entry.compat_nr_pages().into());
+        let bytes = usize::try_from(count * page_size).expect("a small entry");
+        let (raw, after) = rest.split_at(bytes);
+        rest = after;
+        let block = usize::try_from(u64::from(block_pages) * page_size).expect("a small block");
+        let mut sizes = Vec::new();
+        let mut stored = Vec::new();
+        for block in raw.chunks(block) {
+            let packed = lz4_flex::block::compress(block);
+            let before = stored.len();
+            if packed.len() > block.len() - block.len() / 8 {
+                stored.extend(block);
+            } else if block.iter().any(|byte| *byte != 0) {
+                stored.extend(packed);
+            }
+            sizes.push(u32::try_from(stored.len() - before).expect("a small block"));
+        }
+        if stored.len() < raw.len() {
+            entry.total_compressed_size = Some(stored.len() as u64);
+            entry.compressed_size = sizes;
+            entry.region_pages = (block_pages > 1).then_some(block_pages);
+        }
+        out.extend(stored);
+    }
+    out
+}

@@ -90,15 +90,39 @@ impl Header {
         text(self.field(157..257))
     }
 
-    /// Whether a sparse GNU header goes on in the next block.
+    /// Whether the map of a sparse GNU header goes on in the next block.
     pub(super) fn sparse_goes_on(&self) -> bool {
         self.0.get(482).is_some_and(|flag| *flag != 0)
     }
 
     /// Size of a sparse file with its holes.
-    pub(super) fn real_size(&self) -> Option<i64> {
-        number(self.field(483..495))
+    pub(super) fn real_size(&self) -> Option<u64> {
+        number(self.field(483..495)).and_then(|size| u64::try_from(size).ok())
     }
+
+    /// The first ranges of a sparse GNU header's map.
+    pub(super) fn sparse_map(&self) -> Option<Vec<(u64, u64)>> {
+        map(self.field(386..482))
+    }
+
+    /// As a block in which the map goes on: its ranges, and whether more follow.
+    pub(super) fn more_of_the_map(&self) -> (Option<Vec<(u64, u64)>>, bool) {
+        (map(self.field(0..504)), self.0.get(504).is_some_and(|flag| *flag != 0))
+    }
+}
+
+/// Offsets and lengths of 12 bytes each; empty fields end them. `None` when one is no number.
+fn map(fields: &[u8]) -> Option<Vec<(u64, u64)>> {
+    let mut ranges = Vec::new();
+    for entry in fields.chunks_exact(24) {
+        let (offset, len) = entry.split_at_checked(12)?;
+        if entry.iter().all(|byte| *byte == 0) {
+            break;
+        }
+        let number = |field| number(field).and_then(|it| u64::try_from(it).ok());
+        ranges.push((number(offset)?, number(len)?));
+    }
+    Some(ranges)
 }
 
 /// A field up to its first NUL.

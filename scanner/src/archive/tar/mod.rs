@@ -5,6 +5,7 @@
 
 mod header;
 mod pax;
+mod sparse;
 
 use self::header::{BLOCK, Header};
 use self::pax::Pax;
@@ -237,7 +238,7 @@ impl Tar<'_> {
             long.unwrap_or_else(|| header.link().to_vec())
         };
         let mut size = pax.size.or_else(|| header.size()).unwrap_or_default();
-        let kind = match header.kind() {
+        let mut kind = match header.kind() {
             b'S' => MemberKind::Sparse,
             b'1' => MemberKind::Hardlink(opening.name(&link())),
             b'2' => MemberKind::Symlink(link()),
@@ -254,16 +255,27 @@ impl Tar<'_> {
             size = 0;
         }
         let name = opening.name(&raw);
-        if kind == MemberKind::Sparse {
-            if header.kind() == b'S' {
-                self.sparse_map(header)?;
-            }
-            let real = pax.real_size.or_else(|| header.real_size()).unwrap_or_default();
-            let text = format!("sparse file of {real} bytes, its {size} stored bytes were skipped");
-            opening.problem(Problem::of(&name, Code::SparseMember, text));
-        }
         let mtime = pax.mtime.or_else(|| header.mtime());
-        let flow = self.input.deliver(size, opening, |body| Member {
+        // What fills the last block counts from the header on, which a map in front is a part of.
+        let padding = padding(size);
+        let mut sparse = None;
+        if kind == MemberKind::Sparse {
+            let read = sparse::read(&mut self.input, header, &pax, size)?;
+            size = size.saturating_sub(read.map_bytes);
+            match read.map {
+                Ok(map) => {
+                    kind = MemberKind::File;
+                    sparse = Some(map);
+                }
+                Err((expected, found)) => {
+                    let text = "sparse file with an impossible map, what is stored of it was \
+                                scanned as raw bytes";
+                    let problem = Problem::of(&name, Code::SparseMember, text);
+                    opening.problem(problem.expected(expected, found));
+                }
+            }
+        }
+        let flow = self.input.deliver(size, sparse.as_ref(), opening, |body| Member {
             name,
             kind,
             size: Some(size),
@@ -271,21 +283,9 @@ impl Tar<'_> {
             body,
         })?;
         if flow == Flow::Continue {
-            self.input.skip(padding(size));
+            self.input.skip(padding);
         }
         Ok(flow)
-    }
-
-    /// Leaves out the blocks in which the map of a sparse GNU header goes on.
-    fn sparse_map(&mut self, header: &Header) -> Result<(), Cause> {
-        let mut more = header.sparse_goes_on();
-        while more {
-            let block =
-                self.block()?.ok_or(Cause::Truncated { expected: BLOCK_BYTES, found: 0 })?;
-            // 21 entries of 24 bytes, then the flag.
-            more = block.0.get(504).is_some_and(|flag| *flag != 0);
-        }
-        Ok(())
     }
 }
 

@@ -11,7 +11,12 @@ pub(super) struct Pax {
     /// The member is stored without its holes (GNU.sparse.*, any version).
     pub(super) sparse: bool,
     /// Its size with the holes.
-    pub(super) real_size: Option<i64>,
+    pub(super) real_size: Option<u64>,
+    /// What is stored of it, as (offset, length): versions 0.0 and 0.1. Version 1.0 has the map in
+    /// front of the bytes.
+    pub(super) map: Option<Vec<(u64, u64)>>,
+    /// The offset of a range whose length has not come yet (version 0.0).
+    offset: Option<u64>,
     /// Its name, where `path` is a made-up one.
     sparse_path: Option<Vec<u8>>,
 }
@@ -56,7 +61,19 @@ impl Pax {
             }
             b"GNU.sparse.size" | b"GNU.sparse.realsize" => {
                 self.sparse = true;
-                self.real_size = integer(value);
+                self.real_size = Some(u64::try_from(integer(value)?).ok()?);
+            }
+            b"GNU.sparse.offset" => {
+                self.sparse = true;
+                self.offset = Some(u64::try_from(integer(value)?).ok()?);
+            }
+            b"GNU.sparse.numbytes" => {
+                let len = u64::try_from(integer(value)?).ok()?;
+                self.map.get_or_insert_default().push((self.offset.take()?, len));
+            }
+            b"GNU.sparse.map" => {
+                self.sparse = true;
+                self.map = Some(pairs(value)?);
             }
             _ if key.starts_with(b"GNU.sparse.") => self.sparse = true,
             _ => {}
@@ -76,9 +93,20 @@ fn record(records: &[u8]) -> Option<(&[u8], &[u8], &[u8])> {
     Some((key, value.strip_prefix(b"=")?, rest))
 }
 
+/// `offset,length,offset,length`.
+fn pairs(text: &[u8]) -> Option<Vec<(u64, u64)>> {
+    if text.is_empty() {
+        return Some(Vec::new());
+    }
+    let numbers = text.split(|byte| *byte == b',').map(|it| u64::try_from(integer(it)?).ok());
+    let numbers: Vec<u64> = numbers.collect::<Option<_>>()?;
+    let (pairs, rest) = numbers.as_chunks::<2>();
+    rest.is_empty().then(|| pairs.iter().map(|[offset, len]| (*offset, *len)).collect())
+}
+
 /// Decimal digits.
-fn integer(text: &[u8]) -> Option<i64> {
-    if !text.iter().all(u8::is_ascii_digit) {
+pub(super) fn integer(text: &[u8]) -> Option<i64> {
+    if text.is_empty() || !text.iter().all(u8::is_ascii_digit) {
         return None;
     }
     std::str::from_utf8(text).ok()?.parse().ok()

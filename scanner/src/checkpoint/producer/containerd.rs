@@ -8,6 +8,7 @@ pub(super) const CRI: Producer = Producer {
     detect: |metadata, _| {
         metadata.annotation("io.kubernetes.cri.container-type").is_some()
             || metadata.status.is_some()
+            || metadata.spec.is_none() && metadata.origin.engine() == Some("containerd")
     },
     read: |metadata, _, checkpoint| {
         let label = |key: &str| {
@@ -25,19 +26,35 @@ pub(super) const CRI: Producer = Producer {
             .or_else(|| metadata.status.as_ref().and_then(|status| status.image_ref.clone()));
         let id = metadata.status.as_ref().and_then(|status| status.id.clone());
         container.id = container.id.take().or(id);
-        checkpoint.pod = Some(Pod {
+        let pod = Pod {
             name: name("io.kubernetes.cri.sandbox-name", "io.kubernetes.pod.name"),
             namespace: name("io.kubernetes.cri.sandbox-namespace", "io.kubernetes.pod.namespace"),
             uid: name("io.kubernetes.cri.sandbox-uid", "io.kubernetes.pod.uid"),
-        });
+        };
+        checkpoint.pod = (pod != Pod::default()).then_some(pod);
     },
 };
 
 pub(super) const NATIVE: Producer = Producer {
     name: "containerd",
-    // A blob of the layout is the tar of the images; the metadata are other blobs.
+    // A blob of the layout is the tar of the images; the metadata are other blobs, and where the
+    // index that says so is lost, the path tells.
     detect: |metadata, path| {
-        metadata.config.is_none() && path.contains("blobs/sha256/") && path.ends_with('!')
+        metadata.origin.containerd
+            || metadata.config.is_none() && path.contains("blobs/sha256/") && path.ends_with('!')
     },
-    read: |_, _, _| {},
+    read: |metadata, _, checkpoint| {
+        let container = &mut checkpoint.container;
+        // Its own cgroups are named /NAMESPACE/ID (containerd, oci.WithNamespacedCgroup).
+        let linux = metadata.spec.as_ref().and_then(|spec| spec.linux.as_ref());
+        let cgroups = linux.and_then(|linux| linux.cgroups_path.as_deref());
+        container.id = cgroups.and_then(|path| match path.strip_prefix('/')?.split_once('/')? {
+            (_, id) if !id.is_empty() && !id.contains('/') => Some(id.to_owned()),
+            _ => None,
+        });
+        container.name = metadata.annotation("nerdctl/name");
+        let said = |key: &str| metadata.origin.annotations.get(key).cloned();
+        container.image = said("image.name").or_else(|| said("org.opencontainers.image.ref.name"));
+        container.runtime = said("io.containerd.checkpoint.runtime");
+    },
 };

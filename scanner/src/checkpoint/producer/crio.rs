@@ -5,7 +5,7 @@ use crate::checkpoint::Pod;
 
 pub(super) const CRIO: Producer = Producer {
     name: "cri-o",
-    detect: |metadata, _| metadata.annotation("io.container.manager").as_deref() == Some("cri-o"),
+    detect: |metadata, _| metadata.is_managed("cri-o", "cri-o"),
     read: |metadata, _, checkpoint| {
         let name = |key: &str| metadata.annotation(key);
         let container = &mut checkpoint.container;
@@ -13,6 +13,10 @@ pub(super) const CRIO: Producer = Producer {
             container.name = Some(short);
         }
         container.image = container.image.take().or_else(|| name("io.kubernetes.cri-o.ImageName"));
+        if metadata.spec.is_none() {
+            // Nothing but the annotations of a checkpoint image is known.
+            return;
+        }
         checkpoint.pod = Some(Pod {
             name: name("io.kubernetes.pod.name").or_else(|| name("io.kubernetes.cri-o.KubeName")),
             namespace: name("io.kubernetes.pod.namespace")

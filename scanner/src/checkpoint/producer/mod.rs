@@ -5,8 +5,9 @@ mod crio;
 mod plain;
 mod podman;
 
-use super::Checkpoint;
 use super::container::{Container, Metadata, time};
+use super::oci::Origin;
+use super::{Checkpoint, Pod};
 
 /// A program that writes checkpoints.
 #[derive(Debug, Clone, Copy)]
@@ -45,6 +46,7 @@ pub(super) fn describe(metadata: &Metadata, location: &str, checkpoint: &mut Che
         let dumped = time(config.checkpointed_time.as_ref());
         checkpoint.checkpointed = dumped.or_else(|| checkpoint.checkpointed.take());
     }
+    checkpoint.descriptors = metadata.descriptors.clone().unwrap_or_default();
     if let Some(name) = metadata.spec.as_ref().and_then(|spec| spec.hostname.clone()) {
         checkpoint.host.get_or_insert(name);
     }
@@ -52,5 +54,55 @@ pub(super) fn describe(metadata: &Metadata, location: &str, checkpoint: &mut Che
     if let Some(producer) = PRODUCERS.iter().find(fits) {
         checkpoint.producer = producer.name;
         (producer.read)(metadata, location, checkpoint);
+    }
+    annotate(&metadata.origin, checkpoint);
+}
+
+/// Takes what the annotations of a checkpoint image say and the metadata inside it do not.
+fn annotate(origin: &Origin, checkpoint: &mut Checkpoint) {
+    let container = &mut checkpoint.container;
+    let fill = |field: &mut Option<String>, names: &[&str]| {
+        *field = field.take().or_else(|| origin.get(names));
+    };
+    fill(&mut container.name, &["name", "container.name"]);
+    fill(
+        &mut container.image,
+        &["rootfsImageName", "rootfsImageUserRequested", "rawImageName", "rootfsImageID"],
+    );
+    fill(&mut container.engine_version, &["podman.version", "cri-o.version", "engine.version"]);
+    if container.runtime.is_none() {
+        let path = origin.get(&["runtime.name"]);
+        container.runtime = path.and_then(|path| path.rsplit('/').next().map(str::to_owned));
+    }
+    checkpoint.criu =
+        checkpoint.criu.take().or_else(|| origin.get(&["criu.version"]).map(|it| version(&it)));
+    let pod = Pod {
+        name: origin.get(&["pod.name"]),
+        namespace: origin.get(&["pod.namespace"]),
+        uid: origin.get(&["pod.uid"]),
+    };
+    if checkpoint.pod.is_none() && pod != Pod::default() {
+        checkpoint.pod = Some(pod);
+    }
+}
+
+/// CRIU's version in words: engines write 4.2.1 as the number 40201.
+fn version(number: &str) -> String {
+    let Ok(parts) = number.parse::<u32>() else { return number.to_owned() };
+    let (major, minor, patch) = (parts / 10_000, parts / 100 % 100, parts % 100);
+    match (major, patch) {
+        (0, _) => number.to_owned(),
+        (_, 0) => format!("{major}.{minor}"),
+        _ => format!("{major}.{minor}.{patch}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn versions_of_criu() {
+        for (number, words) in [("40200", "4.2"), ("31701", "3.17.1"), ("4.2", "4.2"), ("7", "7")] {
+            assert_eq!(super::version(number), words);
+        }
     }
 }

@@ -1,24 +1,35 @@
 //! Image folders without an engine's metadata: docker, runc and crun, and CRIU itself.
 
-use super::Producer;
+use super::{Producer, time};
 
 pub(super) const DOCKER: Producer = Producer {
     name: "docker",
     detect: |metadata, path| {
         let mut parts = path.rsplit(['/', '!']).skip(1);
-        metadata.descriptors
-            && parts.next() == Some("checkpoints")
-            && parts.next().is_some_and(is_container_id)
+        let in_container = parts.next() == Some("checkpoints")
+            && (metadata.docker.is_some() || parts.next().is_some_and(is_container_id));
+        metadata.descriptors.is_some() && in_container
     },
-    read: |_, location, checkpoint| {
+    read: |metadata, location, checkpoint| {
         let id = location.rsplit(['/', '!']).find(|part| is_container_id(part));
-        checkpoint.container.id = id.map(str::to_owned);
+        let container = &mut checkpoint.container;
+        container.id = id.map(str::to_owned);
+        let Some(docker) = &metadata.docker else { return };
+        container.id = docker.id.clone().or_else(|| container.id.take());
+        let name = docker.name.as_deref().map(|name| name.trim_start_matches('/'));
+        container.name = name.filter(|name| !name.is_empty()).map(str::to_owned);
+        container.image.clone_from(&docker.config.image);
+        let host = metadata.docker_host.as_ref();
+        container.runtime =
+            host.and_then(|host| host.runtime.clone()).filter(|runtime| !runtime.is_empty());
+        checkpoint.created = time(docker.created.as_ref());
+        checkpoint.host = checkpoint.host.take().or_else(|| docker.config.hostname.clone());
     },
 };
 
 pub(super) const RUNC: Producer = Producer {
     name: "runc",
-    detect: |metadata, _| metadata.descriptors && metadata.config.is_none(),
+    detect: |metadata, _| metadata.descriptors.is_some() && metadata.config.is_none(),
     read: |_, _, _| {},
 };
 

@@ -4,7 +4,7 @@ use super::Producer;
 
 pub(super) const PODMAN: Producer = Producer {
     name: "podman",
-    detect: |metadata, _| metadata.annotation("io.container.manager").as_deref() == Some("libpod"),
+    detect: |metadata, _| metadata.is_managed("libpod", "podman"),
     read: |_, _, checkpoint| {
         // libpod may name the runtime by its path.
         let runtime = checkpoint.container.runtime.take();

@@ -74,6 +74,9 @@ pub struct Checkpoint {
     pub encrypted: bool,
     /// Bytes of memory pages it holds.
     pub memory_bytes: u64,
+    /// Where the descriptors 0, 1 and 2 of the container led, as docker, runc and crun write it;
+    /// empty for others.
+    pub descriptors: Vec<String>,
     /// The processes, by pid.
     pub processes: Vec<Process>,
     /// The shared segments, by number.
@@ -360,6 +363,7 @@ fn checkpoint(from: &checkpoint::Checkpoint, room: &mut Room) -> Checkpoint {
         pre_dump: from.pre_dump,
         encrypted: from.encrypted,
         memory_bytes: from.memory_bytes,
+        descriptors: from.descriptors.clone(),
         shared: shared(from, &segments),
         sockets: sockets::sockets(&from.records, &mut tables, room),
         mounts: mounts::mounts(&from.records.mounts, &from.spec_mounts, room),

@@ -161,6 +161,7 @@ impl Page<'_> {
         });
         let version = container.engine_version.as_ref();
         let engine = version.map(|version| format!("{} {version}", checkpoint.producer));
+        let descriptors = Some(checkpoint.descriptors.join(", ")).filter(|all| !all.is_empty());
         let facts = [
             ("id", id),
             ("image", container.image.clone()),
@@ -171,6 +172,7 @@ impl Page<'_> {
             ("created", checkpoint.created.clone()),
             ("checkpointed", checkpoint.checkpointed.clone()),
             ("CRIU", checkpoint.criu.clone()),
+            ("descriptors", descriptors),
         ];
         for (name, value) in facts {
             if let Some(value) = value {
@@ -398,6 +400,7 @@ mod tests {
             pre_dump: false,
             encrypted: false,
             memory_bytes: 0,
+            descriptors: Vec::new(),
             processes: (1..=count).map(process).collect(),
             shared: Vec::new(),
             sockets: Vec::new(),

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use crate::check::{Confidence, Severity};
-use crate::rule::{Anchor, Class, Edge, Report, Rule, RuleExamples, RuleSet};
+use crate::rule::{Anchor, Class, Edge, Report, Rule, RuleExamples, RuleSet, View};
 
 /// All about a rule. Words are those of `docs/rules.md`.
 #[derive(Debug, Serialize)]
@@ -76,6 +76,7 @@ fn view<'a>(rule: &'a Rule, examples: &'a [RuleExamples]) -> RuleView<'a> {
         family: &rule.family,
         class: match rule.class {
             Class::Secret => "secret",
+            Class::Indicator => "indicator",
             Class::Grep => "grep",
         },
         severity: rule.severity,
@@ -83,7 +84,11 @@ fn view<'a>(rule: &'a Rule, examples: &'a [RuleExamples]) -> RuleView<'a> {
         checks: checks
             .map(|check| CheckView { name: check.name, on_pass: check.on_pass })
             .collect(),
-        encodings: if rule.utf16 { vec!["ascii", "utf-16le"] } else { vec!["ascii"] },
+        encodings: match (rule.view, rule.utf16) {
+            (View::Bytes, _) => vec!["bytes"],
+            (View::Text, true) => vec!["ascii", "utf-16le"],
+            (View::Text, false) => vec!["ascii"],
+        },
         places: rule.places.words(),
         regex: rule.pattern.source(),
         path: rule.path.as_ref().map(crate::rule::Pattern::source),

@@ -4,7 +4,7 @@ use super::super::Style;
 use super::super::plain::{Line, bytes, clip, number, paragraph, safe};
 use super::{MARGIN, color};
 use crate::check::Outcome;
-use crate::finding::{Finding, Place, Vma};
+use crate::finding::{Class, Finding, Place, Vma};
 use crate::region::RegionKind;
 
 /// What it is, why it is believed, where it lies, what to do.
@@ -62,6 +62,9 @@ fn grounds(style: &Style, finding: &Finding) -> String {
         }
         (None, None) => String::new(),
     };
+    let strings = finding.attributes.get("yara.strings");
+    let strings = strings.map(|names| format!("strings {}; ", safe(style, names)));
+    let value = value + &strings.unwrap_or_default();
     let checks = finding.evidence.iter();
     let checks =
         checks.map(|made| format!("{} {}", safe(style, &made.check), outcome(made.result)));
@@ -81,7 +84,7 @@ fn outcome(result: Outcome) -> &'static str {
     }
 }
 
-/// `17 copies in 3 processes and 1 file`.
+/// `17 copies in 3 processes and 1 file`; a YARA rule holds or does not.
 fn extent(finding: &Finding) -> String {
     let mut holders = Vec::new();
     if finding.processes > 0 {
@@ -89,6 +92,9 @@ fn extent(finding: &Finding) -> String {
     }
     if finding.files > 0 {
         holders.push(number(finding.files, "file", "files"));
+    }
+    if finding.class == Class::Yara && !holders.is_empty() {
+        return format!("holds in {}", holders.join(" and "));
     }
     let copies = number(finding.count, "copy", "copies");
     if holders.is_empty() { copies } else { format!("{copies} in {}", holders.join(" and ")) }
@@ -118,7 +124,10 @@ fn place(style: &Style, place: &Place) -> String {
         (None, _) if place.address.is_some() && !style.verbose => {}
         (None, _) => {
             parts.extend(place.image.as_ref().map(|image| safe(style, image)));
-            parts.extend(place.offset.map(|offset| format!("offset {offset}")));
+            parts.extend(place.offset.map(|offset| match place.block_offset {
+                Some(within) => format!("block at {offset}, byte {within} of its pages"),
+                None => format!("offset {offset}"),
+            }));
         }
     }
     if !place.decoded.is_empty() {

@@ -1,0 +1,85 @@
+//! Tokens without a checksum: whether their characters could be random.
+
+use super::{Outcome, Placeholder, Subject, Verdict, entropy, placeholder};
+
+/// Thousandths of a bit per character that random tokens of 16 characters and more reach.
+const RANDOM: u32 = 2_900;
+
+/// Checks that a token without a structure looks random. A pass proves nothing.
+pub(super) fn run(subject: &Subject<'_>) -> Verdict {
+    let outcome = if is_random(subject.value()) { Outcome::Pass } else { Outcome::Fail };
+    Verdict::of(outcome, subject)
+}
+
+/// Whether text looks like characters drawn at random and is no placeholder.
+///
+/// Of neighbours in random hex digits 47 % are of two classes (small letter, capital, digit), in base32
+/// 30 %, in base62 62 %; text without digits has as many capitals as small letters, which names in
+/// programs have not.
+pub(super) fn is_random(value: &[u8]) -> bool {
+    let class = |byte: u8| match byte {
+        b'a'..=b'z' => Some(0),
+        b'A'..=b'Z' => Some(1),
+        b'0'..=b'9' => Some(2),
+        _ => None,
+    };
+    let (mut pairs, mut changes) = (0_usize, 0_usize);
+    for (first, second) in value.iter().zip(value.iter().skip(1)) {
+        if let (Some(first), Some(second)) = (class(*first), class(*second)) {
+            pairs = pairs.saturating_add(1);
+            changes = changes.saturating_add(usize::from(first != second));
+        }
+    }
+    let counts = entropy::classes(value);
+    let letters = counts.upper.saturating_add(counts.lower);
+    let is_balanced = counts.upper.min(counts.lower).saturating_mul(4) >= letters;
+    changes.saturating_mul(7) >= pairs
+        && (counts.digits > 0 || is_balanced)
+        && entropy::shannon(value) >= RANDOM
+        && placeholder(value) == Placeholder::No
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use data_encoding::{BASE32_NOPAD, BASE64, HEXLOWER};
+    use sha2::{Digest, Sha256};
+
+    #[test]
+    fn few_random_tokens_are_refused() {
+        let mut refused = 0;
+        for seed in 0..500_u32 {
+            let digest = Sha256::digest(seed.to_le_bytes());
+            let letters: String = BASE64
+                .encode(&Sha256::digest(digest))
+                .chars()
+                .filter(char::is_ascii_alphabetic)
+                .collect();
+            let tokens = [
+                HEXLOWER.encode(&digest),
+                BASE64.encode(&digest[..18]),
+                BASE32_NOPAD.encode(&digest[..20]).to_lowercase(),
+                letters.chars().take(30).collect(),
+            ];
+            refused += tokens.iter().filter(|token| !is_random(token.as_bytes())).count();
+        }
+        assert!(refused <= 40, "{refused} of 2000");
+    }
+
+    #[test]
+    fn words_fillers_and_numbers_are_refused() {
+        for value in [
+            "authentication-credentials",
+            "getElementsByClassNameAndMore",
+            "xxxxxxxxxxxxxxxxxxxxxxxx",
+            "000000000000-000000000000",
+            "0123456789abcdef0123456789abcdef",
+            "1234567812345678",
+            "your-access-token-goes-here",
+            "<access-token>",
+            "",
+        ] {
+            assert!(!is_random(value.as_bytes()), "{value}");
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! Lines: the windows of one holder in their order, for what must see it from its first byte to its
+//! last (YARA). A line is one thread's work from its beginning to its end, as scanners cannot move.
+//!
+//! Windows of a holder are dispatched one after the other, so a line is open as long as they come.
+//! Each waiting window holds a buffer, or the numbers to read it by: nothing grows without bound.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::mpsc::{Receiver, Sender, SyncSender, channel};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::Settings;
+use super::job::{Input, Job};
+use super::pieces;
+use crate::diagnostic::{Code, Diagnostic, Level};
+use crate::region::{Holder, Space};
+use crate::tally::Partial;
+use crate::yara::{Rules, Scanner, Subject};
+
+/// The windows of one holder.
+pub(super) struct Line {
+    space: Arc<Space>,
+    name: Arc<str>,
+    jobs: Receiver<Arc<Job>>,
+}
+
+/// Puts windows into lines.
+pub(super) struct Lines {
+    lines: SyncSender<Line>,
+    open: Option<(Holder, Sender<Arc<Job>>)>,
+}
+
+impl Lines {
+    pub(super) fn new(lines: SyncSender<Line>) -> Self {
+        Self { lines, open: None }
+    }
+
+    /// Takes the next window: of the holder at hand, or of the next one, whose line it opens.
+    pub(super) fn send(&mut self, job: &Arc<Job>) {
+        let holder = job.space.holder;
+        if self.open.as_ref().is_none_or(|(open, _)| *open != holder) {
+            // The line before ends here; a thread may be waiting for that.
+            self.open = None;
+            let (sender, jobs) = channel();
+            let line = Line { space: Arc::clone(&job.space), name: Arc::clone(&job.name), jobs };
+            self.lines.send(line).unwrap_or_default();
+            self.open = Some((holder, sender));
+        }
+        if let Some((_, sender)) = &self.open {
+            // A line whose thread has met a fault takes no more.
+            sender.send(Arc::clone(job)).unwrap_or_default();
+        }
+    }
+}
+
+/// Works until no line is left; gives what it found.
+pub(super) fn run(rules: &Rules, lines: &Mutex<Receiver<Line>>, settings: &Settings) -> Partial {
+    let limits = &settings.limits;
+    let mut partial = Partial::default();
+    let mut scanner = Scanner::new(rules, limits, settings.show_secrets);
+    let mut buffer = Vec::new();
+    loop {
+        let line = lines.lock().unwrap_or_else(PoisonError::into_inner).recv();
+        let Ok(line) = line else { return partial };
+        let (space, name) = (Arc::clone(&line.space), Arc::clone(&line.name));
+        // A fault of ours or of yara-x costs one holder, not the scan.
+        let done = catch_unwind(AssertUnwindSafe(|| holder(line, &mut scanner, &mut buffer)));
+        let Ok(found) = done else {
+            scanner = Scanner::new(rules, limits, settings.show_secrets);
+            let text = "a fault in cryoscan or yara-x; YARA has no answer for this holder";
+            partial.note(Diagnostic::new(Level::Error, Code::Internal, &name, text), limits);
+            continue;
+        };
+        for (rule, held) in found.held {
+            partial.hold(rule, space.holder, held, &name, limits);
+        }
+        for note in found.notes {
+            partial.note(note, limits);
+        }
+    }
+}
+
+/// Runs the rules over one holder.
+fn holder(line: Line, scanner: &mut Scanner<'_>, buffer: &mut Vec<u8>) -> crate::yara::Yield {
+    let Line { space, name, jobs } = line;
+    let len = space.pieces.iter().fold(0u64, |sum, piece| sum.saturating_add(piece.len));
+    let subject = Subject { space: &space, name: &name, len };
+    scanner.begin(subject);
+    for job in jobs {
+        let own = job.own.start..job.own.end;
+        match &job.input {
+            Input::Bytes(base, bytes, _) => {
+                let at = |address: u64| {
+                    usize::try_from(address.saturating_sub(*base)).unwrap_or(usize::MAX)
+                };
+                let range = at(own.start)..at(own.end).min(bytes.len());
+                let bytes = bytes.get(range).unwrap_or_default();
+                scanner.feed(subject, job.region.start, own.start, bytes);
+            }
+            Input::Extent(extent) => {
+                let len = usize::try_from(own.end.saturating_sub(own.start)).unwrap_or(usize::MAX);
+                if buffer.len() < len {
+                    buffer.resize(len, 0);
+                }
+                let target = buffer.get_mut(..len).unwrap_or_default();
+                // What cannot be read is told by the worker that has the same window.
+                let (got, ..) = pieces::read(&job.space, extent, own.start, target);
+                let bytes = buffer.get(..got).unwrap_or_default();
+                scanner.feed(subject, job.region.start, own.start, bytes);
+            }
+        }
+    }
+    scanner.finish(subject)
+}
