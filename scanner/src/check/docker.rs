@@ -1,11 +1,12 @@
 //! Credentials of container registries.
 
 use super::notation::base64;
-use super::{Notation, Outcome, Placeholder, Plain, Subject, Verdict, attribute, placeholder};
+use super::{Notation, Outcome, Placeholder, Plain, Subject, Verdict, placeholder, user_attribute};
 use crate::secret::SecretBytes;
 
 /// Checks the field `auth` of a registry's configuration: base64 of user, colon and password, in
-/// printable text. The password is the value; the user is told (`docker.user`).
+/// printable text. The password is the value; the user is told (`docker.user`), unless it is a token
+/// itself.
 pub(super) fn auth(subject: &Subject<'_>) -> Verdict {
     let fail = Verdict::of(Outcome::Fail, subject);
     let Some(decoded) = base64(subject.value()) else { return fail };
@@ -22,7 +23,9 @@ pub(super) fn auth(subject: &Subject<'_>) -> Verdict {
         Placeholder::Yes => return fail,
     };
     let mut verdict = Verdict::of(outcome, subject);
-    verdict.attributes.insert("docker.user", attribute(user));
+    if let Some(user) = user_attribute(user, password) {
+        verdict.attributes.insert("docker.user", user);
+    }
     let value = SecretBytes::new(password.as_bytes());
     verdict.plain = Some(Plain { notation: Notation::Base64, value });
     verdict
@@ -32,7 +35,8 @@ pub(super) fn auth(subject: &Subject<'_>) -> Verdict {
 mod tests {
     use super::super::tests::whole;
     use super::*;
-    use data_encoding::BASE64;
+    use data_encoding::{BASE64, HEXLOWER};
+    use sha2::{Digest, Sha256};
 
     fn judge(text: &str) -> Verdict {
         auth(&whole(BASE64.encode(text.as_bytes()).as_bytes()))
@@ -50,6 +54,19 @@ mod tests {
             assert_eq!(verdict.attributes["docker.user"], text.split(':').next().unwrap());
         }
         assert_eq!(judge("ci:changeme").outcome, Outcome::Weak);
+    }
+
+    #[test]
+    fn a_token_for_a_user_is_not_shown() {
+        let token = HEXLOWER.encode(&Sha256::digest(b"token"));
+        for text in [
+            format!("{token}:{token}"),
+            format!("{token}:f9j4tvyedJJS"),
+            "f9j4tvyedJJS:f9j4tvyedJJS".to_owned(),
+        ] {
+            let verdict = judge(&text);
+            assert_eq!((verdict.outcome, verdict.attributes.len()), (Outcome::Pass, 0), "{text}");
+        }
     }
 
     #[test]

@@ -4,7 +4,7 @@ use data_encoding::{BASE64_NOPAD, BASE64URL_NOPAD};
 use zeroize::Zeroizing;
 
 use super::random_text::is_random;
-use super::{Outcome, Placeholder, Subject, Verdict, attribute, known, placeholder};
+use super::{Outcome, Placeholder, Subject, Verdict, known, placeholder, user_attribute};
 
 /// Characters of the shortest credentials worth a look: `a:bcd`.
 const SHORTEST: usize = 8;
@@ -82,8 +82,8 @@ fn credentials(subject: &Subject<'_>, text: &str) -> Option<Verdict> {
             verdict.attributes.insert("password.weak", "true".to_owned());
         }
     }
-    if user.len() < 16 || !is_random(user.as_bytes()) {
-        verdict.attributes.insert("http.user", attribute(user));
+    if let Some(user) = user_attribute(user, password) {
+        verdict.attributes.insert("http.user", user);
     }
     Some(verdict)
 }
@@ -107,7 +107,8 @@ fn is_object(value: &[u8]) -> bool {
 mod tests {
     use super::super::tests::whole;
     use super::*;
-    use data_encoding::BASE64;
+    use data_encoding::{BASE64, HEXLOWER};
+    use sha2::{Digest, Sha256};
 
     fn check(text: &str) -> (Outcome, usize) {
         let verdict = basic(&whole(text.as_bytes()));
@@ -147,6 +148,12 @@ mod tests {
     fn a_token_for_a_user_is_not_shown() {
         let verdict = basic(&whole(BASE64.encode(b"q8Zr2LmX0vT5bN7wK1cDE:").as_bytes()));
         assert_eq!((verdict.outcome, verdict.attributes.len()), (Outcome::Pass, 0));
+        for user in ["t7#Kpq!xyz".to_owned(), HEXLOWER.encode(&Sha256::digest(b"token"))] {
+            let verdict =
+                basic(&whole(BASE64.encode(format!("{user}:{user}").as_bytes()).as_bytes()));
+            assert_ne!(verdict.outcome, Outcome::Fail, "{user}");
+            assert!(verdict.attributes.is_empty(), "{user}");
+        }
     }
 
     #[test]

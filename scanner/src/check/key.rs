@@ -3,7 +3,7 @@
 use der::asn1::{AnyRef, ObjectIdentifier, UintRef};
 use der::{Decode, Reader, SliceReader, Tag};
 
-use super::{Attributes, attribute};
+use super::{Attributes, attribute, entropy};
 
 /// Why bytes are no key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,6 +26,8 @@ pub(super) struct Key {
     is_encrypted: bool,
     /// RSA: whether the modulus is the product of the primes.
     pub(super) is_consistent: Option<bool>,
+    /// Kinds of RFC 8410, whose octets nothing ties together: whether they could be random.
+    pub(super) is_random: Option<bool>,
     /// Bytes of the whole element.
     pub(super) len: usize,
 }
@@ -91,6 +93,7 @@ fn key(label: &'static str, kind: &str) -> Key {
         curve: None,
         is_encrypted: false,
         is_consistent: None,
+        is_random: None,
         len: 0,
     }
 }
@@ -190,14 +193,22 @@ fn pkcs8(fields: &[AnyRef<'_>]) -> Option<Key> {
             // CurvePrivateKey of RFC 8410 §7: octets in octets.
             Some((_, kind, size)) => {
                 let private = AnyRef::from_der(private).ok()?;
-                let is_whole =
-                    private.header().tag() == Tag::OctetString && private.value().len() == *size;
-                is_whole.then(|| key("", kind))?
+                let secret = private.value();
+                let is_whole = private.header().tag() == Tag::OctetString && secret.len() == *size;
+                is_whole.then(|| Key { is_random: Some(is_random(secret)), ..key("", kind) })?
             }
             None => key("", other),
         },
     };
     Some(Key { label: "PRIVATE KEY", ..key })
+}
+
+/// Thousandths of a bit per byte that 32 random bytes reach: mostly 4800 to 5000.
+const RANDOM_OCTETS: u32 = 4_300;
+
+/// Whether octets could be a key: neither a filling nor text.
+fn is_random(secret: &[u8]) -> bool {
+    entropy::shannon(secret) >= RANDOM_OCTETS && !secret.is_ascii()
 }
 
 /// EncryptedPrivateKeyInfo: a password-based scheme (PKCS#5 or PKCS#12), octets.
@@ -324,6 +335,7 @@ fn remainder(number: &[u8], modulus: u64) -> u64 {
 #[expect(clippy::arithmetic_side_effects, reason = "lengths of test data")]
 pub(super) mod tests {
     use super::*;
+    use sha2::{Digest, Sha256};
 
     /// One element: the tag, its length in DER, the parts.
     pub(in crate::check) fn tlv(tag: u8, parts: &[&[u8]]) -> Vec<u8> {
@@ -389,7 +401,11 @@ pub(super) mod tests {
     const P256: &str = "1.2.840.10045.3.1.7";
 
     pub(in crate::check) fn ed25519() -> Vec<u8> {
-        wrap(ED25519, &[], &tlv(4, &[&[7; 32]]))
+        ed25519_of(&Sha256::digest(b"an Ed25519 key"))
+    }
+
+    pub(in crate::check) fn ed25519_of(secret: &[u8]) -> Vec<u8> {
+        wrap(ED25519, &[], &tlv(4, &[secret]))
     }
 
     pub(in crate::check) fn pbes2() -> Vec<u8> {

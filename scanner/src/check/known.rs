@@ -58,6 +58,8 @@ const DOCUMENTATION: &[&str] = &[
     "cf4d418ed3de92d71f767db5391d5a2dacd40e1ce49e75d1137e2ecf4982d844",
     "687da00b09c83361bf3a2853b3a0c7d63ca5da870c8d3cdc20905c7aa546840a",
     "ad62d48d8b069026a2a0d0291f857a77e1975edf610aa3502e8bc71bd96f513a",
+    // WireGuard: the key in the examples of wg(8).
+    "ea1ca3e25b35a51ea7c8c9e5434d6faa6d49963d09845fb49028aaa4f6a2e709",
     // Hex digests of nothing: SHA-256, SHA-1, MD5.
     "cd372fb85148700fa88095e3492d3f9f5beb43e555e5ff26d95f5a6adc36f8e6",
     "07e23ede2756aa3f5f7cc9759117c4910875e032c27b8556a1e20626224f10ec",

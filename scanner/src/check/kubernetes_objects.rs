@@ -33,13 +33,14 @@ pub(super) fn bootstrap_token(subject: &Subject<'_>) -> Verdict {
 }
 
 /// Checks an OAuth token of OpenShift: `sha256~` and 32 bytes in base64url. The API object of a token
-/// is named in the same way after the token's hash, which is no secret: fail where it stands in
-/// such a name.
+/// is named in the same way after the token's hash, which is no secret: fail where it stands in a
+/// path or under `name`.
 pub(super) fn openshift_token(subject: &Subject<'_>) -> Verdict {
     let before = subject.text.get(..subject.span.start).unwrap_or_default();
-    let is_name = [&b"oauthaccesstokens/"[..], b"oauthauthorizetokens/"]
-        .iter()
-        .any(|path| before.ends_with(path));
+    let is_name = key_before(before) == b"name"
+        || [&b"oauthaccesstokens/"[..], b"oauthauthorizetokens/"]
+            .iter()
+            .any(|path| before.ends_with(path));
     let token = subject.value().get(SHA256..).unwrap_or_default();
     let is_token = token.len() == OAUTH
         && BASE64URL_NOPAD.decode(token).is_ok()
@@ -157,6 +158,12 @@ mod tests {
         assert_eq!(judge(&spare, 0), Outcome::Fail, "spare bits");
         let name = format!("/apis/oauth.openshift.io/v1/oauthaccesstokens/{token}");
         assert_eq!(judge(&name, name.len() - token.len()), Outcome::Fail, "the name of an object");
+        for before in ["{\"metadata\":{\"name\":\"", "{\\\"name\\\": \\\"", "metadata:\n  name: "] {
+            let name = format!("{before}{token}");
+            assert_eq!(judge(&name, before.len()), Outcome::Fail, "{before}");
+        }
+        let before = "{\"token\":\"";
+        assert_eq!(judge(&format!("{before}{token}"), before.len()), Outcome::Pass);
     }
 
     #[test]

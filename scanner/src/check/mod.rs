@@ -298,6 +298,16 @@ pub fn check(name: &str) -> Option<&'static Check> {
     CHECKS.iter().find(|check| check.name == name)
 }
 
+/// Characters of the shortest user's name that may be a token.
+const USER_TOKEN: usize = 16;
+
+/// A user's name as an attribute; `None` where it is a secret itself: the password once more, or a
+/// token, which some services take for the user.
+fn user_attribute(user: &str, password: &str) -> Option<String> {
+    let is_token = user.len() >= USER_TOKEN && random_text::is_random(user.as_bytes());
+    (user != password && !is_token).then(|| attribute(user))
+}
+
 /// Characters of an attribute, after which it is cut.
 const ATTRIBUTE_CHARS: usize = 200;
 

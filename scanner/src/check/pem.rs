@@ -30,10 +30,18 @@ pub(super) fn run(subject: &Subject<'_>) -> Verdict {
 
 /// Checks a key in DER where the span begins. The key's own length gives the end. The canonical
 /// value is that of the same key in armour.
+///
+/// Unavailable: of Ed25519, X25519, Ed448 and X448 any octets behind a constant header are a key.
+/// Fail: such octets that are a filling or text.
 pub(super) fn der(subject: &Subject<'_>) -> Verdict {
     let Ok(key) = key::parse(subject.value()) else { return Verdict::of(Outcome::Fail, subject) };
     let bytes = subject.value().get(..key.len).unwrap_or_default();
-    let (outcome, attributes) = judge(&key, bytes);
+    let (judged, attributes) = judge(&key, bytes);
+    let outcome = match (key.is_random, judged) {
+        (Some(false), _) => return Verdict::of(Outcome::Fail, subject),
+        (Some(true), Outcome::Pass) => Outcome::Unavailable,
+        _ => judged,
+    };
     Verdict {
         outcome,
         span: subject.part(0..key.len),
@@ -134,7 +142,7 @@ pub(super) fn canonical(label: &str, bytes: &[u8]) -> SecretBytes {
 #[cfg(test)]
 #[expect(clippy::string_slice, reason = "ASCII of our own making")]
 pub(super) mod tests {
-    use super::super::key::tests::{P, Q, ec, ed25519, pbes2, rsa};
+    use super::super::key::tests::{P, Q, ec, ed25519, ed25519_of, pbes2, rsa};
     use super::super::tests::whole;
     use super::*;
     use sha2::{Digest, Sha256};
@@ -171,9 +179,19 @@ pub(super) mod tests {
                 assert_eq!(exposed(&verdict), expected);
             }
             let bare = self::der(&whole(&[&der[..], b"stale"].concat()));
-            assert_eq!((bare.outcome, bare.span.clone()), (Outcome::Pass, 0..der.len()));
+            let proof = if der == ed25519() { Outcome::Unavailable } else { Outcome::Pass };
+            assert_eq!((bare.outcome, bare.span.clone()), (proof, 0..der.len()));
             assert_eq!(exposed(&bare), expected);
         }
+    }
+
+    #[test]
+    fn behind_a_constant_header_only_random_octets_are_a_key() {
+        let outcome = |secret: &[u8]| der(&whole(&ed25519_of(secret))).outcome;
+        assert_eq!(outcome(&Sha256::digest(b"random")), Outcome::Unavailable);
+        assert_eq!(outcome(&[0; 32]), Outcome::Fail);
+        assert_eq!(outcome(b"the parser reads a header, then t"[..32].as_ref()), Outcome::Fail);
+        assert_eq!(outcome(b"0123456789abcdefghijklmnopqrstuv"), Outcome::Fail, "32 characters");
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Keys of vendors without a published checksum, whose structure tells where they end.
 
+use std::cmp::Ordering;
 use std::ops::Range;
 
 use super::random_text::is_random;
@@ -38,23 +39,36 @@ pub(super) fn openai(subject: &Subject<'_>) -> Verdict {
 
 /// Characters of the secret part of a bot token of Slack.
 const SLACK: usize = 24;
+/// Characters of the longest secret part that is taken as it stands.
+const SLACK_MOST: usize = 34;
 
 /// Checks the numbers and the secret part of a token of Slack. The secret part has 24 characters;
-/// where fewer follow (18 at least, in tokens of the first years) it ends with them.
+/// where fewer follow (18 at least, in tokens of the first years) it ends with them. The vendor fixes
+/// no length: up to ten more that end by themselves belong to it, a longer run is other text.
+///
+/// Weak: fewer than 24. Unavailable: more.
 pub(super) fn slack(subject: &Subject<'_>) -> Verdict {
     let value = subject.value();
     let fail = Verdict::of(Outcome::Fail, subject);
     let Some(dash) = value.iter().rposition(|&byte| byte == b'-') else { return fail };
     let Some(from) = dash.checked_add(1) else { return fail };
     let secret = value.get(from..).unwrap_or_default();
-    let secret = secret.get(..SLACK).unwrap_or(secret);
+    let next = subject.text.get(subject.span.end);
+    let is_ended = !subject.is_cut_at(value.len())
+        && secret.len() <= SLACK_MOST
+        && !next.is_some_and(u8::is_ascii_alphanumeric);
+    let secret = if is_ended { secret } else { secret.get(..SLACK).unwrap_or(secret) };
     let Some(end) = from.checked_add(secret.len()) else { return fail };
     let numbers = value.get(..dash).unwrap_or_default().split(|&byte| byte == b'-').skip(1);
     let is_number = |number: &[u8]| number.iter().any(|digit| Some(digit) != number.first());
     if !numbers.into_iter().all(is_number) || !is_random(secret) {
         return fail;
     }
-    let outcome = if secret.len() == SLACK { Outcome::Pass } else { Outcome::Weak };
+    let outcome = match secret.len().cmp(&SLACK) {
+        Ordering::Less => Outcome::Weak,
+        Ordering::Equal => Outcome::Pass,
+        Ordering::Greater => Outcome::Unavailable,
+    };
     ends(subject, end, outcome)
 }
 
@@ -142,7 +156,18 @@ mod tests {
         let numbers = ["xoxb-", "481516234", "211-", "10815162342", "33-"].concat();
         let token = numbers.clone() + &text(4, 24);
         assert_eq!(check(slack, &token), (Outcome::Pass, token.len()));
-        assert_eq!(check(slack, &(token.clone() + "Vstale")), (Outcome::Pass, token.len()));
+        for more in [1, 6, 10] {
+            let long = token.clone() + &text(3, more);
+            assert_eq!(check(slack, &long), (Outcome::Unavailable, long.len()), "{more} more");
+        }
+        let stale = token.clone() + &text(3, 40);
+        assert_eq!(check(slack, &stale), (Outcome::Pass, token.len()));
+        // The pattern takes no more than it may, and the run goes on.
+        let span = 0..token.len() + 10;
+        let subject = Subject { text: stale.as_bytes(), span: span.clone(), cut: false };
+        assert_eq!(slack(&subject).span, 0..token.len());
+        let cut = Subject { text: &stale.as_bytes()[span.clone()], span, cut: true };
+        assert_eq!(slack(&cut).span, 0..token.len());
         let short = numbers + &text(4, 20);
         assert_eq!(check(slack, &short), (Outcome::Weak, short.len()));
         let zeros = ["xoxb-", &"0".repeat(12), "-", &"0".repeat(12), "-", &text(4, 24)].concat();

@@ -3,7 +3,7 @@
 use data_encoding::BASE64;
 use zeroize::Zeroizing;
 
-use super::{Outcome, Subject, Verdict};
+use super::{Outcome, Subject, Verdict, known};
 
 /// Bytes of a key.
 const KEY: usize = 32;
@@ -13,7 +13,11 @@ const KEY: usize = 32;
 /// 32 is so too.
 ///
 /// Weak: not clamped, which other tools may leave to the kernel.
+/// Fail: a filling, the key of the manual's examples.
 pub(super) fn run(subject: &Subject<'_>) -> Verdict {
+    if known::is_documentation_value(subject.value()) {
+        return Verdict::of(Outcome::Fail, subject);
+    }
     let key = BASE64.decode(subject.value()).map(Zeroizing::new);
     let outcome = match key.as_ref().map(|key| key.as_slice()) {
         Ok([first, .., last]) if key.as_ref().is_ok_and(|key| is_key(key)) => {
@@ -47,6 +51,11 @@ mod tests {
         // Synthetic: the first clamped, the second not.
         assert_eq!(check(&["EDT1nY6uRZV2N3+rCq8HCMLz", "BeWXHzJeGSdzbxBZL24="]), Outcome::Pass);
         assert_eq!(check(&["AzB8mt+m2FeAFkETMLs6WuV+", "+Ue7A909XUKRYfqHyG0="]), Outcome::Weak);
+    }
+
+    #[test]
+    fn the_key_of_the_manual_fails() {
+        assert_eq!(check(&["yAnz5TF+lXXJte14tji3zlMN", "q+hd2rYUIgJBgB3fBmk="]), Outcome::Fail);
     }
 
     #[test]
