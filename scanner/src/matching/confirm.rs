@@ -6,7 +6,7 @@ use regex_automata::{Anchored, Input};
 
 use crate::check::{Attributes, Confidence, Outcome, Plain, Subject};
 use crate::region::Cut;
-use crate::rule::{Anchor, Class, Edge, Pattern, Report, Rule};
+use crate::rule::{Anchor, Class, Edge, Pattern, Report, Rule, View};
 use crate::secret::SecretBytes;
 use crate::tally::Evidence;
 
@@ -184,7 +184,9 @@ pub(super) fn judge(rule: &Rule, run: Run<'_>, found: Found) -> Option<Confirmed
         confidence = Confidence::Low;
     }
     let value = run.text.get(span.clone()).filter(|value| !value.is_empty())?;
-    if touches(&span) && passes == 0 && !rule.fixed_len {
+    // What lies in binary tells its length itself.
+    let is_bounded = rule.fixed_len || rule.view == View::Bytes;
+    if touches(&span) && passes == 0 && !is_bounded {
         return None;
     }
     if rule.edge != Edge::Checked && confidence < Confidence::Confirmed {
