@@ -119,6 +119,11 @@ impl<'a> Check<'a> {
             let id = descriptor["id"].as_str().unwrap_or_default();
             self.that(!id.is_empty() && ids.insert(id), &at, "no id of its own");
         }
+        if self.reader == Reader::GitHub {
+            let automation = &self.run["automationDetails"];
+            self.that(automation.is_null(), "/automationDetails", "hides the upload's category");
+            return;
+        }
         let guid = &self.run["automationDetails"]["guid"];
         self.that(is_guid(guid), "/automationDetails", "no GUID of version 1 to 5");
         let id = self.run["automationDetails"]["id"].as_str().unwrap_or_default();

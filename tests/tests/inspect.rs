@@ -381,6 +381,20 @@ fn secrets_in_arguments_are_covered_however_many_copies_there_are() {
 }
 
 #[test]
+fn secrets_in_arguments_are_covered_however_many_processes_have_them() {
+    let token = values::github_token(&mut Random::new(3));
+    let mut checkpoint = Checkpoint::new();
+    for pid in 1..=300 {
+        let process = Process::new(pid, "worker").argv(&["worker", &token, "--port", "80"]);
+        checkpoint = checkpoint.process(process);
+    }
+    let inspection = built(&Archive::of(Producer::Runc, &checkpoint));
+    let shown = [page(&inspection, ALL), lines(&inspection)].concat();
+    assert!(!shown.contains(&token));
+    assert!(shown.contains("--port"));
+}
+
+#[test]
 fn what_the_container_chose_cannot_write_to_the_terminal() {
     let evil = "\u{1b}[2J\u{9b}1A\r::error::\u{202e}x";
     let heap = Mapping::noise(AT, 0x1000, 1).kind(Kind::File(format!("/tmp/{evil}")));

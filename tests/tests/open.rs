@@ -362,6 +362,48 @@ fn a_tar_with_holes_that_ends_early_gives_what_it_holds() {
     }
 }
 
+/// The archive with one more member, which has holes and six bytes at its start.
+fn with_holes(archive: &Archive, name: &str, size: u64) -> Vec<u8> {
+    let (size, map) = (size.to_string(), "0,6");
+    let mut pax = Vec::new();
+    for (key, value) in [("size", size.as_str()), ("name", name), ("map", map)] {
+        let record = format!(" GNU.sparse.{key}={value}\n");
+        let digits = if record.len() + 2 < 100 { 2 } else { 3 };
+        pax.extend(format!("{}{record}", record.len() + digits).into_bytes());
+    }
+    let mut tar = archive.tar();
+    tar.truncate(tar.len() - 1024);
+    let mut builder = tar::Builder::new(tar);
+    for (kind, body) in [(tar::EntryType::XHeader, &pax[..]), (tar::EntryType::Regular, b"secret")]
+    {
+        let mut header = tar::Header::new_ustar();
+        header.set_entry_type(kind);
+        header.set_size(body.len() as u64);
+        builder.append_data(&mut header, "member", body).unwrap();
+    }
+    builder.into_inner().unwrap()
+}
+
+#[test]
+fn a_hole_at_the_end_costs_nothing_in_a_stream() {
+    let heap = Mapping::zero(HEAP, 0x1000).put(HEAP, token(58));
+    let set = Checkpoint::new().process(Process::new(1, "a").map(heap));
+    let archive = Archive::of(Producer::Podman, &set);
+    for name in ["ctr.log", "rootfs-diff.tar", "mm-7.img", "spec.dump", "pages-7.img"] {
+        let tar = with_holes(&archive, name, u64::MAX >> 1);
+        for scanned in [scan_pipe(&tar, &revealing()), checked_but(&tar)] {
+            assert_eq!(scanned.whole().faults(), Vec::<String>::new(), "{name}");
+            assert!(scanned.whole().holds(&token(58)), "{name}");
+        }
+    }
+}
+
+fn checked_but(tar: &[u8]) -> Scanned {
+    let files = Files::new();
+    let path = files.add("a.tar", tar);
+    scan(&[&path], &revealing())
+}
+
 fn container(scanned: &Scanned) -> (&Value, &Value) {
     let record = scanned.whole().of("checkpoint").next().unwrap();
     (&record["container"], record)

@@ -1,7 +1,7 @@
 //! Session tokens of AWS.
 
 use super::notation::{base64, plain, unescaped};
-use super::{Outcome, Subject, Verdict, random};
+use super::{Outcome, Subject, Verdict, random_text};
 
 /// Checks a session token: base64 of an opaque structure that names its origin (`origin_ec`, `aws`)
 /// after a byte or two. It holds no checksum. Where no padding shows the end, and the characters are
@@ -19,7 +19,7 @@ pub(super) fn run(subject: &Subject<'_>) -> Verdict {
     if !is_token || subject.cut && subject.span.end >= subject.text.len() && !is_padded {
         return fail;
     }
-    if !random::is_random(text.get(16..).unwrap_or_default()) {
+    if !random_text::is_random(text.get(16..).unwrap_or_default()) {
         return fail;
     }
     let is_whole = kept == text.len();

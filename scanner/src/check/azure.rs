@@ -1,7 +1,7 @@
 //! Keys and secrets of Azure that carry a checksum: Marvin32 of what stands before it.
 
 use super::notation::{base64, plain, unescaped};
-use super::{Outcome, Subject, Verdict, entropy, known, random};
+use super::{Outcome, Subject, Verdict, entropy, known, random_text};
 
 /// Characters of the payload of a key of the common format (60 bytes), before its checksum.
 const CASK: usize = 80;
@@ -61,7 +61,7 @@ pub(super) fn account_key(subject: &Subject<'_>) -> Verdict {
                 && (!is_marked(&key)
                     || ACCOUNTS.iter().any(|s| has_checksum(&bytes, u64::from_be_bytes(**s))))
         });
-    let is_valid = is_key && random::is_random(&key);
+    let is_valid = is_key && random_text::is_random(&key);
     let mut verdict = Verdict::of(if is_valid { Outcome::Pass } else { Outcome::Fail }, subject);
     verdict.plain = plain(&key, notation);
     verdict
@@ -73,7 +73,7 @@ pub(super) fn account_key(subject: &Subject<'_>) -> Verdict {
 pub(super) fn common_key(subject: &Subject<'_>) -> Verdict {
     let key = subject.value();
     let outcome = match key.get(..CASK).and_then(base64) {
-        _ if !random::is_random(key) => Outcome::Fail,
+        _ if !random_text::is_random(key) => Outcome::Fail,
         Some(bytes) if key.get(CASK..).is_some_and(|sum| is_common_sum(&bytes, sum)) => {
             Outcome::Pass
         }

@@ -1,6 +1,6 @@
 //! Tokens of Google, and keys of Google Cloud service accounts.
 
-use super::{Outcome, Subject, Verdict, attribute, random};
+use super::{Outcome, Subject, Verdict, attribute, random_text};
 
 /// Checks an OAuth access token, `ya29.` and random characters; those of service accounts may end in
 /// a row of dots. Nothing tells the end: a lone dot is taken for the end of a sentence, and a token
@@ -14,7 +14,7 @@ pub(super) fn access_token(subject: &Subject<'_>) -> Verdict {
     };
     let dots = value.iter().rev().take_while(|b| **b == b'.').count();
     let token = value.get(..value.len().saturating_sub(dots)).unwrap_or_default();
-    let is_token = random::is_random(token) && !subject.is_cut_at(len);
+    let is_token = random_text::is_random(token) && !subject.is_cut_at(len);
     let mut verdict = Verdict::of(if is_token { Outcome::Pass } else { Outcome::Fail }, subject);
     verdict.span = subject.part(0..len);
     verdict

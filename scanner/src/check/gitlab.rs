@@ -2,7 +2,7 @@
 
 use data_encoding::BASE64URL_NOPAD;
 
-use super::{Outcome, Subject, Verdict, attribute, random};
+use super::{Outcome, Subject, Verdict, attribute, random_text};
 
 /// Characters of the checksum of a routable token.
 const CHECKSUM: usize = 7;
@@ -116,7 +116,8 @@ pub(super) fn plain(subject: &Subject<'_>) -> Verdict {
     let is_head = more > 0
         && (rest.is_empty() && subject.cut
             || body.saturating_add(more) >= PAYLOAD && is_routing(rest));
-    let outcome = if random::is_random(value) && !is_head { Outcome::Pass } else { Outcome::Fail };
+    let outcome =
+        if random_text::is_random(value) && !is_head { Outcome::Pass } else { Outcome::Fail };
     Verdict::of(outcome, subject)
 }
 

@@ -5,7 +5,7 @@ use data_encoding::BASE64URL_NOPAD;
 
 use super::notation::base64;
 use super::{Notation, Outcome, Placeholder, Plain, Subject, Verdict};
-use super::{entropy, known, pem, placeholder, random};
+use super::{entropy, known, pem, placeholder, random_text};
 use crate::secret::SecretBytes;
 
 /// Characters of the public half of a bootstrap token, and of its secret half.
@@ -44,7 +44,7 @@ pub(super) fn openshift_token(subject: &Subject<'_>) -> Verdict {
     let token = subject.value().get(SHA256..).unwrap_or_default();
     let is_token = token.len() == OAUTH
         && BASE64URL_NOPAD.decode(token).is_ok()
-        && random::is_random(token)
+        && random_text::is_random(token)
         && !is_name;
     Verdict::of(if is_token { Outcome::Pass } else { Outcome::Fail }, subject)
 }

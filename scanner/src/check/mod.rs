@@ -36,7 +36,6 @@ mod openssh;
 mod pem;
 mod placeholder;
 mod pool_url;
-mod random;
 mod random_text;
 mod uri;
 mod vault;
@@ -288,7 +287,6 @@ pub static CHECKS: &[Check] = &[
     Check { name: "prefixed-jwt", on_pass: Confidence::High, run: jwt::prefixed },
     Check { name: "pypi-macaroon", on_pass: Confidence::Confirmed, run: macaroon::run },
     Check { name: "random-text", on_pass: Confidence::Low, run: random_text::run },
-    Check { name: "random-token", on_pass: Confidence::Low, run: random::run },
     Check { name: "slack-token", on_pass: Confidence::High, run: vendor::slack },
     Check { name: "stripe-key", on_pass: Confidence::High, run: vendor::stripe },
     Check { name: "vault-token", on_pass: Confidence::High, run: vault::service_token },

@@ -2,7 +2,7 @@
 
 use data_encoding::BASE64URL_NOPAD;
 
-use super::{Outcome, Subject, Verdict, random};
+use super::{Outcome, Subject, Verdict, random_text};
 
 /// Characters of the prefix, `hvs.`.
 const PREFIX: usize = 4;
@@ -33,7 +33,7 @@ pub(super) fn service_token(subject: &Subject<'_>) -> Verdict {
 
 fn short(body: &[u8]) -> Option<usize> {
     let value = body.get(..SHORT)?;
-    random::is_random(value).then_some(SHORT)
+    random_text::is_random(value).then_some(SHORT)
 }
 
 /// Characters of a signed token, without what follows it.

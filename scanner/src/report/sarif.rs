@@ -152,7 +152,7 @@ impl Sarif {
         Tool { driver, extensions: None, properties: None }
     }
 
-    /// GitHub's category is what stands before the last slash: the same for every dump of a workload.
+    /// The same category, which is what stands before the last slash, for every dump of a workload.
     fn automation(&self) -> RunAutomationDetails {
         let id = match self.workloads.first() {
             Some(workload) if self.workloads.len() == 1 => {
@@ -210,7 +210,10 @@ impl Report for Sarif {
         if !taxonomies.is_empty() {
             stream.table("taxonomies", taxonomies.iter())?;
         }
-        stream.member("automationDetails", &automation)?;
+        // GitHub takes the category that the upload names only where the file has none.
+        if self.profile != Profile::GitHub {
+            stream.member("automationDetails", &automation)?;
+        }
         stream.table("invocations", std::iter::once(invocation))?;
         if self.profile == Profile::Full {
             stream.table("artifacts", self.artifacts.table())?;

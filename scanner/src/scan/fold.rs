@@ -1,6 +1,6 @@
 //! The fold: what all work has found, split by checkpoint, as records.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 
 use super::walk::Scanned;
@@ -177,27 +177,17 @@ fn describe_processes(
     labels: &BTreeMap<(Holder, LabelKind, u64), SecretBytes>,
     mask: Option<(&Partial, &RuleSet)>,
 ) {
+    let mask = mask.map(|(partial, rules)| Mask::of(labels, partial, rules));
     for checkpoint in checkpoints {
         let set = path_id(&checkpoint.set);
         for (pid, process) in &mut checkpoint.processes {
             let id = u64::from(*pid);
             let holder = Holder { set, kind: HolderKind::Memory, id, ordinal: 0 };
-            let text = |kind: LabelKind, start: u64| {
-                let mut bytes: Vec<u8> = Vec::new();
-                let parts = labels.range((holder, kind, 0)..=(holder, kind, u64::MAX));
-                for ((_, _, at), part) in parts {
-                    // Parts that are not neighbours are not joined.
-                    if *at == start.saturating_add(bytes.len() as u64) {
-                        bytes.extend_from_slice(part.expose());
-                    }
-                }
-                bytes
-            };
-            let mut argv = text(LabelKind::Argv, process.argv.start);
-            let mut environ = text(LabelKind::Environ, process.environ.start);
-            if let Some(mask) = mask {
-                blank(&mut argv, process.argv.start, (holder, RegionKind::Argv), mask);
-                blank(&mut environ, process.environ.start, (holder, RegionKind::Environ), mask);
+            let mut argv = label(labels, holder, LabelKind::Argv, process.argv.start);
+            let mut environ = label(labels, holder, LabelKind::Environ, process.environ.start);
+            if let Some(mask) = &mask {
+                mask.blank(&mut argv, process.argv.start, (holder, LabelKind::Argv));
+                mask.blank(&mut environ, process.environ.start, (holder, LabelKind::Environ));
             }
             process.set_strings(&argv, &environ);
             // Wiped.
@@ -206,38 +196,109 @@ fn describe_processes(
     }
 }
 
-/// Puts stars over everything that a rule found in a label's bytes. Indicators are no secrets.
-fn blank(
-    bytes: &mut [u8],
+/// The bytes of a label from an address on.
+fn label(
+    labels: &BTreeMap<(Holder, LabelKind, u64), SecretBytes>,
+    holder: Holder,
+    kind: LabelKind,
     start: u64,
-    place: (Holder, RegionKind),
-    (partial, rules): (&Partial, &RuleSet),
-) {
-    let found = partial.found.tallies.iter().filter(|((_, holder, kind), tally)| {
-        let is_secret = rules.get(tally.best.0.rule).class != Class::Indicator;
-        (*holder, *kind) == place && is_secret
-    });
-    for (_, tally) in found {
-        let mut values = std::collections::BTreeSet::new();
-        for Locus { at, len, .. } in tally.lowest.keys() {
-            let from = usize::try_from(at.saturating_sub(start)).unwrap_or(usize::MAX);
-            let to = from.saturating_add(usize::try_from(*len).unwrap_or(usize::MAX));
-            let value = bytes.get_mut(from..to.min(bytes.len())).unwrap_or_default();
-            values.insert(SecretBytes::new(value));
-            value.fill(b'*');
+) -> Vec<u8> {
+    let mut bytes: Vec<u8> = Vec::new();
+    for ((_, _, at), part) in labels.range((holder, kind, 0)..=(holder, kind, u64::MAX)) {
+        // Parts that are not neighbours are not joined.
+        if *at == start.saturating_add(bytes.len() as u64) {
+            bytes.extend_from_slice(part.expose());
         }
-        if tally.count <= tally.lowest.len() as u64 {
-            continue;
+    }
+    bytes
+}
+
+/// What rules have found in labels.
+struct Mask {
+    /// Where secrets stand: addresses and lengths.
+    places: BTreeMap<(Holder, LabelKind), Vec<(u64, u32)>>,
+    /// Secrets with more copies than places are known of.
+    values: BTreeSet<SecretBytes>,
+    /// Whether there are secrets of which nothing is known.
+    overflow: bool,
+}
+
+impl Mask {
+    fn of(
+        labels: &BTreeMap<(Holder, LabelKind, u64), SecretBytes>,
+        partial: &Partial,
+        rules: &RuleSet,
+    ) -> Self {
+        let found = &partial.found;
+        let mut known: BTreeMap<ValueKey, BTreeSet<Holder>> = BTreeMap::new();
+        for (key, holder, _) in found.tallies.keys() {
+            known.entry(*key).or_default().insert(*holder);
         }
-        // Of its other copies only the value is known.
-        for value in values.iter().filter(|value| !value.is_empty()) {
+        let mut holders: BTreeMap<ValueKey, usize> = BTreeMap::new();
+        for (key, _) in &found.holders {
+            let count = holders.entry(*key).or_default();
+            *count = count.saturating_add(1);
+        }
+        let (mut places, mut values) = (BTreeMap::new(), BTreeSet::new());
+        for ((key, holder, kind), tally) in &found.tallies {
+            let label =
+                [(RegionKind::Argv, LabelKind::Argv), (RegionKind::Environ, LabelKind::Environ)];
+            let Some((_, kind)) = label.into_iter().find(|(region, _)| region == kind) else {
+                continue;
+            };
+            // Indicators are no secrets.
+            if rules.get(tally.best.0.rule).class == Class::Indicator {
+                continue;
+            }
+            let all_holders = known.get(key).map(BTreeSet::len) == holders.get(key).copied();
+            let all_places = tally.count <= tally.lowest.len() as u64;
+            let spans: &mut Vec<(u64, u32)> = places.entry((*holder, kind)).or_default();
+            for Locus { at, len, .. } in tally.lowest.keys() {
+                spans.push((*at, *len));
+                if !(all_holders && all_places) {
+                    values.extend(value(labels, *holder, kind, *at, *len));
+                }
+            }
+        }
+        Self { places, values, overflow: found.overflow }
+    }
+
+    /// Puts stars over every secret in the strings of a label that begins at `start`; over all but the
+    /// first string where not all secrets are known.
+    fn blank(&self, bytes: &mut [u8], start: u64, label: (Holder, LabelKind)) {
+        for value in self.values.iter().filter(|value| !value.is_empty()) {
             let copies: Vec<usize> = memchr::memmem::find_iter(bytes, value.expose()).collect();
             for from in copies {
                 let to = from.saturating_add(value.len());
                 bytes.get_mut(from..to).unwrap_or_default().fill(b'*');
             }
         }
+        for (at, len) in self.places.get(&label).into_iter().flatten() {
+            let from = usize::try_from(at.saturating_sub(start)).unwrap_or(usize::MAX);
+            let to = from.saturating_add(usize::try_from(*len).unwrap_or(usize::MAX));
+            bytes.get_mut(from..to.min(bytes.len())).unwrap_or_default().fill(b'*');
+        }
+        if self.overflow {
+            let first = memchr::memchr(0, bytes).unwrap_or(bytes.len());
+            let rest = bytes.get_mut(first..).unwrap_or_default();
+            rest.iter_mut().filter(|byte| **byte != 0).for_each(|byte| *byte = b'*');
+        }
     }
+}
+
+/// The bytes of a match in a label, which may lie in several parts.
+fn value(
+    labels: &BTreeMap<(Holder, LabelKind, u64), SecretBytes>,
+    holder: Holder,
+    kind: LabelKind,
+    at: u64,
+    len: u32,
+) -> Option<SecretBytes> {
+    let ((_, _, start), _) = labels.range((holder, kind, 0)..=(holder, kind, at)).next_back()?;
+    let bytes = SecretBytes::from(label(labels, holder, kind, *start));
+    let from = usize::try_from(at.saturating_sub(*start)).ok()?;
+    let to = from.saturating_add(usize::try_from(len).ok()?).min(bytes.len());
+    bytes.expose().get(from..to).map(SecretBytes::new)
 }
 
 /// Which checkpoint of a target something belongs to.

@@ -5,7 +5,7 @@
 //! Each waiting window holds a buffer, or the numbers to read it by: nothing grows without bound.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::mpsc::{Receiver, Sender, SyncSender, channel};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::Settings;
@@ -23,10 +23,13 @@ pub(super) struct Line {
     jobs: Receiver<Arc<Job>>,
 }
 
+/// Windows that may wait in a line.
+const WAITING: usize = 1024;
+
 /// Puts windows into lines.
 pub(super) struct Lines {
     lines: SyncSender<Line>,
-    open: Option<(Holder, Sender<Arc<Job>>)>,
+    open: Option<(Holder, SyncSender<Arc<Job>>)>,
 }
 
 impl Lines {
@@ -40,7 +43,7 @@ impl Lines {
         if self.open.as_ref().is_none_or(|(open, _)| *open != holder) {
             // The line before ends here; a thread may be waiting for that.
             self.open = None;
-            let (sender, jobs) = channel();
+            let (sender, jobs) = sync_channel(WAITING);
             let line = Line { space: Arc::clone(&job.space), name: Arc::clone(&job.name), jobs };
             self.lines.send(line).unwrap_or_default();
             self.open = Some((holder, sender));

@@ -459,7 +459,7 @@ impl Walk<'_> {
                 let inside = Body::Stream(Stream::new(&mut stream));
                 let walked = self.nested(path, container, inside, ledger);
                 // What the container did not take is there all the same.
-                io::copy(&mut stream, &mut io::sink()).unwrap_or_default();
+                stream.pass(u64::MAX).unwrap_or_default();
                 (stream.taken(), walked)
             }
         };
@@ -484,26 +484,40 @@ impl Walk<'_> {
         let limit = self.settings.limits.kept_member_bytes;
         let unit = unit_of(path);
         let map = body.map().map(|map| Sparse::clone(map));
-        if let Some(size_with_holes) = map.as_ref().map(Sparse::size).filter(|it| *it > limit) {
-            let got = drain(body)?;
-            self.count(&unit, size, got);
-            self.skip(&unit, Reason::Limit, got);
-            let text = "longer than a file that is decoded in memory may be; it was left out";
-            let note = Diagnostic::new(Level::Error, Code::LimitReached, path, text);
-            let found = format!("{size_with_holes} bytes");
-            self.note(note.expected(format!("at most {limit} bytes"), found));
-            return Ok((Vec::new(), None));
+        if let Some(size_with_holes) = map.as_ref().map(Sparse::size) {
+            // Holes cost memory only once they are filled: asked for before that.
+            let charge = self.budget.borrow_mut().keep(size_with_holes.min(limit));
+            let left_out = match charge {
+                Err(exceeded) => Some((exceeded.to_string(), None)),
+                Ok(()) if size_with_holes > limit => {
+                    let text =
+                        "longer than a file that is decoded in memory may be; it was left out";
+                    Some((text.to_owned(), Some(format!("{size_with_holes} bytes"))))
+                }
+                Ok(()) => None,
+            };
+            if let Some((text, found)) = left_out {
+                let got = drain(body)?;
+                self.count(&unit, size, got);
+                self.skip(&unit, Reason::Limit, got);
+                let note = Diagnostic::new(Level::Error, Code::LimitReached, path, text);
+                self.note(match found {
+                    Some(found) => note.expected(format!("at most {limit} bytes"), found),
+                    None => note,
+                });
+                return Ok((Vec::new(), None));
+            }
         }
         let (data, got) = match body {
             Body::At(extent) => (read_at_most(&mut extent.reader(), limit)?, extent.stored()),
             Body::Stream(mut stream) => {
                 let data = read_at_most(&mut stream, limit)?;
-                io::copy(&mut stream, &mut io::sink())?;
+                stream.pass(u64::MAX)?;
                 (data, stream.taken())
             }
         };
         let kept = data.len() as u64;
-        let charge = self.budget.borrow_mut().keep(kept);
+        let charge = if map.is_some() { Ok(()) } else { self.budget.borrow_mut().keep(kept) };
         self.count(&unit, size, got);
         if let Err(exceeded) = charge {
             self.skip(&unit, Reason::Limit, got);
@@ -596,7 +610,7 @@ impl Walk<'_> {
                     self.cut(&space, path, path, &unit, &region, &mut pieces, &bad)?;
                 }
                 let mut stream = pieces.into_stream();
-                io::copy(&mut stream, &mut io::sink())?;
+                stream.pass(u64::MAX)?;
                 self.count(&unit, size, stream.taken());
             }
         }

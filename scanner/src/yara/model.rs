@@ -66,7 +66,9 @@ pub struct Yield {
 #[non_exhaustive]
 pub enum LoadError {
     /// The program was built without it.
-    #[error("this cryoscan was built without YARA: build it with `--features yara`")]
+    #[error(
+        "this cryoscan was built without YARA (the feature `yara`, which is in the default build)"
+    )]
     Absent,
     /// A file or folder could not be read.
     #[error("{path}: failed to read YARA rules: {error}")]

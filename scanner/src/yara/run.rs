@@ -13,7 +13,7 @@ use super::load::{self, Loaded};
 use super::model::{LoadError, RuleInfo, Subject, Yield};
 use crate::diagnostic::{Code, Diagnostic, Level};
 use crate::limits::Limits;
-use crate::region::{HolderKind, Locus};
+use crate::region::{Form, HolderKind, Locus};
 use crate::secret::SecretBytes;
 use crate::tally::{Held, PLACES_KEPT};
 
@@ -21,6 +21,10 @@ use crate::tally::{Held, PLACES_KEPT};
 const SECOND_BYTES: u64 = 4 << 20;
 /// The longest part of a hit that `--show-secrets` shows.
 const SHOWN: usize = 4 << 10;
+/// Bytes of a sparse file that are filled whatever is stored of it.
+const FREE_BYTES: u64 = 1 << 20;
+/// How many times what is stored of a sparse file is filled beyond that.
+const RATIO: u64 = 1000;
 /// So many rules are named where YARA took too long.
 const SLOWEST: usize = 3;
 /// Kinds of strings that are named of one rule and holder.
@@ -150,12 +154,26 @@ impl<'r> Scanner<'r> {
                 self.timed_out = true;
                 Mode::Off
             }
+            HolderKind::File if self.is_mostly_holes(subject) => {
+                self.open_blocks(subject, facts::of_file(subject.name, &[], false));
+                Mode::Blocks
+            }
             HolderKind::File => Mode::Whole,
             HolderKind::Memory | HolderKind::Shared | HolderKind::RawImage => Mode::Off,
         };
         if !too_often && self.mode == Mode::Off && self.rules.runs_on_memory() {
             self.open_blocks(subject, ["", "", "", "", "", ""].map(str::to_owned));
         }
+    }
+
+    /// Whether a sparse file is too long to be filled, or would cost far more than what is stored of it.
+    fn is_mostly_holes(&self, subject: Subject<'_>) -> bool {
+        let stored = stored(subject);
+        let most = self
+            .limits
+            .yara_file_bytes
+            .min(FREE_BYTES.saturating_add(stored.saturating_mul(RATIO)));
+        stored < subject.len && subject.len > most && subject.len < u64::MAX
     }
 
     /// Takes bytes of the holder, in the order of their addresses. `region` is the first address of
@@ -193,7 +211,14 @@ impl<'r> Scanner<'r> {
         match std::mem::replace(&mut self.mode, Mode::Off) {
             Mode::Off => {}
             Mode::Whole if self.content.is_empty() => {}
-            Mode::Whole => self.finish_file(subject, &mut found),
+            Mode::Whole => {
+                if stored(subject) < subject.len {
+                    // The hole at its end.
+                    let len = usize::try_from(subject.len).unwrap_or(usize::MAX);
+                    self.content.resize(len.max(self.content.len()), 0);
+                }
+                self.finish_file(subject, &mut found);
+            }
             Mode::Blocks => self.finish_blocks(subject, &mut found),
         }
         if self.timed_out {
@@ -296,11 +321,14 @@ impl<'r> Scanner<'r> {
         blocks.finish(&mut |base, bytes| self.block(base, bytes));
         let is_file = subject.space.holder.kind == HolderKind::File;
         if is_file {
-            let text = "too long to be scanned by YARA at once; rules that run on files only were \
-                        not tried";
+            let text = "too long to be scanned by YARA at once, or little but holes; rules that run \
+                        on files only were not tried";
             let limit = format!("at most {} bytes", self.limits.yara_file_bytes);
             let note = note(Level::Warning, Code::YaraLargeFile, subject, text.to_owned());
-            found.notes.push(note.expected(limit, "more"));
+            let len = Some(subject.len).filter(|len| *len < u64::MAX);
+            found.notes.push(
+                note.expected(limit, len.map_or("more".to_owned(), |len| format!("{len} bytes"))),
+            );
         }
         if self.timed_out {
             self.memory = None;
@@ -318,6 +346,12 @@ impl<'r> Scanner<'r> {
         let collect = Collect { rules: self.rules, limits: &self.limits, subject, show: self.show };
         collect.all(&results, runs, &self.cuts, found);
     }
+}
+
+/// Bytes of a holder that are stored: all but its holes.
+fn stored(subject: Subject<'_>) -> u64 {
+    let pieces = subject.space.pieces.iter().filter(|piece| piece.form != Form::Zero);
+    pieces.fold(0u64, |sum, piece| sum.saturating_add(piece.len))
 }
 
 /// How rules are named in reports.

@@ -182,7 +182,7 @@ impl Tar<'_> {
                     opening.problem(problem.expected("length, key and value", "other bytes"));
                 }
                 match header.kind() {
-                    b'g' => self.globals = pax,
+                    b'g' => self.globals = pax.global(),
                     _ => self.next.pax = Some(pax),
                 }
                 Ok(Flow::Continue)

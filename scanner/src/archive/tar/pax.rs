@@ -1,5 +1,7 @@
 //! Extended headers of POSIX.1-2001 (pax), with GNU's keys for sparse files.
 
+use super::super::sparse::RANGES;
+
 /// What the records of extended headers say about a member. Empty values undo what a global
 /// header said.
 #[derive(Debug, Clone, Default)]
@@ -22,6 +24,11 @@ pub(super) struct Pax {
 }
 
 impl Pax {
+    /// What holds for all members: a map belongs to one.
+    pub(super) fn global(self) -> Self {
+        Self { map: None, offset: None, ..self }
+    }
+
     /// The name, if the extended headers have it.
     pub(super) fn name(&self) -> Option<&[u8]> {
         self.sparse_path.as_deref().or(self.path.as_deref())
@@ -69,7 +76,13 @@ impl Pax {
             }
             b"GNU.sparse.numbytes" => {
                 let len = u64::try_from(integer(value)?).ok()?;
-                self.map.get_or_insert_default().push((self.offset.take()?, len));
+                let at = self.offset.take()?;
+                let map = self.map.get_or_insert_default();
+                // One more than is taken: then the map as a whole is refused.
+                if map.len() > RANGES {
+                    return None;
+                }
+                map.push((at, len));
             }
             b"GNU.sparse.map" => {
                 self.sparse = true;
