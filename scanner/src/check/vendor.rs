@@ -41,10 +41,13 @@ pub(super) fn openai(subject: &Subject<'_>) -> Verdict {
 const SLACK: usize = 24;
 /// Characters of the longest secret part that is taken as it stands.
 const SLACK_MOST: usize = 34;
+/// Characters of the shortest that is longer than 24 and the bytes of a pointer.
+const SLACK_BEHIND_POINTER: usize = SLACK + 7;
 
 /// Checks the numbers and the secret part of a token of Slack. The secret part has 24 characters;
 /// where fewer follow (18 at least, in tokens of the first years) it ends with them. The vendor fixes
-/// no length: up to ten more that end by themselves belong to it, a longer run is other text.
+/// no length: up to ten more that end by themselves belong to it, a longer run is other text. At the
+/// end of the text a few more may be bytes of a pointer.
 ///
 /// Weak: fewer than 24. Unavailable: more.
 pub(super) fn slack(subject: &Subject<'_>) -> Verdict {
@@ -53,10 +56,10 @@ pub(super) fn slack(subject: &Subject<'_>) -> Verdict {
     let Some(dash) = value.iter().rposition(|&byte| byte == b'-') else { return fail };
     let Some(from) = dash.checked_add(1) else { return fail };
     let secret = value.get(from..).unwrap_or_default();
-    let next = subject.text.get(subject.span.end);
-    let is_ended = !subject.is_cut_at(value.len())
-        && secret.len() <= SLACK_MOST
-        && !next.is_some_and(u8::is_ascii_alphanumeric);
+    let is_ended = match subject.text.get(subject.span.end) {
+        Some(next) => secret.len() <= SLACK_MOST && !next.is_ascii_alphanumeric(),
+        None => !subject.cut && (SLACK_BEHIND_POINTER..=SLACK_MOST).contains(&secret.len()),
+    };
     let secret = if is_ended { secret } else { secret.get(..SLACK).unwrap_or(secret) };
     let Some(end) = from.checked_add(secret.len()) else { return fail };
     let numbers = value.get(..dash).unwrap_or_default().split(|&byte| byte == b'-').skip(1);
@@ -156,9 +159,18 @@ mod tests {
         let numbers = ["xoxb-", "481516234", "211-", "10815162342", "33-"].concat();
         let token = numbers.clone() + &text(4, 24);
         assert_eq!(check(slack, &token), (Outcome::Pass, token.len()));
-        for more in [1, 6, 10] {
+        for more in [1, 6, 7, 10] {
             let long = token.clone() + &text(3, more);
-            assert_eq!(check(slack, &long), (Outcome::Unavailable, long.len()), "{more} more");
+            let line = format!("{long}\"\n");
+            let subject = Subject { text: line.as_bytes(), span: 0..long.len(), cut: false };
+            let verdict = slack(&subject);
+            assert_eq!((verdict.outcome, verdict.span.end), (Outcome::Unavailable, long.len()));
+            let at_end = if more > 6 {
+                (Outcome::Unavailable, long.len())
+            } else {
+                (Outcome::Pass, token.len())
+            };
+            assert_eq!(check(slack, &long), at_end, "{more} more, then other bytes");
         }
         let stale = token.clone() + &text(3, 40);
         assert_eq!(check(slack, &stale), (Outcome::Pass, token.len()));

@@ -6,7 +6,7 @@ use regex_automata::{Anchored, Input};
 
 use crate::check::{Attributes, Confidence, Outcome, Plain, Subject};
 use crate::region::Cut;
-use crate::rule::{Anchor, Class, Edge, Pattern, Report, Rule};
+use crate::rule::{Anchor, Class, Edge, Pattern, Report, Rule, View};
 use crate::secret::SecretBytes;
 use crate::tally::Evidence;
 
@@ -92,16 +92,28 @@ pub(super) fn find_all(rule: &Rule, run: Run<'_>, at: usize) -> Vec<Found> {
     let Some(items) = &rule.items else { return find(rule, run, at).into_iter().collect() };
     let Some(whole) = find(rule, run, at) else { return Vec::new() };
     let mut found = Vec::new();
-    let mut from = whole.span.start;
-    while let Some(item) = search_in(rule, items, &Input::new(run.text).range(from..whole.span.end))
-    {
-        if found.len() == ITEMS {
-            break;
+    for Range { start, end } in holders(rule, run, whole.span) {
+        let mut from = start;
+        while found.len() < ITEMS && from < end {
+            let input = Input::new(run.text).range(from..end);
+            let Some(item) = search_in(rule, items, &input) else { break };
+            from = item.span.end.max(from + 1);
+            found.push(item);
         }
-        from = item.span.end.max(from + 1);
-        found.push(item);
     }
     found
+}
+
+/// Where in a match the items stand: in the groups of the pattern, or anywhere if it has none.
+fn holders(rule: &Rule, run: Run<'_>, whole: Range<usize>) -> Vec<Range<usize>> {
+    let Some(regex) = rule.pattern.regex() else { return Vec::new() };
+    if regex.captures_len() <= 1 {
+        return vec![whole];
+    }
+    let mut captures = regex.create_captures();
+    regex
+        .search_captures(&Input::new(run.text).range(whole).anchored(Anchored::Yes), &mut captures);
+    captures.iter().skip(1).flatten().map(|group| group.range()).collect()
 }
 
 /// Most values of one match.
@@ -172,7 +184,9 @@ pub(super) fn judge(rule: &Rule, run: Run<'_>, found: Found) -> Option<Confirmed
         confidence = Confidence::Low;
     }
     let value = run.text.get(span.clone()).filter(|value| !value.is_empty())?;
-    if touches(&span) && passes == 0 && !rule.fixed_len {
+    // What lies in binary tells its length itself.
+    let is_bounded = rule.fixed_len || rule.view == View::Bytes;
+    if touches(&span) && passes == 0 && !is_bounded {
         return None;
     }
     if rule.edge != Edge::Checked && confidence < Confidence::Confirmed {

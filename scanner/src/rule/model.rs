@@ -182,8 +182,8 @@ pub struct Rule {
     pub group: usize,
     /// Group of the pattern that names the value (a variable, a flag).
     pub name_group: Option<usize>,
-    /// The pattern of each value in a match of `pattern`, which then is what holds them; the groups
-    /// are its groups.
+    /// The pattern of each value in a match of `pattern`, which then is what holds them (in its
+    /// groups, if it has any); `group` and `name_group` are groups of this one.
     pub items: Option<Pattern>,
     /// What it looks at around a candidate.
     pub view: View,
