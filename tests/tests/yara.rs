@@ -320,7 +320,7 @@ fn a_holder_that_takes_too_long_is_named() {
     let found = scan_bytes(&memory_with(&vec![b'A'; MIB]).tar(), &settings);
     let told = notes(&found, "yara-timeout");
     let named = |note: &&Value| note["message"].as_str().unwrap().contains("for endless.");
-    assert!(told.iter().any(|note| named(&note)), "{told:?}");
+    assert!(told.iter().any(named), "{told:?}");
     assert!(!notes(&found, "yara-slow").is_empty());
     assert!(!found.outcome.complete);
     assert_eq!(held(&found), Vec::<String>::new());
