@@ -1,15 +1,37 @@
 //! Runs the scanner as a library, and says what every report must hold.
 
 use std::collections::BTreeSet;
-use std::io::Read;
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use cryoscan::report::Record;
 use cryoscan::scan::{self, Outcome, Progress, ScanError, Settings, Target};
 use serde_json::Value;
 
 use crate::recall::canonical;
+
+/// Where several reports can be written to and read from.
+#[derive(Debug, Clone, Default)]
+pub struct Sink(Arc<Mutex<Vec<u8>>>);
+
+impl Sink {
+    /// What was written.
+    pub fn bytes(&self) -> Vec<u8> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+impl Write for Sink {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
 
 /// What a scan has reported.
 #[derive(Debug)]
@@ -33,7 +55,7 @@ pub fn revealing() -> Settings {
 /// When the scan cannot be made at all.
 pub fn scan(paths: &[&Path], settings: &Settings) -> Scanned {
     let targets: Vec<Target> = paths.iter().map(|path| Target::Path(path.to_path_buf())).collect();
-    collect(&targets, settings, &mut std::io::empty())
+    collect(&targets, settings, &mut io::empty())
 }
 
 /// Scans the bytes of a pipe.
@@ -82,7 +104,7 @@ fn collect(targets: &[Target], settings: &Settings, stdin: &mut dyn Read) -> Sca
 struct Trickle<'a>(&'a [u8]);
 
 impl Read for Trickle<'_> {
-    fn read(&mut self, buf: &mut [u8]) -> std::io::Result<usize> {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         let most = buf.len().min(4001);
         self.0.read(buf.get_mut(..most).unwrap_or_default())
     }

@@ -2,9 +2,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot run fails")]
 
 use std::collections::BTreeSet;
-use std::io::Write;
 use std::path::Path;
-use std::sync::{Arc, Mutex};
 
 use cryoscan::report::{FORMATS, Record, Report, Style};
 use cryoscan::scan::{self, Progress, Settings, Target};
@@ -13,25 +11,12 @@ use cryoscan_tests::fixtures;
 use cryoscan_tests::random::Random;
 use cryoscan_tests::samples::HEAP;
 use cryoscan_tests::sarif::{Reader, faults};
-use cryoscan_tests::scanned::Files;
+use cryoscan_tests::scanned::{Files, Sink};
 use cryoscan_tests::values;
 use serde_json::{Value, json};
 
 const PROFILES: [(&str, Reader); 3] =
     [("sarif", Reader::Any), ("sarif-github", Reader::GitHub), ("sarif-gitlab", Reader::GitLab)];
-
-#[derive(Clone, Default)]
-struct Shared(Arc<Mutex<Vec<u8>>>);
-
-impl Write for Shared {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().write(bytes)
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
 
 /// One scan in all profiles, beside its records.
 struct Reports {
@@ -40,7 +25,7 @@ struct Reports {
 }
 
 fn scan(targets: &[&Path]) -> Reports {
-    let outs = [Shared::default(), Shared::default(), Shared::default()];
+    let outs = [Sink::default(), Sink::default(), Sink::default()];
     let format = |name: &str| FORMATS.iter().find(|format| format.name == name).unwrap();
     let mut writers: Vec<Box<dyn Report>> = PROFILES
         .iter()
@@ -59,7 +44,7 @@ fn scan(targets: &[&Path]) -> Reports {
     for writer in &mut writers {
         writer.finish().unwrap();
     }
-    let read = |out: &Shared| serde_json::from_slice(&out.0.lock().unwrap()).unwrap();
+    let read = |out: &Sink| serde_json::from_slice(&out.bytes()).unwrap();
     Reports { records, logs: outs.iter().map(read).collect() }
 }
 

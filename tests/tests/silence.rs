@@ -3,14 +3,13 @@
 
 use std::io::Write;
 use std::path::Path;
-use std::sync::{Arc, Mutex};
 
 use cryoscan::report::{FORMATS, Record, Style};
 use cryoscan::scan::{self, Progress, Settings, Target};
 use cryoscan_tests::fixtures::{self, Fixture, Planted};
 use cryoscan_tests::random::Random;
 use cryoscan_tests::samples;
-use cryoscan_tests::scanned::Files;
+use cryoscan_tests::scanned::{Files, Sink};
 use data_encoding::{BASE64, BASE64URL, HEXLOWER, HEXUPPER};
 
 #[path = "silence/commands.rs"]
@@ -21,7 +20,7 @@ const NEEDLE_MIN: usize = 8;
 
 /// The reports of a scan in every format, for people also with all details, and its errors.
 fn reports(target: &Path, settings: &Settings) -> String {
-    let out = Shared::default();
+    let out = Sink::default();
     let styles = [false, true].map(|verbose| Style { verbose, ..Style::default() });
     let formats = FORMATS.iter().flat_map(|format| styles.map(|style| (format, style)));
     let boxed = || Box::new(out.clone());
@@ -38,21 +37,7 @@ fn reports(target: &Path, settings: &Settings) -> String {
     }
     writeln!(out.clone(), "{outcome:?}").unwrap();
     drop(writers);
-    let bytes = out.0.lock().unwrap();
-    String::from_utf8_lossy(&bytes).into_owned()
-}
-
-#[derive(Clone, Default)]
-struct Shared(Arc<Mutex<Vec<u8>>>);
-
-impl Write for Shared {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().write(bytes)
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
+    String::from_utf8_lossy(&out.bytes()).into_owned()
 }
 
 /// What of a value must not be seen: itself, and what its encodings have in common wherever it

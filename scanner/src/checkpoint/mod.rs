@@ -18,7 +18,7 @@ use crate::region::{Holder, RegionKind, Space};
 pub use address_space::{Layout, Shortfall};
 pub use builder::{Builder, Want};
 pub use container::{Container, Pod, SpecMount};
-pub use process::{Process, VmaInfo, VmaKind};
+pub use process::{Process, VmaInfo, VmaKind, file_path};
 pub use producer::{PRODUCERS, Producer};
 
 /// Number of a path: the same path has the same number in every run.

@@ -179,11 +179,14 @@ pub(super) fn text(bytes: &[u8]) -> String {
 
 /// Path of an open file, with what Linux adds for deleted ones.
 pub(super) fn path(file_id: u32, records: &Records) -> Option<String> {
+    let is_ghost = matches!(records.remaps.get(&file_id), Some(Remap::Ghost(_)));
+    Some(file_path(file_id, records)? + if is_ghost { " (deleted)" } else { "" })
+}
+
+/// Path of an open file as CRIU names it, or `memfd:` and its name.
+pub fn file_path(file_id: u32, records: &Records) -> Option<String> {
     match records.files.get(&file_id)? {
-        FileEntry::Regular(file) => {
-            let ghost = matches!(records.remaps.get(&file_id), Some(Remap::Ghost(_)));
-            Some(text(&file.path) + if ghost { " (deleted)" } else { "" })
-        }
+        FileEntry::Regular(file) => Some(text(&file.path)),
         FileEntry::Memfd { inode_id, .. } => {
             let inode = records.memfds.get(inode_id)?;
             Some(format!("memfd:{}", text(&inode.name)))

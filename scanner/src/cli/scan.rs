@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, Read};
+use std::panic;
 use std::path::Path;
 use std::sync::Arc;
 use std::thread;
@@ -58,7 +59,12 @@ fn settings(args: &ScanArgs) -> anyhow::Result<Settings> {
     let yara = if args.yara.is_empty() {
         None
     } else {
-        Some(Arc::new(yara::Rules::load(&args.yara, args.yara_includes, &limits)?))
+        // Where memory may not be made executable yara-x panics; the error says it better.
+        let hook = panic::take_hook();
+        panic::set_hook(Box::new(|_| {}));
+        let rules = yara::Rules::load(&args.yara, args.yara_includes, &limits);
+        panic::set_hook(hook);
+        Some(Arc::new(rules?))
     };
     Ok(Settings {
         threads: args

@@ -2,6 +2,7 @@
 //! merges them and makes records. The only user of threads.
 
 mod collection;
+mod content;
 mod fold;
 mod job;
 mod line;

@@ -173,7 +173,7 @@ impl<'r> Scanner<'r> {
             .limits
             .yara_file_bytes
             .min(FREE_BYTES.saturating_add(stored.saturating_mul(RATIO)));
-        stored < subject.len && subject.len > most && subject.len < u64::MAX
+        stored < subject.len && subject.len > most
     }
 
     /// Takes bytes of the holder, in the order of their addresses. `region` is the first address of
@@ -183,22 +183,15 @@ impl<'r> Scanner<'r> {
             Mode::Off => {}
             Mode::Blocks => self.feed_blocks(region, at, bytes),
             Mode::Whole => {
-                let most = self.limits.yara_file_bytes;
-                let is_hole = at > self.content.len() as u64;
-                if !is_hole || at <= most {
-                    // A hole of a sparse file reads as zeros.
-                    let at = usize::try_from(at).unwrap_or(usize::MAX);
-                    self.content.resize(at.max(self.content.len()), 0);
-                    self.content.extend_from_slice(bytes);
-                }
-                if is_hole && at > most || self.content.len() as u64 > most {
+                // A hole reads as zeros; where it would be too long there are blocks from the start.
+                let hole = at.saturating_sub(self.content.len() as u64);
+                self.content.extend(std::iter::repeat_n(0, usize::try_from(hole).unwrap_or(0)));
+                self.content.extend_from_slice(bytes);
+                if self.content.len() as u64 > self.limits.yara_file_bytes {
                     let facts = facts::of_file(subject.name, &self.content, false);
                     self.open_blocks(subject, facts);
                     let content = std::mem::take(&mut self.content);
                     self.feed_blocks(region, 0, &content);
-                    if at >= content.len() as u64 {
-                        self.feed_blocks(region, at, bytes);
-                    }
                 }
             }
         }
@@ -214,8 +207,8 @@ impl<'r> Scanner<'r> {
             Mode::Whole => {
                 if stored(subject) < subject.len {
                     // The hole at its end.
-                    let len = usize::try_from(subject.len).unwrap_or(usize::MAX);
-                    self.content.resize(len.max(self.content.len()), 0);
+                    let rest = subject.len.saturating_sub(self.content.len() as u64);
+                    self.content.extend(std::iter::repeat_n(0, usize::try_from(rest).unwrap_or(0)));
                 }
                 self.finish_file(subject, &mut found);
             }

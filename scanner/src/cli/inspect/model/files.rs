@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use crate::checkpoint::file_path;
 use crate::criu::{Fd, FileEntry, Records, Regular, Remap, file_type};
 
 /// One descriptor of a process.
@@ -53,7 +54,7 @@ pub(super) fn open_file(records: &Records, fd: &Fd, machine: u32) -> OpenFile {
         _ => None,
     };
     if let Some((id, own)) = own.and_then(|id| Some((id, regular(records, id)?))) {
-        file.path = path(records, id);
+        file.path = file_path(id, records);
         file.deleted = is_deleted(records, id);
         file.mode = own.mode.map(mode);
         file.mount = u32::try_from(own.mnt_id).ok();
@@ -81,31 +82,12 @@ pub(super) fn open_file(records: &Records, fd: &Fd, machine: u32) -> OpenFile {
         Some(FileEntry::Memfd { inode_id, flags: bits, pos }) => {
             file.flags = flags(*bits);
             file.position = Some(*pos);
-            file.path = path(records, fd.file_id);
+            file.path = file_path(fd.file_id, records);
             file.size = records.memfds.get(inode_id).map(|inode| inode.size);
         }
         Some(FileEntry::Packet(_) | FileEntry::Other { .. }) | None => {}
     }
     file
-}
-
-/// Path of a file, or `memfd:` and its name.
-pub(super) fn path(records: &Records, file_id: u32) -> Option<String> {
-    match records.files.get(&file_id)? {
-        FileEntry::Regular(file) => Some(text(&file.path)),
-        FileEntry::Memfd { inode_id, .. } => {
-            let inode = records.memfds.get(inode_id)?;
-            Some(format!("memfd:{}", text(&inode.name)))
-        }
-        FileEntry::Pipe { .. }
-        | FileEntry::Fifo { .. }
-        | FileEntry::Inet(_)
-        | FileEntry::Unix(_)
-        | FileEntry::Netlink(_)
-        | FileEntry::Packet(_)
-        | FileEntry::Tty { .. }
-        | FileEntry::Other { .. } => None,
-    }
 }
 
 /// Bytes of Linux as text: what is no UTF-8 is shown as replacement characters.

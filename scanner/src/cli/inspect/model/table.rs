@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use super::files::{self, OpenFile};
 use super::sockets::Opener;
+use crate::checkpoint::file_path;
 use crate::criu::{FsInfo, Records};
 
 /// Bytes that lists of a target may take, counted roughly.
@@ -53,7 +54,7 @@ impl<'a> Tables<'a> {
 
     /// A folder of a process.
     pub(super) fn folder(&self, pid: u32, which: fn(&FsInfo) -> u32) -> Option<String> {
-        files::path(self.records, which(self.records.fs.get(&pid)?))
+        file_path(which(self.records.fs.get(&pid)?), self.records)
     }
 
     /// The open files of a process, by descriptor; `None` if the checkpoint does not hold its table,
