@@ -7,12 +7,12 @@ use super::address_space::{self, Layout};
 use super::container::Metadata;
 use super::oci::{self, Layouts};
 use super::process::{self, Process};
-use super::{Checkpoint, Mapping, Shared, path_id, producer};
+use super::{Checkpoint, Mapping, Shared, kernel, path_id, producer};
 use crate::coverage::Reason;
-use crate::criu::{self, FileEntry, Pagemap, PagemapKey, Records, Role, status};
+use crate::criu::{self, Contents, FileEntry, Pagemap, PagemapKey, Records, Role, status};
 use crate::diagnostic::{Code, Diagnostic, Level};
 use crate::limits::Limits;
-use crate::region::{Holder, HolderKind, RegionKind};
+use crate::region::{Holder, HolderKind, RegionKind, Space};
 
 /// What becomes of a member.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,6 +21,8 @@ pub enum Want {
     Decode,
     /// The pages image of this number in its image set.
     Pages(u32),
+    /// An image of kernel objects: ask [`Builder::contents`] what of it is content.
+    Objects,
     /// Metadata: read it whole, give it to [`Builder::metadata`], and match it too.
     Keep,
     /// Match its bytes, or open it if it is an archive.
@@ -39,6 +41,8 @@ struct ImageSet {
     pagemaps: BTreeMap<PagemapKey, String>,
     /// Whose pages an image holds, by its number.
     owners: BTreeMap<u32, PagemapKey>,
+    /// What kernel objects held.
+    objects: BTreeMap<Holder, Arc<Space>>,
     /// When the inventory was written, in seconds since 1970.
     written: Option<i64>,
 }
@@ -101,7 +105,10 @@ fn root_of(set: &str) -> &str {
 fn content(path: &str) -> Option<RegionKind> {
     let (archive, _) = path.rsplit_once('!')?;
     let inside = |name: &str| archive.split('!').any(|part| split(part).1 == name || part == name);
-    if archive.split('!').any(|part| part.as_bytes().ends_with(b".tar.gz.img"))
+    let is_ghost = |part: &str| criu::is_ghost(split(part).1.as_bytes());
+    if archive.split('!').any(is_ghost) {
+        Some(RegionKind::GhostFile)
+    } else if archive.split('!').any(|part| part.as_bytes().ends_with(b".tar.gz.img"))
         || inside("devshm-checkpoint.tar")
     {
         Some(RegionKind::TmpfsFile)
@@ -137,9 +144,13 @@ impl Builder {
                     return Want::Pages(id);
                 }
             }
-            Role::Payload => return Want::Scan(payload_kind(name)),
+            Role::Payload => return Want::Objects,
+            Role::Raw => return Want::Scan(RegionKind::RawImage),
             Role::Archive => return Want::Scan(RegionKind::TmpfsFile),
             Role::Ignored => return Want::Skip(Reason::NotContent),
+            Role::Text if name.as_bytes().ends_with(b".img") => {
+                return Want::Scan(RegionKind::Metadata);
+            }
             Role::Text | Role::Unknown => {}
         }
         if METADATA.contains(&name) || oci::is_document(path, size, head) {
@@ -188,20 +199,23 @@ impl Builder {
         result.map_err(Diagnostic::from)
     }
 
-    /// Counts what an image of kernel buffers holds. `data` is the whole image; of a tcp-stream its
-    /// beginning is enough.
-    ///
-    /// # Errors
-    /// When the image is damaged. Its bytes are content, which is matched all the same.
-    pub fn payload(&mut self, path: &str, data: &[u8]) -> Result<(), Diagnostic> {
+    /// Says what of an image of kernel objects is content. `data` are its first bytes, `len` is its
+    /// length; `None`: all of it is needed.
+    pub fn contents(&mut self, path: &str, data: &[u8], len: u64) -> Option<Contents> {
         let (folder, name) = split(path);
         let records = &mut self.sets.entry(folder.to_owned()).or_default().records;
-        criu::held(path, name.as_bytes(), data, &self.limits, records).map_err(|error| {
-            let mut diagnostic = Diagnostic::from(error);
-            diagnostic.level = Level::Warning;
-            diagnostic.message.push_str("; scanned as raw bytes");
-            diagnostic
-        })
+        criu::contents(path, name.as_bytes(), data, len, &self.limits, records)
+    }
+
+    /// Lays out the contents of an image of kernel objects, one space an object. `ordinal` counts the
+    /// images of this path. What a unix socket held can be laid out when files.img is known.
+    pub fn objects(&mut self, path: &str, ordinal: u32, contents: &Contents) -> Vec<Arc<Space>> {
+        let folder = split(path).0;
+        let set = self.sets.entry(folder.to_owned()).or_default();
+        let spaces = kernel::lay_out(contents, path_id(folder), ordinal, &set.records);
+        let spaces: Vec<_> = spaces.into_iter().map(Arc::new).collect();
+        set.objects.extend(spaces.iter().map(|space| (space.holder, Arc::clone(space))));
+        spaces
     }
 
     /// Takes a metadata file.
@@ -356,6 +370,13 @@ impl Builder {
             memory_bytes = memory_bytes.saturating_add(bytes);
             spaces.insert(space.holder, Arc::new(space));
         }
+        spaces.extend(set.objects.clone());
+        let (objects, is_all) = kernel::describe(set.objects.keys(), records);
+        if !is_all {
+            let text = "so many processes have pipes, sockets or deleted files open that not all \
+                        of them are told";
+            notes.push(Diagnostic::new(Level::Warning, Code::LimitReached, folder, text));
+        }
         // Archives made to be reproducible have no times: 0.
         let written = set.written.filter(|seconds| *seconds > 0);
         let written = written.and_then(|seconds| jiff::Timestamp::from_second(seconds).ok());
@@ -374,6 +395,7 @@ impl Builder {
             descriptors: Vec::new(),
             processes,
             shared: shared(records),
+            objects,
             pages: set.pages.iter().map(|(id, (path, _))| (*id, path.clone())).collect(),
             spaces,
             memory_bytes,
@@ -483,28 +505,17 @@ fn shared(records: &Records) -> BTreeMap<u32, Shared> {
     for (pid, ids) in &records.ids {
         let open = tables.entry(ids.files_id).or_insert_with(|| {
             let table = records.fdinfo.get(&ids.files_id).into_iter().flatten();
-            let open = table.filter_map(|fd| memfd(fd.file_id));
-            open.map(|(id, kind, name)| (id, (kind, name))).collect::<BTreeMap<_, _>>()
+            let mut open: BTreeMap<u32, (RegionKind, Option<String>, u32)> = BTreeMap::new();
+            for (fd, (id, kind, name)) in table.filter_map(|fd| Some((fd.fd, memfd(fd.file_id)?))) {
+                let (_, _, lowest) = open.entry(id).or_insert((kind, name, fd));
+                *lowest = fd.min(*lowest);
+            }
+            open
         });
-        for (id, (kind, name)) in open {
+        for (id, (kind, name, fd)) in open {
             let segment = segments.entry(*id).or_insert_with(|| new(*kind, name.clone()));
-            segment.open_by.push(*pid);
+            segment.open_by.push((*pid, *fd));
         }
     }
     segments
-}
-
-/// The kind of region of an image that carries bytes of processes.
-fn payload_kind(name: &str) -> RegionKind {
-    match name.split_once('.').map_or(name, |(stem, _)| stem) {
-        "pipes-data" => RegionKind::Pipe,
-        "fifo-data" => RegionKind::Fifo,
-        "sk-queues" => RegionKind::SocketQueue,
-        "tty-data" => RegionKind::Tty,
-        "bpfmap-data" => RegionKind::BpfMap,
-        stem if stem.starts_with("tcp-stream-") => RegionKind::TcpQueue,
-        stem if stem.starts_with("ghost-file-") => RegionKind::GhostFile,
-        stem if stem.starts_with("ipcns-msg-") => RegionKind::SysvMessage,
-        _ => RegionKind::RawImage,
-    }
 }

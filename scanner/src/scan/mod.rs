@@ -5,6 +5,7 @@ mod collection;
 mod content;
 mod fold;
 mod job;
+mod kernel;
 mod line;
 mod pages;
 mod pieces;
@@ -53,6 +54,8 @@ pub struct Settings {
     pub yara: Option<Arc<yara::Rules>>,
     /// Key of fingerprints; `None`: the built-in one.
     pub fingerprint_key: Option<SecretBytes>,
+    /// Whether the registers of threads are searched too.
+    pub registers: bool,
     /// Whether the report may hold what differs from run to run.
     pub measured: bool,
 }
@@ -69,6 +72,7 @@ impl Default for Settings {
             grep: Vec::new(),
             yara: None,
             fingerprint_key: None,
+            registers: false,
             measured: false,
         }
     }
