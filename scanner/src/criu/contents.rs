@@ -98,6 +98,7 @@ pub fn contents(
     let limits = Limits { records: limits.records.min(CONTENTS), ..limits.clone() };
     let image = match Image::new(name, data, magic, &limits) {
         Ok(image) => image,
+        Err(_) if !is_whole => return None,
         Err(fault) => return Some(Contents { fault: Some(fault), ..Contents::default() }),
     };
     let mut found = Contained { image, len, end: 0, contents: Vec::new() };

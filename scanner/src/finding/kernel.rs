@@ -1,7 +1,8 @@
 //! Places in kernel objects, and paths as the container sees them.
 
 use super::{Context, PipeEnd, Place, Queue, Socket};
-use crate::checkpoint::{Checkpoint, End, KernelObject, Opener};
+use crate::checkpoint::{Checkpoint, End, KernelObject, Opener, file_path};
+use crate::criu::Remap;
 use crate::region::{Holder, HolderKind, Locus};
 use crate::tally::LineFeeds;
 
@@ -112,11 +113,12 @@ pub(super) fn container_path(chain: &str, checkpoint: &Checkpoint) -> Option<Str
             break folder;
         }
     };
+    if folder.is_ghost {
+        let rest: String = parts.flat_map(|part| ["!", part]).collect();
+        return Some(folder.path + &rest);
+    }
     let first = parts.next()?.trim_start_matches("./");
     let rest: String = parts.flat_map(|part| ["!", part]).collect();
-    if folder.is_ghost {
-        return Some(format!("{}!{first}{rest}", folder.path));
-    }
     Some(format!("{}/{first}{rest}", folder.path.trim_end_matches('/')))
 }
 
@@ -145,10 +147,9 @@ fn mount_point(above: &str, name: &str, checkpoint: &Checkpoint) -> Option<Folde
             folder(path(mounts.iter().find(|mount| mount.mnt_id == id)?))
         }
         (_, Some(id)) if crate::criu::is_ghost(name.as_bytes()) => {
-            let ghost =
-                |holder: &Holder| holder.kind == HolderKind::Ghost && holder.id == u64::from(id);
-            let (_, object) = checkpoint.objects.iter().find(|(holder, _)| ghost(holder))?;
-            Some(Folder { path: object.path.clone()?, is_ghost: true })
+            let is_it = |remap: &Remap| *remap == Remap::Ghost(id);
+            let (file, _) = checkpoint.records.remaps.iter().find(|(_, remap)| is_it(remap))?;
+            Some(Folder { path: file_path(*file, &checkpoint.records)?, is_ghost: true })
         }
         _ if above.rsplit('/').next() == Some("volumes") => {
             let volume = name.strip_suffix(".tar")?;

@@ -47,12 +47,11 @@ impl Walk<'_> {
             Body::Stream(stream) => stream.map().map(|map| map.size()).or(size),
         };
         let is_plain = body.map().is_none();
+        let known = len.filter(|_| is_plain).and_then(|len| self.builder.contents(path, head, len));
         // Long queues and deleted files need not be in memory.
-        if let Some(len) = len.filter(|_| is_plain)
-            && let Some(contents) = self.builder.contents(path, head, len)
-        {
+        if let Some(contents) = known.as_ref().filter(|known| is_in_order(known)) {
             let image = self.object_image(path);
-            return self.from_head(&image, &contents, size, body);
+            return self.from_head(&image, contents, size, body);
         }
         let fits = len.is_none_or(|len| self.budget.borrow().has_room(len));
         if !fits {
@@ -71,7 +70,8 @@ impl Walk<'_> {
         };
         let (data, map) = self.whole(path, size, body)?;
         let len = u64::try_from(data.len()).unwrap_or(u64::MAX);
-        let contents = self.builder.contents(path, &data, len).unwrap_or_default();
+        let contents =
+            known.or_else(|| self.builder.contents(path, &data, len)).unwrap_or_default();
         let extent = again.unwrap_or_else(|| {
             let extent = Extent::all(Source::bytes(data));
             map.iter().fold(extent, Extent::with_holes)
@@ -283,6 +283,13 @@ impl Walk<'_> {
         let extent = Extent::all(Source::bytes(bytes));
         self.send(&Arc::new(space), path, path, &unit_of(path), &extent, true);
     }
+}
+
+/// Whether each object of an image ends before the next one begins, and nothing else needs to be known.
+fn is_in_order(contents: &Contents) -> bool {
+    let known =
+        |object| matches!(object, Object::TcpReceived(_) | Object::TcpSent(_) | Object::Ghost(_));
+    contents.fault.is_none() && contents.contents.iter().all(|content| known(content.object))
 }
 
 /// What of an image was not understood, as bytes of a file.

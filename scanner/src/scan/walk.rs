@@ -319,7 +319,14 @@ impl Walk<'_> {
         if self.second {
             return self.take_again(path, size, head.bytes(), body);
         }
-        match self.builder.offer(path, size, head.bytes()) {
+        let want = match self.builder.offer(path, size, head.bytes()) {
+            // A deleted file that was compressed: what is inside of it has no name of its own.
+            Want::Objects if self.frames.last().is_some_and(|frame| frame.path == path) => {
+                Want::Scan(RegionKind::GhostFile)
+            }
+            want => want,
+        };
+        match want {
             Want::Decode => self.image(path, size, mtime, body),
             Want::Pages(id) => self.pages(path, id, size, body),
             Want::Objects => self.objects(path, size, head.bytes(), body),

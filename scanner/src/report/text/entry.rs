@@ -159,6 +159,7 @@ fn holder(style: &Style, place: &Place) -> Option<String> {
         return Some(match place.region {
             // Its path says which.
             RegionKind::GhostFile => format!("{}{open}", name(place.region)),
+            RegionKind::SysvMessage => format!("message in SysV queue {number}"),
             region => format!("{} {number}{}{open}", name(region), socket.unwrap_or_default()),
         });
     }
