@@ -107,6 +107,8 @@ pub struct Container {
     pub name: Option<String>,
     /// The image it was made from.
     pub image: Option<String>,
+    /// Id or digest of that image.
+    pub image_id: Option<String>,
     /// The low-level runtime: `runc`, `crun`.
     pub runtime: Option<String>,
     /// Version of the container engine.
@@ -123,6 +125,8 @@ pub struct Pod {
     pub namespace: Option<String>,
     /// Its UID.
     pub uid: Option<String>,
+    /// Id of its sandbox, by which the container runtime knows it.
+    pub id: Option<String>,
 }
 
 /// A diagnostic and the checkpoint it is about.

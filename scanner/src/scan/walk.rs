@@ -8,6 +8,7 @@ use std::path::Path;
 use std::sync::atomic::Ordering;
 
 use super::content::drain;
+use super::digest::Hashing;
 use super::pages::Held;
 use super::pool::Dispatcher;
 use super::{Progress, ScanError, Settings, Target, window_bytes};
@@ -30,6 +31,8 @@ const COUNTED: u64 = 4 << 20;
 pub(super) struct Scanned {
     /// The target's name in reports.
     pub target: String,
+    /// Whether other parts of it are targets of their own.
+    pub is_part: bool,
     /// Its outermost compression: `none`, `gzip`, `zstd`.
     pub compression: &'static str,
     /// Its checkpoints, by the path of their images.
@@ -42,9 +45,10 @@ pub(super) struct Scanned {
     pub files: BTreeMap<u64, u64>,
 }
 
-/// Walks one target and sends its windows to the workers.
+/// Walks one target and sends its windows to the workers; of a folder without the files of those
+/// paths.
 pub(super) fn walk(
-    target: &Target,
+    (target, without): (&Target, &BTreeSet<String>),
     settings: &Settings,
     progress: &Progress,
     dispatcher: Dispatcher,
@@ -62,6 +66,7 @@ pub(super) fn walk(
     let mut walk = Walk {
         settings,
         progress,
+        without,
         budget: &budget,
         builder: Builder::new(&location, settings.limits.clone()),
         dispatcher,
@@ -138,6 +143,8 @@ struct Frame {
 pub(super) struct Walk<'a> {
     pub(super) settings: &'a Settings,
     pub(super) progress: &'a Progress,
+    /// Files that are left out: targets of their own.
+    without: &'a BTreeSet<String>,
     pub(super) budget: &'a RefCell<Budget>,
     pub(super) builder: Builder,
     pub(super) dispatcher: Dispatcher,
@@ -170,7 +177,9 @@ impl Visitor for Walk<'_> {
         } else {
             name::chain(outer, &member.name)
         };
-        self.take(&path, member)?;
+        if !self.without.contains(&path) {
+            self.take(&path, member)?;
+        }
         Ok(Flow::Continue)
     }
 
@@ -307,10 +316,11 @@ impl Walk<'_> {
                 }
                 return Ok(());
             }
-            MemberKind::Folder
-            | MemberKind::Symlink(_)
-            | MemberKind::Hardlink(_)
-            | MemberKind::Other => return Ok(()),
+            MemberKind::Symlink(to) => {
+                self.builder.link(path, &name::display(&to));
+                return Ok(());
+            }
+            MemberKind::Folder | MemberKind::Hardlink(_) | MemberKind::Other => return Ok(()),
         }
         let (head, mut peek) = body.peek()?;
         let body = peek.body();
@@ -323,6 +333,7 @@ impl Walk<'_> {
             Want::Keep => {
                 self.new_file(path);
                 let (data, map) = self.whole(path, size, body)?;
+                self.check_document(path, size, &data);
                 if let Err(note) = self.builder.metadata(path, &data) {
                     self.note(note);
                 }
@@ -447,14 +458,23 @@ impl Walk<'_> {
         let packed = is_packed(container, &body);
         let ledger = if packed || self.decoded() { Ledger::Decoded } else { Ledger::Part };
         let map = body.map().cloned();
+        let is_blob = container.transparent && map.is_none() && Builder::digest(path).is_some();
         let (there, (consumed, inner)) = match body {
+            Body::At(extent) if is_blob => {
+                let there = extent.stored();
+                (there, self.blob(path, container, size, &mut extent.reader(), ledger))
+            }
             Body::At(extent) => {
                 let there = extent.stored();
                 (there, self.nested(path, container, Body::At(extent), ledger))
             }
             Body::Stream(mut stream) => {
-                let inside = Body::Stream(Stream::new(&mut stream));
-                let walked = self.nested(path, container, inside, ledger);
+                let walked = if is_blob {
+                    self.blob(path, container, size, &mut stream, ledger)
+                } else {
+                    let inside = Body::Stream(Stream::new(&mut stream));
+                    self.nested(path, container, inside, ledger)
+                };
                 // What the container did not take is there all the same.
                 stream.pass(u64::MAX).unwrap_or_default();
                 (stream.taken(), walked)
@@ -475,6 +495,26 @@ impl Walk<'_> {
         }
     }
 
+    /// Walks a compressed blob of an OCI layout, and compares it with its digest.
+    fn blob(
+        &mut self,
+        path: &str,
+        container: &'static Container,
+        size: Option<u64>,
+        bytes: &mut dyn Read,
+        ledger: Ledger,
+    ) -> (u64, u64) {
+        let mut counted = Hashing::new(bytes);
+        let walked = self.nested(path, container, Body::Stream(Stream::new(&mut counted)), ledger);
+        // One that was cut is told already.
+        if let Ok((found, len)) = counted.finish()
+            && size.is_none_or(|size| size == len)
+        {
+            self.check_digest(path, &found);
+        }
+        walked
+    }
+
     fn finish(self, target: String) -> Scanned {
         let mut partial = self.partial;
         let (checkpoints, notes) = self.builder.finish();
@@ -483,6 +523,7 @@ impl Walk<'_> {
         }
         Scanned {
             target,
+            is_part: !self.without.is_empty(),
             compression: self.compression.unwrap_or("none"),
             checkpoints,
             partial,
