@@ -80,8 +80,10 @@ mod tests {
         let names: Vec<String> =
             (0..3000).map(|n| format!("d!{}/.wh.{n:04}", "x".repeat(4000 + n % 7))).collect();
         let mut kept = [Deletions::default(), Deletions::default()];
-        names.iter().for_each(|name| kept[0].see(name));
-        names.iter().rev().for_each(|name| kept[1].see(name));
+        for (name, other) in names.iter().zip(names.iter().rev()) {
+            kept[0].see(name);
+            kept[1].see(other);
+        }
         assert!(kept[0].overflow && kept[1].overflow);
         assert_eq!(kept[0].of("d"), kept[1].of("d"));
         assert!(kept[0].of("d").len() > 1000);

@@ -15,7 +15,6 @@ pub const SCHEMA: &str = "cryoscan/1";
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[cfg_attr(feature = "dev", derive(schemars::JsonSchema))]
 #[serde(tag = "type", rename_all = "kebab-case")]
-#[expect(clippy::large_enum_variant, reason = "written one by one, never collected")]
 pub enum Record {
     /// What was run, on what.
     Run(Run),
