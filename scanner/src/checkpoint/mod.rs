@@ -7,6 +7,7 @@ mod assemble;
 mod builder;
 mod container;
 mod deletions;
+mod docker_archive;
 mod dump_log;
 mod image_set;
 mod member;

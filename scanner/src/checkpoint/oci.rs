@@ -6,13 +6,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Deserialize;
 
 use super::container::Spec;
+use super::docker_archive::Saved;
 use crate::diagnostic::{Code, Diagnostic, Level};
 
 /// Bytes of an index, manifest or configuration at most: what registries accept of a manifest (OCI
 /// distribution specification, "Pushing Manifests").
 pub(super) const DOCUMENT_BYTES: u64 = 4 << 20;
 /// Descriptors of one target that are followed.
-const DESCRIPTORS: usize = 10_000;
+pub(super) const DESCRIPTORS: usize = 10_000;
 /// Indexes over a manifest that are looked at.
 const LEVELS: usize = 4;
 /// Where manifests say that their layer is a checkpoint.
@@ -42,14 +43,6 @@ struct Descriptor {
     digest: String,
     size: Option<u64>,
     annotations: Option<BTreeMap<String, String>>,
-}
-
-/// An entry of the `manifest.json` of `docker save`.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default, rename_all = "PascalCase")]
-struct Saved {
-    repo_tags: Option<Vec<String>>,
-    layers: Option<Vec<String>>,
 }
 
 /// A blob: the folder of its layout and its digest, as descriptors write it. `index.json` and the
@@ -83,11 +76,7 @@ pub(super) struct Layouts {
     /// What each document names, with its media type.
     named: BTreeMap<Blob, Vec<(String, String)>>,
     seen: BTreeMap<Blob, Seen>,
-    /// Tags of the images of `docker save`, by the path of a layer.
-    tags: BTreeMap<String, String>,
-    /// Symbolic links to layers, which `docker save` makes of those that images share, by where they
-    /// lead; of several the first by name.
-    symlinks: BTreeMap<String, String>,
+    saved: Saved,
     descriptors: usize,
 }
 
@@ -193,15 +182,7 @@ impl Layouts {
 
     /// Remembers a symbolic link, whose target is never opened.
     pub(super) fn link(&mut self, path: &str, target: &str) {
-        if path.ends_with("layer.tar") && self.symlinks.len() < DESCRIPTORS {
-            let (folder, _) = path.rsplit_once('/').unwrap_or_default();
-            if let Some(target) = join(folder, target) {
-                let link = self.symlinks.entry(target).or_insert_with(|| path.to_owned());
-                if path < link.as_str() {
-                    path.clone_into(link);
-                }
-            }
-        }
+        self.saved.link(path, target);
     }
 
     /// The SHA-256 that the name of a blob promises; `None` for other members.
@@ -221,7 +202,7 @@ impl Layouts {
         }
         // The list of `docker save` names no digests and has no annotations.
         if data.first() == Some(&b'[') {
-            self.take_saved(&blob.0, data);
+            self.saved.take(&blob.0, data);
             return true;
         }
         let Ok(document) = serde_json::from_slice::<Document>(data) else { return false };
@@ -243,37 +224,9 @@ impl Layouts {
         true
     }
 
-    fn take_saved(&mut self, root: &str, data: &[u8]) {
-        let images: Vec<Saved> = serde_json::from_slice(data).unwrap_or_default();
-        for image in images {
-            let Some(tag) = image.repo_tags.unwrap_or_default().into_iter().next() else {
-                continue;
-            };
-            for layer in image.layers.unwrap_or_default() {
-                self.descriptors = self.descriptors.saturating_add(1);
-                if self.descriptors > DESCRIPTORS {
-                    return;
-                }
-                self.tags.entry(format!("{root}{layer}")).or_insert_with(|| tag.clone());
-            }
-        }
-    }
-
-    /// The tag under which `docker save` has the layer that an image set lies in.
-    fn tag(&self, set: &str) -> Option<String> {
-        for (at, _) in set.match_indices('!') {
-            let layer = set.get(..at)?;
-            let linked = || self.tags.get(self.symlinks.get(layer)?);
-            if let Some(tag) = self.tags.get(layer).or_else(linked) {
-                return Some(tag.clone());
-            }
-        }
-        None
-    }
-
     /// What is said of the blob that an image set lies in; `None` outside of a layout.
     pub(super) fn origin(&self, set: &str) -> Option<Origin> {
-        let mut origin = Origin { reference: self.tag(set), ..Origin::default() };
+        let mut origin = Origin { reference: self.saved.tag(set), ..Origin::default() };
         let Some((root, digest)) = blob_of(set) else {
             return origin.reference.is_some().then_some(origin);
         };
@@ -370,31 +323,13 @@ impl Layouts {
                 notes.push(note.expected(format!("{said} bytes"), format!("{size} bytes")));
             }
         }
-        if self.descriptors > DESCRIPTORS {
+        if self.descriptors.max(self.saved.layers) > DESCRIPTORS {
             let text = "more descriptors than are followed; names in the report may be missing";
             let note = Diagnostic::new(Level::Warning, Code::LimitReached, "", text);
             notes.push(note.expected(format!("at most {DESCRIPTORS}"), "more"));
         }
         notes
     }
-}
-
-/// Where a relative link in a folder leads; `None` for one that leaves the archive.
-fn join(folder: &str, target: &str) -> Option<String> {
-    if target.starts_with('/') {
-        return None;
-    }
-    let (archive, folder) =
-        folder.rfind('!').map_or(("", folder), |at| folder.split_at(at.saturating_add(1)));
-    let mut parts: Vec<&str> = folder.split('/').filter(|part| !part.is_empty()).collect();
-    for part in target.split('/') {
-        match part {
-            "" | "." => {}
-            ".." => drop(parts.pop()?),
-            part => parts.push(part),
-        }
-    }
-    Some(format!("{archive}{}", parts.join("/")))
 }
 
 /// The runtime specification in containerd's `Any`: its bytes are the JSON, in field 2.
@@ -454,26 +389,6 @@ mod tests {
         }
         for other in ["", "{", "7", r#"{"layers":3}"#, r#"{"annotations":{"a":1}}"#] {
             assert!(!layouts.take("index.json", "", other.as_bytes()), "{other}");
-        }
-    }
-
-    #[test]
-    fn layers_that_images_share_are_found_through_their_links() {
-        let mut layouts = Layouts::default();
-        let list = format!(
-            r#"[{{"Config":"c.json","RepoTags":["ck:1","ck:2"],"Layers":["{HEX}/layer.tar"]}},
-                {{"Config":"d.json","RepoTags":null,"Layers":["other/layer.tar"]}}]"#
-        );
-        assert!(layouts.take("a.tar!manifest.json", "a.tar!", list.as_bytes()));
-        layouts.link(&format!("a.tar!{HEX}/layer.tar"), "../x/layer.tar");
-        let tag = |set: &str| layouts.origin(set).and_then(|origin| origin.reference);
-        assert_eq!(tag(&format!("a.tar!{HEX}/layer.tar!checkpoint")).as_deref(), Some("ck:1"));
-        assert_eq!(tag("a.tar!x/layer.tar!checkpoint").as_deref(), Some("ck:1"));
-        assert_eq!(tag("a.tar!other/layer.tar!checkpoint"), None);
-        assert_eq!(tag("x/layer.tar!checkpoint"), None);
-        for (folder, target) in [("a", "../../etc"), ("", ".."), ("a.tar!b", "../.."), ("", "/etc")]
-        {
-            assert_eq!(join(folder, target), None, "{folder} {target}");
         }
     }
 

@@ -6,12 +6,13 @@ use std::io::{self, Read};
 
 use sha2::{Digest as _, Sha256};
 
-use super::walk::Walk;
+use super::walk::{Ledger, Walk};
+use crate::archive::{Body, Container, Stream};
 use crate::checkpoint::Builder;
 use crate::diagnostic::{Code, Diagnostic, Level};
 
 /// Reads through to another reader and hashes what passes.
-pub(super) struct Hashing<'a> {
+struct Hashing<'a> {
     inner: &'a mut dyn Read,
     hash: Sha256,
     /// Bytes that have passed.
@@ -19,12 +20,12 @@ pub(super) struct Hashing<'a> {
 }
 
 impl<'a> Hashing<'a> {
-    pub(super) fn new(inner: &'a mut dyn Read) -> Self {
+    fn new(inner: &'a mut dyn Read) -> Self {
         Self { inner, hash: Sha256::new(), len: 0 }
     }
 
     /// Reads the rest, and gives the digest of all in hexadecimal and its length.
-    pub(super) fn finish(mut self) -> io::Result<(String, u64)> {
+    fn finish(mut self) -> io::Result<(String, u64)> {
         io::copy(&mut self, &mut io::sink())?;
         Ok((data_encoding::HEXLOWER.encode(&self.hash.finalize()), self.len))
     }
@@ -49,8 +50,28 @@ impl Walk<'_> {
         }
     }
 
+    /// Walks a compressed blob of an OCI layout, and compares it with its digest.
+    pub(super) fn blob(
+        &mut self,
+        path: &str,
+        container: &'static Container,
+        size: Option<u64>,
+        bytes: &mut dyn Read,
+        ledger: Ledger,
+    ) -> (u64, u64) {
+        let mut counted = Hashing::new(bytes);
+        let walked = self.nested(path, container, Body::Stream(Stream::new(&mut counted)), ledger);
+        // One that was cut is told already.
+        if let Ok((found, len)) = counted.finish()
+            && size.is_none_or(|size| size == len)
+        {
+            self.check_digest(path, &found);
+        }
+        walked
+    }
+
     /// Compares the digest of a blob with its name.
-    pub(super) fn check_digest(&mut self, path: &str, found: &str) {
+    fn check_digest(&mut self, path: &str, found: &str) {
         let Some(expected) = Builder::digest(path).filter(|expected| *expected != found) else {
             return;
         };

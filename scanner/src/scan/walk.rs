@@ -8,7 +8,6 @@ use std::path::Path;
 use std::sync::atomic::Ordering;
 
 use super::content::drain;
-use super::digest::Hashing;
 use super::pages::Held;
 use super::pool::Dispatcher;
 use super::{Progress, ScanError, Settings, Target, window_bytes};
@@ -119,7 +118,7 @@ pub(super) fn walk(
 
 /// How the bytes of a container's members count.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Ledger {
+pub(super) enum Ledger {
     /// They are members of the target: each adds to the total.
     Members,
     /// They are a part of a member that the total has already.
@@ -230,7 +229,7 @@ impl Walk<'_> {
     }
 
     /// Walks a container; gives the stored bytes it took and those of its members.
-    fn nested(
+    pub(super) fn nested(
         &mut self,
         path: &str,
         container: &'static Container,
@@ -493,26 +492,6 @@ impl Walk<'_> {
         } else {
             own.skip(Reason::NotContent, consumed.saturating_sub(inner));
         }
-    }
-
-    /// Walks a compressed blob of an OCI layout, and compares it with its digest.
-    fn blob(
-        &mut self,
-        path: &str,
-        container: &'static Container,
-        size: Option<u64>,
-        bytes: &mut dyn Read,
-        ledger: Ledger,
-    ) -> (u64, u64) {
-        let mut counted = Hashing::new(bytes);
-        let walked = self.nested(path, container, Body::Stream(Stream::new(&mut counted)), ledger);
-        // One that was cut is told already.
-        if let Ok((found, len)) = counted.finish()
-            && size.is_none_or(|size| size == len)
-        {
-            self.check_digest(path, &found);
-        }
-        walked
     }
 
     fn finish(self, target: String) -> Scanned {
