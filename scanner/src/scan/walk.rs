@@ -12,7 +12,7 @@ use super::pages::Held;
 use super::pool::Dispatcher;
 use super::{Progress, ScanError, Settings, Target, window_bytes};
 use crate::archive::{
-    self, Body, Container, ContainerError, Extent, Flow, Member, MemberKind, Opening, Problem,
+    self, Body, Container, ContainerError, Content, Extent, Flow, Member, MemberKind, Opening, Problem,
     Source, Sparse, Stream, Visitor, container_of, name,
 };
 use crate::checkpoint::{Builder, Checkpoint, Want, path_id};
@@ -348,6 +348,9 @@ impl Walk<'_> {
                 if let Some(container) = container
                     && self.may_open(path, &body)
                 {
+                    if container.content == Content::Pieces {
+                        return self.file_and_pieces(path, kind, container, size, body);
+                    }
                     self.archive(path, container, size, body);
                     return Ok(());
                 }
@@ -393,7 +396,7 @@ impl Walk<'_> {
             return self.pages(path, id, size, body);
         }
         let inside = |later: &String| later.starts_with(path);
-        if let Some(container) = container_of(head)
+        if let Some(container) = container_of(head).filter(|it| it.content != Content::Pieces)
             && self.later.iter().any(inside)
             && body.map().is_none_or(|map| self.is_dense(map))
         {
@@ -475,6 +478,32 @@ impl Walk<'_> {
         }
     }
 
+    /// Scans a file, and what stands in it in pieces.
+    fn file_and_pieces(
+        &mut self,
+        path: &str,
+        kind: RegionKind,
+        container: &'static Container,
+        size: Option<u64>,
+        body: Body<'_>,
+    ) -> io::Result<()> {
+        let most = self.settings.limits.held_bytes;
+        self.new_file(path);
+        match body.hold(most)? {
+            Body::At(extent) => {
+                self.file(path, kind, size, Body::At(extent.clone()))?;
+                self.nested(path, container, Body::At(extent), Ledger::Decoded);
+                Ok(())
+            }
+            stream @ Body::Stream(_) => {
+                let text = "too long to be read out of order from a stream: values that lie in several pieces were not put together";
+                let note = Diagnostic::new(Level::Error, Code::LimitReached, path, text);
+                self.note(note.expected(format!("at most {most} bytes"), "more"));
+                self.file(path, kind, size, stream)
+            }
+        }
+    }
+
     fn finish(self, target: String) -> Scanned {
         let mut partial = self.partial;
         let (checkpoints, notes) = self.builder.finish();
@@ -508,5 +537,5 @@ pub(super) fn unit_of(path: &str) -> String {
 
 /// Whether a container's bytes are not those of its members.
 fn is_packed(container: &Container, body: &Body<'_>) -> bool {
-    container.transparent || container.name == "zip" || body.map().is_some()
+    container.content == Content::Decoded || body.map().is_some()
 }
