@@ -71,7 +71,11 @@ pub(super) fn step(
             return Ok(usize::try_from(made).unwrap_or(usize::MAX));
         }
         if used == 0 && !*ended {
-            return Err(if at_end && *left > 0 { input.cut(1, 0) } else { bad("its end".to_owned()) });
+            return Err(if at_end && *left > 0 {
+                input.cut(1, 0)
+            } else {
+                bad("its end".to_owned())
+            });
         }
     }
     Ok(0)

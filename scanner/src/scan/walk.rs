@@ -12,8 +12,8 @@ use super::pages::Held;
 use super::pool::Dispatcher;
 use super::{Progress, ScanError, Settings, Target, window_bytes};
 use crate::archive::{
-    self, Body, Container, ContainerError, Content, Extent, Flow, Member, MemberKind, Opening, Problem,
-    Source, Sparse, Stream, Visitor, container_of, name,
+    self, Body, Container, ContainerError, Content, Extent, Flow, Member, MemberKind, Opening,
+    Problem, Source, Sparse, Stream, Visitor, container_of, name,
 };
 use crate::checkpoint::{Builder, Checkpoint, Want, path_id};
 use crate::coverage::{Coverage, Reason};

@@ -70,7 +70,12 @@ pub(super) fn entry(input: &mut Input<'_>, at: u64) -> Result<Entry, Cause> {
             let back = distance(input)?;
             match at.checked_sub(back).filter(|_| back > 0) {
                 Some(base) => Form::OfsDelta(base),
-                None => return Err(malformed("an object before this one", &format!("{back} bytes back"))),
+                None => {
+                    return Err(malformed(
+                        "an object before this one",
+                        &format!("{back} bytes back"),
+                    ));
+                }
             }
         }
         7 => {

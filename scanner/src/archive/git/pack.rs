@@ -36,12 +36,8 @@ pub(in crate::archive) fn open(
     body: Body<'_>,
     opening: &mut Opening<'_>,
 ) -> Result<Consumed, ContainerError> {
-    let error = |offset, cause| ContainerError {
-        container: "git-pack",
-        offset,
-        consumed: offset,
-        cause,
-    };
+    let error =
+        |offset, cause| ContainerError { container: "git-pack", offset, consumed: offset, cause };
     let most = opening.limit(|limits| limits.held_bytes);
     let body = body.hold(most).map_err(|fault| error(0, Cause::Io(fault)))?;
     let input = Input::new(body);
