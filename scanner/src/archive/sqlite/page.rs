@@ -184,7 +184,7 @@ mod tests {
         // X is 477 and M is 39.
         for (kind, len, usable, here) in [
             (Kind::Table, 4061, 4096, Some(4061)),
-            (Kind::Table, 4062, 4096, Some(4062)),
+            (Kind::Table, 4062, 4096, Some(489)),
             (Kind::Table, 4581, 4096, Some(489)),
             (Kind::Table, 4582, 4096, Some(490)),
             (Kind::Index, 1002, 4096, Some(1002)),
