@@ -49,11 +49,12 @@ impl<'a> Body<'a> {
     /// From reading it.
     pub fn hold(self, most: u64) -> io::Result<Self> {
         match self {
-            Self::Stream(mut stream) if stream.map().is_none() => match stream.whole(most)? {
+            Self::At(extent) => Ok(Self::At(extent)),
+            Self::Stream(stream) if stream.map().is_some() => Ok(Self::Stream(stream)),
+            Self::Stream(mut stream) => match stream.whole(most)? {
                 Some(bytes) => Ok(Self::At(Extent::all(Source::bytes(bytes)))),
                 None => Ok(Self::Stream(stream)),
             },
-            other => Ok(other),
         }
     }
 

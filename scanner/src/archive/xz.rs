@@ -72,13 +72,13 @@ impl<'a> Stream<'a> for Xz<'a> {
 }
 
 fn cause(input: &mut Input<'_>, error: &io::Error) -> Cause {
-    match error.kind() {
-        io::ErrorKind::UnexpectedEof => input.cut(1, 0),
-        io::ErrorKind::OutOfMemory => Cause::Limit {
-            what: "bytes of the dictionary",
-            limit: DICTIONARY,
-            found: DICTIONARY.saturating_add(1),
-        },
-        _ => Cause::Malformed { expected: "compressed data".to_owned(), found: error.to_string() },
+    let kind = error.kind();
+    if kind == io::ErrorKind::UnexpectedEof {
+        return input.cut(1, 0);
     }
+    if kind == io::ErrorKind::OutOfMemory {
+        let (what, limit) = ("bytes of the dictionary", DICTIONARY);
+        return Cause::Limit { what, limit, found: limit.saturating_add(1) };
+    }
+    Cause::Malformed { expected: "compressed data".to_owned(), found: error.to_string() }
 }

@@ -16,18 +16,18 @@ const CONTEXT: u8 = 0xa0;
 /// Checks a store where the span begins: version 3, its parts, and the bags in those that are not
 /// encrypted, as keys are (on their own). Its own length gives the end.
 ///
-/// Unavailable: it is longer than what is there of it.
-/// Weak: all is encrypted, so that it may hold nothing but certificates.
-/// Fail: it holds nothing but certificates.
+/// Unavailable: it is longer than what is there of it. Weak: so it is, and no key was seen yet.
+/// Fail: no key has a bag of its own, as in a store of certificates. Tools encrypt keys one by one,
+/// and certificates all together.
 pub(super) fn run(subject: &Subject<'_>) -> Verdict {
     let value = subject.value();
     let Some(store) = parse(value) else { return Verdict::of(Outcome::Fail, subject) };
     let keys = store.keys.saturating_add(store.bare);
-    let outcome = match (store.is_whole, keys, store.encrypted) {
-        (true, 0, 0) => return Verdict::of(Outcome::Fail, subject),
-        (true, 0, _) => Outcome::Weak,
-        (true, ..) => Outcome::Pass,
-        (false, ..) => Outcome::Unavailable,
+    let outcome = match (store.is_whole, keys) {
+        (true, 0) => return Verdict::of(Outcome::Fail, subject),
+        (true, _) => Outcome::Pass,
+        (false, 0) => Outcome::Weak,
+        (false, _) => Outcome::Unavailable,
     };
     let mut attributes = Attributes::from([
         ("keystore.encrypted-parts", store.encrypted.to_string()),
@@ -188,14 +188,15 @@ mod tests {
         assert_eq!(verdict.attributes["keystore.encrypted-parts"], "1");
         for cut in 0..bytes.len() {
             let verdict = run(&whole(&bytes[..cut]));
-            assert!(matches!(verdict.outcome, Outcome::Fail | Outcome::Unavailable), "{cut}");
+            let keys = !matches!(verdict.outcome, Outcome::Fail | Outcome::Weak);
+            assert!(verdict.outcome != Outcome::Pass && keys == (cut > 200), "{cut}");
             assert!(verdict.span.end <= cut);
         }
     }
 
     #[test]
     fn what_holds_no_key_is_told() {
-        assert_eq!(run(&whole(&store(&[encrypted()]))).outcome, Outcome::Weak);
+        assert_eq!(run(&whole(&store(&[encrypted()]))).outcome, Outcome::Fail);
         assert_eq!(run(&whole(&store(&[bags(&[3, 3])]))).outcome, Outcome::Fail);
         assert_eq!(run(&whole(&store(&[]))).outcome, Outcome::Fail);
         let mut other = store(&[bags(&[2])]);
