@@ -25,6 +25,9 @@ use crate::tally::Partial;
 /// Bytes of an image of kernel buffers whose records are counted; one default pipe holds 64 KiB.
 const COUNTED: u64 = 4 << 20;
 
+/// Folders and archives with a ledger of their own.
+const UNITS: usize = 1 << 16;
+
 /// What walk and work have made of one target.
 #[derive(Debug)]
 pub(super) struct Scanned {
@@ -263,6 +266,17 @@ impl Walk<'_> {
         self.partial.coverage.entry(id).or_default()
     }
 
+    /// The folder or archive whose ledger a member counts in. Beyond [`UNITS`] it is the target's own:
+    /// each member may lie in a folder of its own.
+    pub(super) fn unit(&self, path: &str) -> String {
+        self.known_unit(unit_of(path))
+    }
+
+    fn known_unit(&self, unit: String) -> String {
+        let is_known = self.units.len() < UNITS || self.units.contains_key(&path_id(&unit));
+        if is_known { unit } else { String::new() }
+    }
+
     /// Counts a member of which `got` bytes are there; `size` is what its header says.
     pub(super) fn count(&mut self, unit: &str, size: Option<u64>, got: u64) {
         match self.frames.last_mut() {
@@ -331,7 +345,7 @@ impl Walk<'_> {
             }
             Want::Skip(reason) => {
                 let got = drain(body)?;
-                let unit = unit_of(path);
+                let unit = self.unit(path);
                 self.count(&unit, size, got);
                 self.skip(&unit, reason, got);
                 Ok(())
@@ -440,7 +454,7 @@ impl Walk<'_> {
         body: Body<'_>,
     ) {
         // What an archive holds counts with it, not with the folder that it lies in.
-        let unit = format!("{path}!");
+        let unit = self.known_unit(format!("{path}!"));
         let members = self.adds_to_total();
         if path.is_empty() && members {
             // The archive inside the target's own compression is the target.
