@@ -1,6 +1,6 @@
 //! Values in files that hold other files: archives in archives, compressed logs, databases, packs of
 //! git, keystores. Each is found with its whole path and its line, however the checkpoint comes.
-#![expect(clippy::unwrap_used, reason = "a test that cannot run fails")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot run fails")]
 
 use std::io::{Read, Write as _};
 
@@ -80,7 +80,7 @@ fn place<'s>(how: &str, scanned: &'s Scanned, value: &str) -> &'s Value {
     let part = scanned.whole();
     assert_eq!(part.faults(), Vec::<String>::new(), "{how}");
     let places = part.places(value.as_bytes());
-    let [place] = places else { unreachable!("{how}: {places:?} in {:?}", scanned.lines) };
+    let [place] = places else { panic!("{how}: {places:?} in {:?}", scanned.lines) };
     place
 }
 
@@ -189,7 +189,7 @@ fn files_of_keys_are_findings_of_all_their_bytes() {
             let part = scanned.whole();
             let finding = part
                 .finding(&store)
-                .unwrap_or_else(|| unreachable!("{how}: no {rule} in {:?}", scanned.lines));
+                .unwrap_or_else(|| panic!("{how}: no {rule} in {:?}", scanned.lines));
             assert_eq!(finding["rule"]["id"], rule, "{how}");
             let place = &finding["places"][0];
             assert_eq!(place["path"], "rootfs-diff.tar!etc/app.jar!keys", "{how}");
