@@ -9,7 +9,7 @@ use data_encoding::BASE64;
 
 use crate::random::Random;
 use crate::values::{self, Algorithm};
-use crate::{keys, values::BASE62, vendor_tokens};
+use crate::{keys, keystores, values::BASE62, vendor_tokens};
 
 /// A template that cannot be filled in.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -182,6 +182,9 @@ fn fill(part: &str, before: &str, random: &mut Random) -> Option<String> {
         "der-rsa" => der(&keys::rsa(1024, random), argument),
         "der-ec" => der(&keys::ec_p256(random), argument),
         "der-ed25519" => der(&keys::ed25519(random), argument),
+        "jks" => Some(binary(&keystores::jks(argument == "1", random))),
+        "pkcs12" => Some(binary(&keystores::pkcs12(argument == "1", random))),
+        "keytab" => Some(binary(&keystores::keytab(argument == "1", random))),
         _ => vendor_tokens::fill(class, argument, random),
     }
 }
@@ -192,6 +195,11 @@ fn der(armour: &str, argument: &str) -> Option<String> {
     let bytes = BASE64.decode(body.as_bytes()).ok()?;
     let len = if argument == "0" { bytes.len() / 2 } else { bytes.len() };
     Some(bytes.into_iter().take(len).map(char::from).collect())
+}
+
+/// Each byte as the character of that number.
+fn binary(bytes: &[u8]) -> String {
+    bytes.iter().copied().map(char::from).collect()
 }
 
 /// The number of a port with so many digits.

@@ -13,8 +13,8 @@ use super::pages::Held;
 use super::pool::Dispatcher;
 use super::{Progress, ScanError, Settings, Target, window_bytes};
 use crate::archive::{
-    self, Body, Container, ContainerError, Extent, Flow, Member, MemberKind, Opening, Problem,
-    Source, Sparse, Stream, Visitor, container_of, name,
+    self, Body, Container, ContainerError, Content, Extent, Flow, Member, MemberKind, Opening,
+    Problem, Source, Sparse, Stream, Visitor, container_of, name,
 };
 use crate::checkpoint::{Builder, Checkpoint, Want, path_id};
 use crate::coverage::{Coverage, Reason};
@@ -22,6 +22,10 @@ use crate::diagnostic::{Code, Diagnostic, Level};
 use crate::limits::Budget;
 use crate::region::RegionKind;
 use crate::tally::Partial;
+
+
+/// Folders and archives with a ledger of their own.
+const UNITS: usize = 1 << 16;
 
 /// What walk and work have made of one target.
 #[derive(Debug)]
@@ -273,6 +277,17 @@ impl Walk<'_> {
         self.partial.coverage.entry(id).or_default()
     }
 
+    /// The folder or archive whose ledger a member counts in. Beyond [`UNITS`] it is the target's own:
+    /// each member may lie in a folder of its own.
+    pub(super) fn unit(&self, path: &str) -> String {
+        self.known_unit(unit_of(path))
+    }
+
+    fn known_unit(&self, unit: String) -> String {
+        let is_known = self.units.len() < UNITS || self.units.contains_key(&path_id(&unit));
+        if is_known { unit } else { String::new() }
+    }
+
     /// Counts a member of which `got` bytes are there; `size` is what its header says.
     pub(super) fn count(&mut self, unit: &str, size: Option<u64>, got: u64) {
         match self.frames.last_mut() {
@@ -351,7 +366,7 @@ impl Walk<'_> {
             }
             Want::Skip(reason) => {
                 let got = drain(body)?;
-                let unit = unit_of(path);
+                let unit = self.unit(path);
                 self.count(&unit, size, got);
                 self.skip(&unit, reason, got);
                 Ok(())
@@ -369,6 +384,9 @@ impl Walk<'_> {
                 if let Some(container) = container
                     && self.may_open(path, &body)
                 {
+                    if container.content == Content::Pieces {
+                        return self.file_and_pieces(path, kind, container, size, body);
+                    }
                     self.archive(path, container, size, body);
                     return Ok(());
                 }
@@ -395,7 +413,7 @@ impl Walk<'_> {
             return self.pages(path, id, size, body);
         }
         let inside = |later: &String| later.starts_with(path);
-        if let Some(container) = container_of(head)
+        if let Some(container) = container_of(head).filter(|it| it.content != Content::Pieces)
             && self.later.iter().any(inside)
             && body.map().is_none_or(|map| self.is_dense(map))
         {
@@ -439,7 +457,7 @@ impl Walk<'_> {
         body: Body<'_>,
     ) {
         // What an archive holds counts with it, not with the folder that it lies in.
-        let unit = format!("{path}!");
+        let unit = self.known_unit(format!("{path}!"));
         let members = self.adds_to_total();
         if path.is_empty() && members {
             // The archive inside the target's own compression is the target.
@@ -486,6 +504,32 @@ impl Walk<'_> {
         }
     }
 
+    /// Scans a file, and what stands in it in pieces.
+    fn file_and_pieces(
+        &mut self,
+        path: &str,
+        kind: RegionKind,
+        container: &'static Container,
+        size: Option<u64>,
+        body: Body<'_>,
+    ) -> io::Result<()> {
+        let most = self.settings.limits.held_bytes;
+        self.new_file(path);
+        match body.hold(most)? {
+            Body::At(extent) => {
+                self.file(path, kind, size, Body::At(extent.clone()))?;
+                self.nested(path, container, Body::At(extent), Ledger::Decoded);
+                Ok(())
+            }
+            stream @ Body::Stream(_) => {
+                let text = "too long to be read out of order from a stream: values that lie in several pieces were not put together";
+                let note = Diagnostic::new(Level::Error, Code::LimitReached, path, text);
+                self.note(note.expected(format!("at most {most} bytes"), "more"));
+                self.file(path, kind, size, stream)
+            }
+        }
+    }
+
     fn finish(self, target: String) -> Scanned {
         let mut partial = self.partial;
         let (checkpoints, notes) = self.builder.finish();
@@ -520,5 +564,5 @@ pub(super) fn unit_of(path: &str) -> String {
 
 /// Whether a container's bytes are not those of its members.
 fn is_packed(container: &Container, body: &Body<'_>) -> bool {
-    container.transparent || container.name == "zip" || body.map().is_some()
+    container.content == Content::Decoded || body.map().is_some()
 }
