@@ -30,12 +30,14 @@ pub mod known;
 mod kubernetes;
 mod kubernetes_objects;
 mod macaroon;
+pub(crate) mod modular;
 mod monero;
 mod notation;
 mod openssh;
 mod pem;
 mod placeholder;
 mod pool_url;
+pub(crate) mod prime;
 mod random_text;
 mod uri;
 mod vault;
@@ -285,8 +287,10 @@ pub static CHECKS: &[Check] = &[
     Check { name: "pem", on_pass: Confidence::Confirmed, run: pem::run },
     Check { name: "pool-url", on_pass: Confidence::High, run: pool_url::run },
     Check { name: "prefixed-jwt", on_pass: Confidence::High, run: jwt::prefixed },
+    Check { name: "prime-number", on_pass: Confidence::Low, run: prime::run },
     Check { name: "pypi-macaroon", on_pass: Confidence::Confirmed, run: macaroon::run },
     Check { name: "random-text", on_pass: Confidence::Low, run: random_text::run },
+    Check { name: "rsa-public-key", on_pass: Confidence::Low, run: prime::public_key },
     Check { name: "slack-token", on_pass: Confidence::High, run: vendor::slack },
     Check { name: "stripe-key", on_pass: Confidence::High, run: vendor::stripe },
     Check { name: "vault-token", on_pass: Confidence::High, run: vault::service_token },

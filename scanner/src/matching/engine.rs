@@ -159,6 +159,7 @@ impl Engine {
                 Anchor::Prefix | Anchor::Inside => {}
                 Anchor::Run { class, len, word } => search.runs(class, *len, *word, scratch),
                 Anchor::Label => search.labels(scratch),
+                Anchor::Number => search.numbers(scratch),
                 Anchor::Path => search.start_of_file(scratch),
                 Anchor::Text => search.every_text(scratch),
             }

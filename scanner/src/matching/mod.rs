@@ -7,6 +7,7 @@
 mod confirm;
 mod engine;
 mod labels;
+mod number;
 mod overlap;
 mod prefilter;
 mod runs;

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::confirm::{self, Found, Run};
 use super::engine::{Candidate, SURROUNDINGS, Scratch, Throttled, WIDEST};
-use super::{labels, runs, text_run};
+use super::{labels, number, runs, text_run};
 use crate::region::{CELL, Cut, LabelKind, RegionKind, Window};
 use crate::rule::{Anchor, Rule, RuleId, View};
 use crate::secret::SecretBytes;
@@ -15,6 +15,10 @@ const CELL_BUDGET: usize = 4 << 20;
 /// Candidates of one rule in one cell, whatever their length: a token every hundred bytes is data,
 /// more is an attack.
 const CELL_CANDIDATES: std::ops::RangeInclusive<usize> = 640..=1024;
+
+/// Numbers in one cell that are tested for being prime, which takes up to three milliseconds each: the
+/// keys of ten certificates with all that may be taken for one.
+const CELL_NUMBERS: usize = 32;
 
 /// Text that is matched: bytes of a window, or characters folded from them.
 #[derive(Debug, Clone, Copy)]
@@ -64,8 +68,11 @@ impl Search<'_> {
         let cell = address.saturating_sub(self.window.region_start) / CELL;
         let count = scratch.counts.entry((self.id, self.haystack.unit == 2, cell)).or_default();
         *count += 1;
-        let most = (CELL_BUDGET / (self.rule.before + self.rule.max_len))
-            .clamp(*CELL_CANDIDATES.start(), *CELL_CANDIDATES.end());
+        let most = match self.rule.anchor {
+            Anchor::Number => CELL_NUMBERS,
+            _ => (CELL_BUDGET / (self.rule.before + self.rule.max_len))
+                .clamp(*CELL_CANDIDATES.start(), *CELL_CANDIDATES.end()),
+        };
         if *count > most {
             if *count == most + 1 {
                 let cell = self.window.region_start.saturating_add(cell.saturating_mul(CELL));
@@ -113,6 +120,20 @@ impl Search<'_> {
             let mut text = TextRun::default();
             text.cover_near(self.haystack.text, at, len + 2 * SURROUNDINGS);
             self.confirm(self.around(at, &text), at, None, scratch);
+        });
+    }
+
+    /// Numbers in words of the machine.
+    pub(super) fn numbers(&self, scratch: &mut Scratch) {
+        let last = self.window.own.end.saturating_add(WIDEST);
+        let Haystack { text, base, .. } = self.haystack;
+        number::each(text, base, |range| {
+            let at = range.start;
+            if self.haystack.address(at) < last && self.is_allowed(at, scratch) {
+                let bytes = text.get(range).unwrap_or_default();
+                let whole = Found::of(0..bytes.len());
+                self.judge(bytes, WHOLE, at, whole, None, scratch);
+            }
         });
     }
 
