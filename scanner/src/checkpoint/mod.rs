@@ -3,11 +3,15 @@
 #![deny(clippy::arithmetic_side_effects, clippy::as_conversions, clippy::indexing_slicing)]
 
 mod address_space;
+mod assemble;
 mod builder;
 mod container;
+mod image_set;
+mod member;
 mod oci;
 mod process;
 mod producer;
+mod shared;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
