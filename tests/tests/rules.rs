@@ -13,7 +13,7 @@ use cryoscan_tests::random::Random;
 const SEEDS: std::ops::Range<u64> = 1..5;
 
 /// Checks that tell by themselves where a value ends, whatever follows it.
-const FIND_THE_END: [&str; 24] = [
+const FIND_THE_END: [&str; 25] = [
     "aws-access-key-id",
     "azure-account-key",
     "azure-cask-key",
@@ -27,6 +27,7 @@ const FIND_THE_END: [&str; 24] = [
     "jenkins-ciphertext",
     "jwt",
     "kubernetes-key-data",
+    "kubernetes-secret-proto",
     "kubernetes-service-account",
     "npm-crc32",
     "openai-key",

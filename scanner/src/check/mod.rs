@@ -18,6 +18,7 @@ mod base64_pem;
 mod connection;
 mod crc32;
 mod crypt;
+mod curve;
 mod docker;
 pub mod entropy;
 mod gcp;
@@ -29,6 +30,7 @@ mod key;
 pub mod known;
 mod kubernetes;
 mod kubernetes_objects;
+mod kubernetes_proto;
 mod macaroon;
 pub(crate) mod modular;
 mod monero;
@@ -291,9 +293,19 @@ pub static CHECKS: &[Check] = &[
         run: kubernetes_objects::secret_data,
     },
     Check {
+        name: "kubernetes-secret-proto",
+        on_pass: Confidence::High,
+        run: kubernetes_proto::run,
+    },
+    Check {
         name: "kubernetes-service-account",
         on_pass: Confidence::High,
         run: kubernetes::service_account,
+    },
+    Check {
+        name: "kubernetes-string-data",
+        on_pass: Confidence::High,
+        run: kubernetes_objects::string_data,
     },
     Check { name: "monero-address", on_pass: Confidence::Confirmed, run: monero::address },
     Check { name: "not-placeholder", on_pass: Confidence::Low, run: placeholder::run },

@@ -57,11 +57,6 @@ impl Modulus {
         Some(modulus)
     }
 
-    /// The number itself.
-    pub(crate) fn limbs(&self) -> &[u64] {
-        &self.limbs
-    }
-
     /// R modulo the number: one, as [`Self::product`] wants it.
     pub(crate) fn one(&self) -> &[u64] {
         &self.one

@@ -41,6 +41,7 @@ pub(super) struct Confirmed {
 }
 
 /// Where a pattern matches.
+#[derive(Debug, Clone)]
 pub(super) struct Found {
     span: Range<usize>,
     name: Option<String>,
@@ -50,6 +51,11 @@ impl Found {
     /// A value without a name.
     pub(super) fn of(span: Range<usize>) -> Self {
         Self { span, name: None }
+    }
+
+    /// Where it is in the text.
+    pub(super) fn span(&self) -> &Range<usize> {
+        &self.span
     }
 }
 
@@ -97,7 +103,9 @@ pub(super) fn find_all(rule: &Rule, run: Run<'_>, at: usize) -> Vec<Found> {
         while found.len() < ITEMS && from < end {
             let input = Input::new(run.text).range(from..end);
             let Some(item) = search_in(rule, items, &input) else { break };
-            from = item.span.end.max(from + 1);
+            // In text the pattern says where a value ends, in bytes a check does.
+            let next = if rule.view == View::Bytes { item.span.start } else { item.span.end };
+            from = next.max(from + 1);
             found.push(item);
         }
     }
@@ -229,7 +237,7 @@ fn ends_with_escape(text: &[u8]) -> bool {
 }
 
 /// Whether a byte could go on a token.
-fn is_token(byte: u8) -> bool {
+pub(super) fn is_token(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-')
 }
 

@@ -7,6 +7,7 @@
 mod confirm;
 mod engine;
 mod labels;
+mod length_word;
 mod number;
 mod overlap;
 mod prefilter;

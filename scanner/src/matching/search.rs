@@ -2,9 +2,9 @@
 
 use std::ops::Range;
 
-use super::confirm::{self, Found, Run};
+use super::confirm::{self, Confirmed, Found, Run};
 use super::engine::{Candidate, SURROUNDINGS, Scratch, Throttled, WIDEST};
-use super::{labels, number, runs, text_run};
+use super::{labels, length_word, number, runs, text_run};
 use crate::region::{CELL, Cut, LabelKind, RegionKind, Window};
 use crate::rule::{Anchor, Rule, RuleId, View};
 use crate::secret::SecretBytes;
@@ -15,6 +15,9 @@ const CELL_BUDGET: usize = 4 << 20;
 /// Candidates of one rule in one cell, whatever their length: a token every hundred bytes is data,
 /// more is an attack.
 const CELL_CANDIDATES: std::ops::RangeInclusive<usize> = 640..=1024;
+
+/// Characters before what a rule sees, in which the string that holds it may begin.
+const LONGEST_BEFORE: usize = 8 << 10;
 
 /// Numbers in one cell that are tested for being prime, which takes up to three milliseconds each: the
 /// keys of ten certificates with all that may be taken for one.
@@ -50,7 +53,7 @@ pub(super) struct Search<'a> {
 /// A text around a candidate: offsets in the haystack, and which ends are no true ends.
 type Around = (Range<usize>, Cut);
 
-const WHOLE: Cut = Cut { start: false, end: false };
+pub(super) const WHOLE: Cut = Cut { start: false, end: false };
 
 impl Search<'_> {
     /// Whether the rule looks into this text at all.
@@ -220,8 +223,42 @@ impl Search<'_> {
         let start = range.start;
         let Some(text) = self.haystack.text.get(range) else { return };
         for found in confirm::find_all(self.rule, Run { text, cut }, at - start) {
-            self.judge(text, cut, start, found, kind, scratch);
+            let run = Run { text, cut };
+            let judged = confirm::judge(self.rule, run, found.clone());
+            let bounded = self.by_length(run, start, at, found.span(), judged.as_ref());
+            if let Some(confirmed) = bounded.or(judged) {
+                self.push(text, start, confirmed, kind, scratch);
+            }
         }
+    }
+
+    /// Judges once more what stands in a string that says how long it is.
+    fn by_length(
+        &self,
+        run: Run<'_>,
+        start: usize,
+        at: usize,
+        span: &Range<usize>,
+        judged: Option<&Confirmed>,
+    ) -> Option<Confirmed> {
+        let Search { window, haystack, rule, .. } = *self;
+        let is_string = matches!(rule.anchor, Anchor::Prefix | Anchor::Inside | Anchor::Run { .. });
+        if !window.space.cut || !is_string || length_word::is_settled(judged) {
+            return None;
+        }
+        let offset = haystack.address(start).checked_sub(window.base)?;
+        let place = length_word::Place {
+            run,
+            at: at - start,
+            bytes: window.bytes,
+            base: window.base,
+            start: usize::try_from(offset).ok()?,
+            unit: usize::try_from(haystack.unit).ok()?,
+            // Nearly all that is refused is no value at all: not worth a long look.
+            before: judged
+                .map(|_| start - text_run::start(haystack.text, start, LONGEST_BEFORE)),
+        };
+        length_word::judge(rule, &place, span)
     }
 
     /// Judges what the pattern found in `text`, which starts at `start` in the haystack.
@@ -234,8 +271,21 @@ impl Search<'_> {
         kind: Option<RegionKind>,
         scratch: &mut Scratch,
     ) {
+        if let Some(confirmed) = confirm::judge(self.rule, Run { text, cut }, found) {
+            self.push(text, start, confirmed, kind, scratch);
+        }
+    }
+
+    /// Keeps a match in `text`, which starts at `start` in the haystack.
+    fn push(
+        &self,
+        text: &[u8],
+        start: usize,
+        confirmed: Confirmed,
+        kind: Option<RegionKind>,
+        scratch: &mut Scratch,
+    ) {
         let Search { window, haystack, rule, .. } = *self;
-        let Some(confirmed) = confirm::judge(rule, Run { text, cut }, found) else { return };
         let Some(value) = text.get(confirmed.span.clone()) else { return };
         let first = haystack.address(start + confirmed.span.start);
         let kind = kind.unwrap_or_else(|| window.space.kind_at(first));
