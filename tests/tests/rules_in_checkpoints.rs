@@ -234,3 +234,21 @@ fn every_rule_that_waits_for_a_proof_has_its_test() {
     let ids: Vec<&str> = waiting.map(|rule| rule.id.as_str()).collect();
     assert_eq!(ids, ["aws-secret-key-alone", "jenkins-secret-key-copy"]);
 }
+
+/// A program that writes a title over its arguments keeps its environment on the heap.
+#[test]
+fn the_copy_of_an_environment_is_read_as_one() {
+    let rules = RuleSet::builtin().unwrap();
+    let only_there = |rule: &Rule| {
+        rule.anchor == Anchor::Label && rule.places.holds(RegionKind::Environ)
+    };
+    for case in cases(&rules, 1, only_there) {
+        let id = rules.rules()[case.rule].id.as_str();
+        let before = "\0LANG=C\0HOME=/root\0";
+        let block = [before, &case.made.text, "\0PATH=/usr/bin:/bin\0TERM=xterm\0"].concat();
+        let findings = scan(&of_processes([holding(1, &[&block]).argv(&["app: idle"])]).tar());
+        let at = HEAP + 0x4010 + (before.len() + case.made.offset()) as u64;
+        let found = on_heap(&findings, at);
+        assert_eq!(!found.is_empty(), case.wanted, "{id}: {:?}: {found:?}", case.made.text);
+    }
+}

@@ -6,6 +6,7 @@
 
 mod confirm;
 mod engine;
+mod environment;
 mod labels;
 mod length_word;
 mod number;

@@ -5,9 +5,11 @@ use std::ops::Range;
 use super::confirm::{self, Confirmed, Found, Run};
 use super::engine::{Candidate, SURROUNDINGS, Scratch, Throttled, WIDEST};
 use super::{labels, length_word, number, runs, text_run};
+use crate::check::Outcome;
 use crate::region::{CELL, Cut, LabelKind, RegionKind, Window};
 use crate::rule::{Anchor, Rule, RuleId, View};
 use crate::secret::SecretBytes;
+use crate::tally::Evidence;
 
 /// Characters that the candidates of one rule may make the engine look at in one cell, about.
 const CELL_BUDGET: usize = 4 << 20;
@@ -48,6 +50,15 @@ pub(super) struct Search<'a> {
     pub id: RuleId,
     pub rule: &'a Rule,
     pub haystack: Haystack<'a>,
+}
+
+/// What kind of region a match lies in.
+#[derive(Debug, Clone, Copy)]
+enum Place {
+    /// This one, or what the address says.
+    Of(Option<RegionKind>),
+    /// What the address says; a rule for environments looks there too.
+    Copy,
 }
 
 /// A text around a candidate: offsets in the haystack, and which ends are no true ends.
@@ -164,6 +175,26 @@ impl Search<'_> {
                 self.confirm((text.start..end, cut), text.start, Some(kind), scratch);
             }
         });
+        if self.rule.places.holds(RegionKind::Environ) {
+            self.variables(scratch);
+        }
+    }
+
+    /// Strings of environments that were copied to where no label is.
+    fn variables(&self, scratch: &mut Scratch) {
+        let variables = std::mem::take(&mut scratch.variables);
+        for Range { start, end } in variables.iter().cloned() {
+            let shown = end.min(start.saturating_add(self.rule.max_len));
+            let text = self.haystack.text.get(start..shown).unwrap_or_default();
+            let run = Run { text, cut: Cut { start: false, end: shown < end } };
+            for found in confirm::find_all(self.rule, run, 0) {
+                let Some(mut confirmed) = confirm::judge(self.rule, run, found) else { continue };
+                let check = "environment-copy".to_owned();
+                confirmed.evidence.push(Evidence { check, outcome: Outcome::Pass });
+                self.push(text, start, confirmed, Place::Copy, scratch);
+            }
+        }
+        scratch.variables = variables;
     }
 
     /// The text at the start of a file.
@@ -227,7 +258,7 @@ impl Search<'_> {
             let judged = confirm::judge(self.rule, run, found.clone());
             let bounded = self.by_length(run, start, at, found.span(), judged.as_ref());
             if let Some(confirmed) = bounded.or(judged) {
-                self.push(text, start, confirmed, kind, scratch);
+                self.push(text, start, confirmed, Place::Of(kind), scratch);
             }
         }
     }
@@ -272,7 +303,7 @@ impl Search<'_> {
         scratch: &mut Scratch,
     ) {
         if let Some(confirmed) = confirm::judge(self.rule, Run { text, cut }, found) {
-            self.push(text, start, confirmed, kind, scratch);
+            self.push(text, start, confirmed, Place::Of(kind), scratch);
         }
     }
 
@@ -282,16 +313,20 @@ impl Search<'_> {
         text: &[u8],
         start: usize,
         confirmed: Confirmed,
-        kind: Option<RegionKind>,
+        place: Place,
         scratch: &mut Scratch,
     ) {
         let Search { window, haystack, rule, .. } = *self;
         let Some(value) = text.get(confirmed.span.clone()) else { return };
         let first = haystack.address(start + confirmed.span.start);
-        let kind = kind.unwrap_or_else(|| window.space.kind_at(first));
+        let (kind, asked) = match place {
+            Place::Of(Some(kind)) => (kind, kind),
+            Place::Of(None) => (window.space.kind_at(first), window.space.kind_at(first)),
+            Place::Copy => (window.space.kind_at(first), RegionKind::Environ),
+        };
         let matters = first.saturating_add(WIDEST) >= window.own.start
             && first < window.own.end.saturating_add(WIDEST);
-        if matters && rule.places.holds(kind) {
+        if matters && rule.places.holds(asked) {
             scratch.candidates.push(Candidate {
                 rule: self.id,
                 start: first,
