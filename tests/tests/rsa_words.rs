@@ -34,7 +34,10 @@ fn primes_of_a_known_public_key_are_found_and_proven() {
         .put(HEAP + 0x1038, 0x91u64.to_le_bytes())
         .put(HEAP + 0x1040, &p)
         .put(HEAP + 0x10c0, &stale)
-        .put(HEAP + 0x3000, [1u64.to_le_bytes(), (0x0080_1234u64 | 32 << 32).to_le_bytes()].concat())
+        .put(
+            HEAP + 0x3000,
+            [1u64.to_le_bytes(), (0x0080_1234u64 | 32 << 32).to_le_bytes()].concat(),
+        )
         .put(HEAP + 0x3010, java(&q))
         .put(HEAP + 0x3090, 1u64.to_le_bytes());
     let scanned = scan(worker, heap().put(HEAP + 0x2345, &public));
@@ -59,9 +62,8 @@ fn primes_of_a_known_public_key_are_found_and_proven() {
 fn primes_without_their_public_key_are_nothing() {
     let ([p, _], public) = keys::rsa_words(2048, &mut Random::new(12));
     let ([other, _], _) = keys::rsa_words(2048, &mut Random::new(13));
-    let at = |number: &[u8]| {
-        heap().put(HEAP + 0x1038, 0x91u64.to_le_bytes()).put(HEAP + 0x1040, number)
-    };
+    let at =
+        |number: &[u8]| heap().put(HEAP + 0x1038, 0x91u64.to_le_bytes()).put(HEAP + 0x1040, number);
     for (worker, certificate) in [
         (at(&p), heap()),
         (at(&other), heap().put(HEAP + 0x2345, &public)),

@@ -191,10 +191,7 @@ impl Group<'_> {
         let hhh = f.product(&hh, &h);
         let v = f.product(&point.x, &hh);
         let x = f.difference(&f.difference(&f.product(&r, &r), &hhh), &f.sum(&v, &v));
-        let y = f.difference(
-            &f.product(&r, &f.difference(&v, &x)),
-            &f.product(&point.y, &hhh),
-        );
+        let y = f.difference(&f.product(&r, &f.difference(&v, &x)), &f.product(&point.y, &hhh));
         Point { x, y, z: f.product(&point.z, &h) }
     }
 }
@@ -220,22 +217,56 @@ mod tests {
         (
             "P-256",
             [
-                &[0xffec_0a29_819d_8c65, 0xa50e_42d5_7a08_a116, 0xd923_24d0_99d9_27c1, 0xf9eb_e464_147c_c102],
-                &[0x1c93_8493_0d4b_7eee, 0x3c85_9ab6_9bf8_e943, 0x6a0c_1d67_add1_0312, 0x70ba_f7d1_2888_902a],
+                &[
+                    0xffec_0a29_819d_8c65,
+                    0xa50e_42d5_7a08_a116,
+                    0xd923_24d0_99d9_27c1,
+                    0xf9eb_e464_147c_c102,
+                ],
+                &[
+                    0x1c93_8493_0d4b_7eee,
+                    0x3c85_9ab6_9bf8_e943,
+                    0x6a0c_1d67_add1_0312,
+                    0x70ba_f7d1_2888_902a,
+                ],
             ],
         ),
         (
             "P-384",
             [
-                &[0xefba_21f4_4b62_5b48, 0x0ec0_9731_5adf_6afd, 0x74de_9194_355f_cfb4, 0xebfd_52c5_f9ea_97be, 0xf1a9_03ea_fef0_3095, 0xbfd1_5246_5458_e5b9],
-                &[0x7f5c_219d_31b8_e245, 0x89c4_e74c_918d_c3a7, 0x5816_4d8c_fc04_02b4, 0xec76_aec5_44f7_a56d, 0xa467_5e9c_730c_b028, 0x1705_8eff_9a1a_d175],
+                &[
+                    0xefba_21f4_4b62_5b48,
+                    0x0ec0_9731_5adf_6afd,
+                    0x74de_9194_355f_cfb4,
+                    0xebfd_52c5_f9ea_97be,
+                    0xf1a9_03ea_fef0_3095,
+                    0xbfd1_5246_5458_e5b9,
+                ],
+                &[
+                    0x7f5c_219d_31b8_e245,
+                    0x89c4_e74c_918d_c3a7,
+                    0x5816_4d8c_fc04_02b4,
+                    0xec76_aec5_44f7_a56d,
+                    0xa467_5e9c_730c_b028,
+                    0x1705_8eff_9a1a_d175,
+                ],
             ],
         ),
         (
             "secp256k1",
             [
-                &[0xdf50_2b61_290b_bf5e, 0x094c_5336_0368_7850, 0x911b_f9e8_c067_bcf6, 0x9377_c312_145a_5afb],
-                &[0xcaf6_144b_6797_79fb, 0xdc7b_b61e_3ab5_27ce, 0x2dcc_cb17_6e7c_8f9b, 0x742b_a607_d6ae_1fc8],
+                &[
+                    0xdf50_2b61_290b_bf5e,
+                    0x094c_5336_0368_7850,
+                    0x911b_f9e8_c067_bcf6,
+                    0x9377_c312_145a_5afb,
+                ],
+                &[
+                    0xcaf6_144b_6797_79fb,
+                    0xdc7b_b61e_3ab5_27ce,
+                    0x2dcc_cb17_6e7c_8f9b,
+                    0x742b_a607_d6ae_1fc8,
+                ],
             ],
         ),
     ];

@@ -86,8 +86,7 @@ impl Modulus {
         let mut over = 0u64;
         for at in 0..len {
             let factor = wide.get(at).copied().unwrap_or(0).wrapping_mul(self.inverse);
-            let carry =
-                add_product(wide.get_mut(at..).unwrap_or_default(), &self.limbs, factor);
+            let carry = add_product(wide.get_mut(at..).unwrap_or_default(), &self.limbs, factor);
             if let Some(top) = wide.get_mut(at.saturating_add(len)) {
                 let (sum, first) = top.overflowing_add(carry);
                 let (sum, second) = sum.overflowing_add(over);
@@ -170,9 +169,8 @@ fn push(limb: u64, byte: u8) -> u64 {
 pub(crate) fn remainder(number: &[u64], by: u32) -> u32 {
     let by = u64::from(by.max(1));
     let rest = number.iter().rev().fold(0u64, |rest, limb| {
-        let half = |rest: u64, half: u64| {
-            (rest.wrapping_shl(32) | half).checked_rem(by).unwrap_or(0)
-        };
+        let half =
+            |rest: u64, half: u64| (rest.wrapping_shl(32) | half).checked_rem(by).unwrap_or(0);
         half(half(rest, limb.wrapping_shr(32)), limb & u64::from(u32::MAX))
     });
     u32::try_from(rest).unwrap_or(0)
@@ -232,7 +230,9 @@ mod tests {
         assert!(Modulus::new(&limbs).unwrap().is_probable_prime());
         limbs[0] += 2;
         assert!(!Modulus::new(&limbs).unwrap().is_probable_prime());
-        for (number, is_prime) in [(3, true), (9, false), (u64::MAX - 58, true), (u64::MAX - 56, false)] {
+        for (number, is_prime) in
+            [(3, true), (9, false), (u64::MAX - 58, true), (u64::MAX - 56, false)]
+        {
             assert_eq!(Modulus::new(&[number]).unwrap().is_probable_prime(), is_prime, "{number}");
         }
         assert!(Modulus::new(&[4]).is_none());

@@ -13,6 +13,8 @@ enum Words {
     JavaMag,
 }
 
+const READINGS: [Words; 2] = [Words::Little, Words::JavaMag];
+
 impl Words {
     fn name(self) -> &'static str {
         match self {
@@ -21,12 +23,29 @@ impl Words {
         }
     }
 
+    /// Whether bytes could be a prime of RSA: odd, of full length, and none that is known to all (those
+    /// of Diffie-Hellman groups begin with 64 bits of ones, RFC 7919 and RFC 3526).
+    fn could_be_prime(self, bytes: &[u8]) -> bool {
+        let word = |at: Option<usize>, len| {
+            at.and_then(|at| bytes.get(at..)?.get(..len)).unwrap_or_default()
+        };
+        let (lowest, highest) = match self {
+            Self::Little => (bytes.first(), word(bytes.len().checked_sub(8), 8)),
+            Self::JavaMag => (word(bytes.len().checked_sub(4), 4).first(), word(Some(0), 8)),
+        };
+        let top = match self {
+            Self::Little => highest.last(),
+            Self::JavaMag => highest.get(3),
+        };
+        lowest.is_some_and(|byte| byte % 2 == 1)
+            && top.is_some_and(|byte| *byte >= 0x80)
+            && highest.iter().any(|byte| *byte != 0xff)
+    }
+
     fn limbs(self, bytes: &[u8]) -> Vec<u64> {
         match self {
             Self::Little => modular::from_little(bytes),
-            Self::JavaMag => {
-                modular::from_little(&bytes.rchunks(4).collect::<Vec<_>>().concat())
-            }
+            Self::JavaMag => modular::from_little(&bytes.rchunks(4).collect::<Vec<_>>().concat()),
         }
     }
 }
@@ -34,23 +53,10 @@ impl Words {
 /// Different bytes that random ones of the shortest prime have at least: of 128 mostly 95 to 107.
 const DIFFERENT: usize = 80;
 
-/// The readings of bytes in which they could be a prime of RSA: odd, of full length, and no prime
-/// that is known to all (those of Diffie-Hellman groups begin with 64 bits of ones, RFC 7919 and
-/// RFC 3526).
+/// The readings of bytes in which they could be a prime of RSA.
 fn readings(bytes: &[u8]) -> impl Iterator<Item = (Words, Vec<u64>)> + '_ {
-    [Words::Little, Words::JavaMag].into_iter().filter_map(|words| {
-        let (low, high) = match words {
-            Words::Little => (bytes.first()?, bytes.last()?),
-            Words::JavaMag => {
-                (bytes.get(bytes.len().checked_sub(4)?)?, bytes.get(3)?)
-            }
-        };
-        if *low % 2 == 0 || *high < 0x80 {
-            return None;
-        }
-        let limbs = words.limbs(bytes);
-        (limbs.last() != Some(&u64::MAX)).then_some((words, limbs))
-    })
+    let could_be = READINGS.into_iter().filter(|words| words.could_be_prime(bytes));
+    could_be.map(|words| (words, words.limbs(bytes)))
 }
 
 /// Products of all odd primes below 200, below 2^32 each.
@@ -88,11 +94,11 @@ fn is_random(bytes: &[u8]) -> bool {
 }
 
 /// Whether words in memory are worth the test of [`run`], which takes a thousand times as long.
-pub(crate) fn is_worth_testing(bytes: &[u8]) -> bool {
-    let mut readings = readings(bytes).peekable();
-    readings.peek().is_some()
-        && is_random(bytes)
-        && readings.any(|(_, limbs)| !has_small_factor(&limbs))
+pub(crate) fn is_worth_testing(bytes: &[u8], is_java: bool) -> bool {
+    let is_asked = |words: &Words| is_java || *words == Words::Little;
+    READINGS.iter().filter(|words| is_asked(words)).any(|words| {
+        words.could_be_prime(bytes) && is_random(bytes) && !has_small_factor(&words.limbs(bytes))
+    })
 }
 
 /// Checks that words are a prime number (test of Fermat with base 2). One in some 350 odd numbers of
@@ -116,9 +122,8 @@ pub(super) fn run(subject: &Subject<'_>) -> Verdict {
 pub(crate) fn is_factor(words: &[u8], modulus: &[u8]) -> bool {
     let number = modular::from_big(modulus);
     words.len().saturating_mul(2) == modulus.len()
-        && readings(words).any(|(_, limbs)| {
-            Modulus::new(&limbs).is_some_and(|prime| prime.divides(&number))
-        })
+        && readings(words)
+            .any(|(_, limbs)| Modulus::new(&limbs).is_some_and(|prime| prime.divides(&number)))
 }
 
 /// The tag of the element at an offset, and where its content lies (X.690 §8.1, lengths below 64 KiB).
@@ -217,10 +222,10 @@ mod tests {
     #[test]
     fn a_prime_in_either_order_of_words() {
         let little = prime();
-        assert!(is_worth_testing(&little));
+        assert!(is_worth_testing(&little, false));
         let java = little.rchunks(4).collect::<Vec<_>>().concat();
         assert_eq!(judge(&java), Outcome::Pass);
-        assert!(is_worth_testing(&java));
+        assert!(is_worth_testing(&java, true));
         let attributes = run(&whole(&java)).attributes;
         assert_eq!(attributes["key.bits"], "2048");
         assert_eq!(attributes["number.words"], "32-bit words, highest first");
@@ -234,12 +239,12 @@ mod tests {
     #[test]
     fn text_fillings_and_known_primes_are_not_worth_it() {
         for bytes in [vec![0xff; 128], vec![0; 128], b"Ab3".repeat(43)[..128].to_vec()] {
-            assert!(!is_worth_testing(&bytes));
+            assert!(!is_worth_testing(&bytes, true));
         }
         let mut group = prime();
         group[120..].fill(0xff);
-        assert!(!is_worth_testing(&group));
-        assert!(!is_worth_testing(&[]));
+        assert!(!is_worth_testing(&group, false));
+        assert!(!is_worth_testing(&[], true));
     }
 
     fn tlv(tag: u8, parts: &[&[u8]]) -> Vec<u8> {
@@ -260,7 +265,8 @@ mod tests {
         let name = |oid: &[u8], text: &[u8]| {
             tlv(0x31, &[&tlv(0x30, &[&tlv(6, &[oid]), &tlv(0x0c, &[text])])])
         };
-        let subject = tlv(0x30, &[&name(&[0x55, 4, 10], b"Shop"), &name(&[0x55, 4, 3], b"shop.example")]);
+        let subject =
+            tlv(0x30, &[&name(&[0x55, 4, 10], b"Shop"), &name(&[0x55, 4, 3], b"shop.example")]);
         let key = spki(&modulus);
         let text = [b"\x17\x0d251231235959Z", &subject[..], &key, b"\xa3\x53\x30"].concat();
         let start = text.len() - key.len() - 3;

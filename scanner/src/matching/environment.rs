@@ -28,9 +28,11 @@ pub(super) fn each(window: &Window<'_>, mut found: impl FnMut(Range<usize>)) {
     for anchor in memchr::memmem::find_iter(bytes, ANCHOR) {
         let anchor = anchor + 1;
         let address = window.base.saturating_add(anchor as u64);
-        let is_labelled = window.space.labels.iter().any(|label| {
-            label.kind == LabelKind::Environ && label.range.contains(&address)
-        });
+        let is_labelled = window
+            .space
+            .labels
+            .iter()
+            .any(|label| label.kind == LabelKind::Environ && label.range.contains(&address));
         let Some(path) = variable(bytes, anchor).filter(|_| !is_labelled) else { continue };
         let mut all = vec![path.clone()];
         let mut first = path.start;
@@ -108,7 +110,8 @@ mod tests {
         all
     }
 
-    const STRINGS: [&str; 5] = ["A=", "HOME=/root", "KEY_1=x=y", "LANG=C.UTF-8", "PATH=/usr/bin:/bin"];
+    const STRINGS: [&str; 5] =
+        ["A=", "HOME=/root", "KEY_1=x=y", "LANG=C.UTF-8", "PATH=/usr/bin:/bin"];
 
     #[test]
     fn one_block_or_an_allocation_each() {

@@ -60,7 +60,13 @@ impl Memory<'_> {
             (within == 0 && is_mark(word(16, 8)) && word(8, 4) != 0, 4),
             (within == 0 && is_mark(word(24, 8)) && is_pointer(word(16, 8)) && word(4, 4) == 0, 8),
             // Compact headers (JEP 450): the class in the upper 22 bits.
-            (within == 4 && word(12, 8) & 3 == 1 && word(12, 8) >> 42 != 0 && word(12, 8) << 22 >> 33 == 0, 4),
+            (
+                within == 4
+                    && word(12, 8) & 3 == 1
+                    && word(12, 8) >> 42 != 0
+                    && word(12, 8) << 22 >> 33 == 0,
+                4,
+            ),
         ];
         for (_, back) in arrays.into_iter().filter(|(is_array, _)| *is_array) {
             add("java byte[]", Some(word(back, 4)), true);
@@ -74,9 +80,8 @@ impl Memory<'_> {
             add(layout, chars(word(4, 4)), true);
         }
         // CPython: the count of references, the type, the length, and a NUL at the end.
-        let is_python = |back: usize| {
-            (1..1 << 33).contains(&word(back, 8)) && is_pointer(word(back - 8, 8))
-        };
+        let is_python =
+            |back: usize| (1..1 << 33).contains(&word(back, 8)) && is_pointer(word(back - 8, 8));
         let strings = if unit == 1 { [48, 40] } else { [72, 56] };
         for back in strings.into_iter().filter(|back| is_python(*back)) {
             add("cpython str", ended(chars(word(back - 16, 8))), true);
@@ -262,9 +267,9 @@ mod tests {
         assert!(has(&chars, "java char[]"), "{chars:?}");
 
         for (header, over) in [
-            (array(1, 0x0800_1234, 42), 4),          // Not where objects are.
-            (array(2, 0x0800_1234, 42), 0),          // No mark of an unlocked object.
-            (array(1, 0, 42), 0),                    // No class.
+            (array(1, 0x0800_1234, 42), 4),           // Not where objects are.
+            (array(2, 0x0800_1234, 42), 0),           // No mark of an unlocked object.
+            (array(1, 0, 42), 0),                     // No class.
             (array(0xffff_ffff_ffff_fff1, 7, 42), 0), // No hash.
         ] {
             let found = layouts(&header, over, stale, 1);

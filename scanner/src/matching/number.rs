@@ -14,16 +14,16 @@ const WORD: usize = 8;
 /// Words from one that is looked at first to the next: a number of the shortest size covers one.
 const STEP: usize = SIZES[0];
 
-/// Words that are looked at on each side of one, for the longest size and what stands before it.
+/// Words of a row that are looked at, for the longest size and what stands behind it.
 const LONGEST: usize = SIZES[2] + 1;
 
 /// Gives the stretches of `bytes`, which begin at the address `base`, that could hold a prime.
 ///
 /// Memory is full of small words: sizes, counts, zeros, addresses. In a random number of 1024 bits
-/// one word of 65,536 is as small, so that a number is a row of large words, and one of the two ends
-/// of the row is an end of the number: what follows it is small, or what precedes it is the size that
-/// the allocator of glibc keeps before each of its chunks (`secret` numbers of OpenSSL have a chunk
-/// each). The addresses of numbers are multiples of eight.
+/// one word of 65,536 is as small, so that a number is a row of large words. It begins where the row
+/// does, and what stands before it is the size that the allocator of glibc keeps before each of its
+/// chunks (numbers of OpenSSL have a chunk each) or the length of a Java array; or it is all of the row
+/// (numbers of Go, which have room behind them). The addresses of numbers are multiples of eight.
 pub(super) fn each(bytes: &[u8], base: u64, mut found: impl FnMut(Range<usize>)) {
     let to = |unit: u64| usize::try_from(base.wrapping_neg() % unit).unwrap_or(0);
     let first = to(WORD as u64);
@@ -32,9 +32,10 @@ pub(super) fn each(bytes: &[u8], base: u64, mut found: impl FnMut(Range<usize>))
     let mut at = (to((STEP * WORD) as u64) - first) / WORD;
     while let Some(word) = words.get(at) {
         if is_large(word) && !words.is_text_around(at) {
-            words.around(at, |number| {
+            words.around(at, |number, is_java| {
                 let number = first + number.start * WORD..first + number.end * WORD;
-                if bytes.get(number.clone()).is_some_and(prime::is_worth_testing) {
+                let bytes = bytes.get(number.clone());
+                if bytes.is_some_and(|bytes| prime::is_worth_testing(bytes, is_java)) {
                     found(number);
                 }
             });
@@ -72,32 +73,29 @@ impl Words<'_> {
             && self.is(Some(at + 1), is_text)
     }
 
-    /// Gives the words that could be a number, of the row of large words in which `at` stands. What
-    /// other words of the same row lead to is theirs.
-    fn around(&self, at: usize, mut found: impl FnMut(Range<usize>)) {
-        let large = |at: Option<usize>| self.is(at, is_large);
-        let start = (at.saturating_sub(LONGEST)..at).rev().find(|at| !large(Some(*at)));
-        let end = (at + 1..at + 1 + LONGEST).find(|at| !large(Some(*at)));
-        let starts_at = |first: usize| {
-            start.map_or(first >= at.saturating_sub(LONGEST), |before| before < first)
-        };
-        // The last word looked at before the end has found all numbers that end there.
-        if let Some(end) = end.filter(|end| end - at <= STEP && self.get(*end).is_some()) {
-            for size in SIZES {
-                if let Some(first) = end.checked_sub(size).filter(|first| starts_at(*first)) {
-                    found(first..end);
-                }
-            }
-        }
-        let Some(before) = start.filter(|before| at - before <= STEP) else { return };
+    /// Gives the words that could be a number with which the row of large words begins in which `at`
+    /// stands, and whether it lies in a Java array. The first word looked at in a row finds them.
+    fn around(&self, at: usize, mut found: impl FnMut(Range<usize>, bool)) {
+        let large = |at: usize| self.is(Some(at), is_large);
+        let least = at.saturating_sub(STEP);
+        let Some(before) = (least..at).rev().find(|at| !large(*at)) else { return };
+        let Some(header) = self.get(before) else { return };
+        let start = before + 1;
+        let end = (at + 1..=start + LONGEST).find(|at| !large(*at));
         for size in SIZES {
-            let last = before + 1 + size;
-            let is_known = end.is_some_and(|end| end <= last);
-            if !is_known && self.get(before).is_some_and(|word| is_chunk_of(word, size * WORD)) {
-                found(before + 1..last);
+            let is_java = is_array_of(header, size * WORD);
+            let is_whole = end == Some(start + size) && self.get(start + size).is_some();
+            let is_headed = is_java || is_chunk_of(header, size * WORD);
+            if is_whole || is_headed && end.is_none_or(|end| end >= start + size) {
+                found(start..start + size, is_java);
             }
         }
     }
+}
+
+/// Whether a word is the class and the length of a Java array of 32-bit numbers, so many bytes long.
+fn is_array_of(word: u64, bytes: usize) -> bool {
+    usize::try_from(word >> 32).is_ok_and(|len| len * 4 == bytes)
 }
 
 /// Whether a word is the size of glibc's chunk for so many bytes: with eight for itself, a multiple
@@ -110,29 +108,37 @@ fn is_chunk_of(word: u64, bytes: usize) -> bool {
 mod tests {
     use super::*;
 
-    fn ranges(words: &[u64], at: usize) -> Vec<Range<usize>> {
+    fn ranges(words: &[u64], at: usize) -> Vec<(Range<usize>, bool)> {
         let bytes: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
         let mut all = Vec::new();
-        Words(&bytes).around(at, |range| all.push(range));
+        Words(&bytes).around(at, |range, is_java| all.push((range, is_java)));
         all
     }
 
     const BIG: u64 = 0x9123_4567_89ab_cdef;
 
     #[test]
-    fn a_row_that_ends_is_taken_from_its_end() {
-        let row = |large: usize, after: u64| {
-            let mut words = vec![0; 8];
+    fn a_row_of_its_length() {
+        let row = |before: u64, large: usize, after: u64| {
+            let mut words = vec![0; 7];
+            words.push(before);
             words.extend(vec![BIG; large]);
             words.extend([after, BIG, BIG]);
             words
         };
-        assert_eq!(ranges(&row(16, 1), 10), [8..24]);
-        assert_eq!(ranges(&row(16, 0x7fff_1234_5678), 23), [8..24], "an address follows");
-        assert_eq!(ranges(&row(17, 1), 24), [9..25], "the header of a Java array before it");
-        assert_eq!(ranges(&row(26, 1), 20), [18..34, 10..34]);
-        assert_eq!(ranges(&row(26, 1), 9), Vec::<Range<usize>>::new(), "another word finds it");
-        assert_eq!(ranges(&row(15, 1), 10), Vec::<Range<usize>>::new());
+        for at in [8, 10, 23] {
+            assert_eq!(ranges(&row(0, 16, 1), at), [(8..24, false)]);
+        }
+        assert_eq!(
+            ranges(&row(0, 16, 0x7fff_1234_5678), 10),
+            [(8..24, false)],
+            "an address follows"
+        );
+        assert_eq!(ranges(&row(0x20_0080_1234, 16, 1), 10), [(8..24, true)]);
+        assert_eq!(ranges(&row(0, 32, 1), 10), [(8..40, false)]);
+        assert_eq!(ranges(&row(0, 32, 1), 30), [], "the word before has found it");
+        assert_eq!(ranges(&row(0, 15, 1), 10), []);
+        assert_eq!(ranges(&row(0, 17, 1), 10), []);
     }
 
     #[test]
@@ -140,9 +146,11 @@ mod tests {
         for (header, size) in [(0x91, 16), (0xd1, 24), (0x111, 32), (0x95, 16)] {
             let mut words = vec![0, header];
             words.extend(vec![BIG; 60]);
-            assert_eq!(ranges(&words, 3), [2..2 + size]);
+            assert_eq!(ranges(&words, 3), [(2..2 + size, false)]);
+            words[1 + size] = 0;
+            assert_eq!(ranges(&words, 3), [], "too short");
             words[1] = 0xa1;
-            assert_eq!(ranges(&words, 3), Vec::<Range<usize>>::new());
+            assert_eq!(ranges(&words, 3), []);
         }
     }
 }

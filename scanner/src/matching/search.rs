@@ -22,8 +22,8 @@ const CELL_CANDIDATES: std::ops::RangeInclusive<usize> = 640..=1024;
 const LONGEST_BEFORE: usize = 8 << 10;
 
 /// Numbers in one cell that are tested for being prime, which takes up to three milliseconds each: the
-/// keys of ten certificates with all that may be taken for one.
-const CELL_NUMBERS: usize = 32;
+/// keys of twenty certificates with all that may be taken for one.
+const CELL_NUMBERS: usize = 64;
 
 /// Text that is matched: bytes of a window, or characters folded from them.
 #[derive(Debug, Clone, Copy)]
@@ -286,8 +286,7 @@ impl Search<'_> {
             start: usize::try_from(offset).ok()?,
             unit: usize::try_from(haystack.unit).ok()?,
             // Nearly all that is refused is no value at all: not worth a long look.
-            before: judged
-                .map(|_| start - text_run::start(haystack.text, start, LONGEST_BEFORE)),
+            before: judged.map(|_| start - text_run::start(haystack.text, start, LONGEST_BEFORE)),
         };
         length_word::judge(rule, &place, span)
     }

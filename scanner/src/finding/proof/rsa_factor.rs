@@ -1,7 +1,7 @@
 //! The primes of an RSA key as words in memory, and the public key they belong to: a worker of nginx
 //! keeps nothing else of its key. A prime that divides the modulus of a certificate is the private key.
 
-use super::{Proven, Proof, Value, Vault};
+use super::{Proof, Proven, Value, Vault};
 use crate::check::{Attributes, Confidence, prime};
 use crate::rule::RuleSet;
 use crate::secret::SecretBytes;
@@ -26,9 +26,10 @@ fn prove(values: &[Value<'_>], rules: &RuleSet, vault: &Vault) -> Vec<Proven> {
     for (index, _, words) in of(PRIMES) {
         let owner = moduli.iter().find(|(_, _, modulus)| prime::is_factor(words, modulus));
         let Some((_, public, _)) = owner else { continue };
-        let subject = public.found.tallies.iter().find_map(|(.., tally)| {
-            tally.best.0.attributes.get("certificate.subject").cloned()
-        });
+        let subject =
+            public.found.tallies.iter().find_map(|(.., tally)| {
+                tally.best.0.attributes.get("certificate.subject").cloned()
+            });
         let attributes: Attributes =
             subject.into_iter().map(|subject| ("certificate.subject", subject)).collect();
         proven.push(Proven { index, confidence: Confidence::Confirmed, attributes });
