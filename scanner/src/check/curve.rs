@@ -158,19 +158,20 @@ impl Group<'_> {
 
     /// "dbl-1998-cmo" of the Explicit-Formulas Database.
     fn doubled(&self, point: &Point) -> Point {
-        let f = self.field;
-        let twice = |number: &[u64]| f.sum(number, number);
+        let field = self.field;
+        let twice = |number: &[u64]| field.sum(number, number);
         let (xx, yy, zz) = (
-            f.product(&point.x, &point.x),
-            f.product(&point.y, &point.y),
-            f.product(&point.z, &point.z),
+            field.product(&point.x, &point.x),
+            field.product(&point.y, &point.y),
+            field.product(&point.z, &point.z),
         );
-        let s = twice(&twice(&f.product(&point.x, &yy)));
-        let slope = f.sum(&f.sum(&twice(&xx), &xx), &f.product(&self.a, &f.product(&zz, &zz)));
-        let x = f.difference(&f.product(&slope, &slope), &twice(&s));
-        let yyyy = twice(&twice(&twice(&f.product(&yy, &yy))));
-        let y = f.difference(&f.product(&slope, &f.difference(&s, &x)), &yyyy);
-        let z = twice(&f.product(&point.y, &point.z));
+        let four_xyy = twice(&twice(&field.product(&point.x, &yy)));
+        let slope = field
+            .sum(&field.sum(&twice(&xx), &xx), &field.product(&self.a, &field.product(&zz, &zz)));
+        let x = field.difference(&field.product(&slope, &slope), &twice(&four_xyy));
+        let yyyy = twice(&twice(&twice(&field.product(&yy, &yy))));
+        let y = field.difference(&field.product(&slope, &field.difference(&four_xyy, &x)), &yyyy);
+        let z = twice(&field.product(&point.y, &point.z));
         Point { x, y, z }
     }
 
@@ -179,20 +180,27 @@ impl Group<'_> {
         if is_zero(&point.z) {
             return base.clone();
         }
-        let f = self.field;
-        let zz = f.product(&point.z, &point.z);
-        let u = f.product(&base.x, &zz);
-        let s = f.product(&base.y, &f.product(&zz, &point.z));
-        let (h, r) = (f.difference(&u, &point.x), f.difference(&s, &point.y));
-        if is_zero(&h) && is_zero(&r) {
+        let field = self.field;
+        let zz = field.product(&point.z, &point.z);
+        let scaled_x = field.product(&base.x, &zz);
+        let scaled_y = field.product(&base.y, &field.product(&zz, &point.z));
+        let run = field.difference(&scaled_x, &point.x);
+        let rise = field.difference(&scaled_y, &point.y);
+        if is_zero(&run) && is_zero(&rise) {
             return self.doubled(point);
         }
-        let hh = f.product(&h, &h);
-        let hhh = f.product(&hh, &h);
-        let v = f.product(&point.x, &hh);
-        let x = f.difference(&f.difference(&f.product(&r, &r), &hhh), &f.sum(&v, &v));
-        let y = f.difference(&f.product(&r, &f.difference(&v, &x)), &f.product(&point.y, &hhh));
-        Point { x, y, z: f.product(&point.z, &h) }
+        let hh = field.product(&run, &run);
+        let hhh = field.product(&hh, &run);
+        let offset = field.product(&point.x, &hh);
+        let x = field.difference(
+            &field.difference(&field.product(&rise, &rise), &hhh),
+            &field.sum(&offset, &offset),
+        );
+        let y = field.difference(
+            &field.product(&rise, &field.difference(&offset, &x)),
+            &field.product(&point.y, &hhh),
+        );
+        Point { x, y, z: field.product(&point.z, &run) }
     }
 }
 
@@ -203,7 +211,7 @@ pub(super) fn smallest(name: &str) -> (Vec<u8>, Vec<u8>) {
     let big = |limbs: &[u64]| -> Vec<u8> {
         limbs.iter().rev().flat_map(|limb| limb.to_be_bytes()).collect()
     };
-    let mut scalar = vec![0; curve.prime.len() * 8];
+    let mut scalar = vec![0; curve.prime.len().saturating_mul(8)];
     *scalar.last_mut().unwrap() = 1;
     (scalar, [vec![4], big(curve.base[0]), big(curve.base[1])].concat())
 }

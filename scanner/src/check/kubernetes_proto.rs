@@ -123,7 +123,6 @@ fn varint(bytes: &[u8], at: usize, end: usize) -> Option<(u64, usize)> {
 }
 
 #[cfg(test)]
-#[expect(clippy::arithmetic_side_effects, reason = "offsets in test data")]
 mod tests {
     use super::*;
     use data_encoding::HEXLOWER;

@@ -200,7 +200,6 @@ fn common_name(before: &[u8]) -> Option<String> {
 }
 
 #[cfg(test)]
-#[expect(clippy::arithmetic_side_effects, reason = "numbers of a test")]
 mod tests {
     use super::super::tests::whole;
     use super::*;

@@ -112,7 +112,7 @@ impl Memory<'_> {
                 add("length before it", Some(big(len)), false);
             }
             // PostgreSQL: the length of both header and text, times four.
-            if word(4, 4) & 3 == 0 {
+            if word(4, 4).trailing_zeros() >= 2 {
                 add("postgres varlena", (word(4, 4) >> 2).checked_sub(4), false);
             }
             // One byte says little, and is asked only where it looks like a part of the value.

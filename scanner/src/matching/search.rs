@@ -82,10 +82,11 @@ impl Search<'_> {
         let cell = address.saturating_sub(self.window.region_start) / CELL;
         let count = scratch.counts.entry((self.id, self.haystack.unit == 2, cell)).or_default();
         *count += 1;
-        let most = match self.rule.anchor {
-            Anchor::Number => CELL_NUMBERS,
-            _ => (CELL_BUDGET / (self.rule.before + self.rule.max_len))
-                .clamp(*CELL_CANDIDATES.start(), *CELL_CANDIDATES.end()),
+        let most = if self.rule.anchor == Anchor::Number {
+            CELL_NUMBERS
+        } else {
+            (CELL_BUDGET / (self.rule.before + self.rule.max_len))
+                .clamp(*CELL_CANDIDATES.start(), *CELL_CANDIDATES.end())
         };
         if *count > most {
             if *count == most + 1 {
