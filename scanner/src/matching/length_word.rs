@@ -55,10 +55,15 @@ impl Memory<'_> {
         let ended = |bytes: Option<u64>| bytes.filter(|bytes| self.is_nul(at, *bytes, unit));
 
         // HotSpot: a mark of an unlocked object (its hash, its age), the class, the length.
-        let is_mark = |mark: u64| mark & 3 == 1 && mark >> 39 == 0;
         let arrays = [
-            (within == 0 && is_mark(word(16, 8)) && word(8, 4) != 0, 4),
-            (within == 0 && is_mark(word(24, 8)) && is_pointer(word(16, 8)) && word(4, 4) == 0, 8),
+            (within == 0 && is_java_mark(word(16, 8)) && word(8, 4) != 0, 4),
+            (
+                within == 0
+                    && is_java_mark(word(24, 8))
+                    && is_pointer(word(16, 8))
+                    && word(4, 4) == 0,
+                8,
+            ),
             // Compact headers (JEP 450): the class in the upper 22 bits.
             (
                 within == 4
@@ -69,10 +74,15 @@ impl Memory<'_> {
             ),
         ];
         for (_, back) in arrays.into_iter().filter(|(is_array, _)| *is_array) {
-            add("java byte[]", Some(word(back, 4)), true);
-            if unit == 2 {
-                add("java char[]", chars(word(back, 4)), true);
+            let len = word(back, 4);
+            if unit == 1 {
+                add("java byte[]", Some(len), true);
+                continue;
             }
+            // The same words before an array of bytes and one of characters, which is twice as long: the
+            // mark of the next object tells them apart.
+            add("java char[]", chars(len).filter(|bytes| self.is_java_at(at, *bytes)), true);
+            add("java byte[]", Some(len).filter(|bytes| self.is_java_at(at, *bytes)), true);
         }
         // V8: the map, an address with its lowest bit set, a hash, the length.
         if within == 0 && word(16, 8) & 3 == 1 && is_pointer(word(16, 8) - 1) {
@@ -130,6 +140,14 @@ impl Memory<'_> {
         all
     }
 
+    /// Whether an object of Java stands behind so many bytes: at the next address that eight divides.
+    fn is_java_at(&self, at: usize, bytes: u64) -> bool {
+        let start = self.base.wrapping_add(at as u64);
+        let end = start.checked_add(bytes).and_then(|end| end.checked_next_multiple_of(8));
+        let end = end.and_then(|end| usize::try_from(end.checked_sub(self.base)?).ok());
+        end.and_then(|end| self.word(end.checked_add(8)?, 8, 8)).is_some_and(is_java_mark)
+    }
+
     /// Whether a NUL stands behind so many bytes.
     fn is_nul(&self, at: usize, bytes: u64, unit: u64) -> bool {
         let end = usize::try_from(bytes).ok().and_then(|bytes| at.checked_add(bytes));
@@ -137,6 +155,11 @@ impl Memory<'_> {
         end.and_then(|end| self.bytes.get(end..end.checked_add(unit)?))
             .is_some_and(|nul| nul.iter().all(|byte| *byte == 0))
     }
+}
+
+/// The mark of an object of HotSpot that nobody has locked: its hash and its age.
+fn is_java_mark(mark: u64) -> bool {
+    mark & 3 == 1 && mark >> 39 == 0
 }
 
 /// An address of a program's own half of memory.
@@ -263,8 +286,13 @@ mod tests {
         assert!(has(&layouts(&wide, 0, stale, 1), "java byte[]"));
         let compact = [&0x0012_3400_0000_0001_u64.to_le_bytes()[..], &42u32.to_le_bytes()].concat();
         assert!(has(&layouts(&compact, 4, stale, 1), "java byte[]"));
-        let chars = layouts(&array(1, 0x0800_1234, 21), 0, stale, 2);
-        assert!(has(&chars, "java char[]"), "{chars:?}");
+        // 42 bytes, padded to 48, or 21 characters; the next object's mark decides.
+        let text = [&stale[..42], &[0; 6], &words(&[1]), &[0x5a; 48]].concat();
+        let bytes = layouts(&array(1, 0x0800_1234, 42), 0, &text, 2);
+        assert_eq!(bytes, [("java byte[]", LEN, true)]);
+        let chars = layouts(&array(1, 0x0800_1234, 21), 0, &text, 2);
+        assert_eq!(chars, [("java char[]", LEN, true)]);
+        assert_eq!(layouts(&array(1, 0x0800_1234, 84), 0, &text, 2), [], "no object behind it");
 
         for (header, over) in [
             (array(1, 0x0800_1234, 42), 4),           // Not where objects are.
