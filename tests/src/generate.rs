@@ -180,6 +180,13 @@ fn fill(part: &str, before: &str, random: &mut Random) -> Option<String> {
             Some(BASE64.encode(values::pem_private_key(random).as_bytes()))
         }
         "der-rsa" => der(&keys::rsa(1024, random), argument),
+        "prime-words" => Some(characters(&keys::prime_words(argument.parse().ok()?, random))),
+        "modulus" => {
+            let mut number = random.bytes(argument.parse::<usize>().ok()? / 8);
+            *number.first_mut()? |= 0x80;
+            *number.last_mut()? |= 1;
+            Some(characters(&number))
+        }
         "der-ec" => der(&keys::ec_p256(random), argument),
         "der-ed25519" => der(&keys::ed25519(random), argument),
         "jks" => Some(binary(&keystores::jks(argument == "1", random))),
@@ -187,6 +194,11 @@ fn fill(part: &str, before: &str, random: &mut Random) -> Option<String> {
         "keytab" => Some(binary(&keystores::keytab(argument == "1", random))),
         _ => vendor_tokens::fill(class, argument, random),
     }
+}
+
+/// Bytes, each as the character of that number.
+fn characters(bytes: &[u8]) -> String {
+    bytes.iter().copied().map(char::from).collect()
 }
 
 /// The key inside of armour, each byte as the character of that number; its first half for `0`.

@@ -18,6 +18,7 @@ mod base64_pem;
 mod connection;
 mod crc32;
 mod crypt;
+mod curve;
 mod docker;
 pub mod entropy;
 mod gcp;
@@ -31,7 +32,9 @@ mod keytab;
 pub mod known;
 mod kubernetes;
 mod kubernetes_objects;
+mod kubernetes_proto;
 mod macaroon;
+pub(crate) mod modular;
 mod monero;
 mod notation;
 mod openssh;
@@ -39,6 +42,7 @@ mod pem;
 mod pkcs12;
 mod placeholder;
 mod pool_url;
+pub(crate) mod prime;
 mod random_text;
 mod uri;
 mod vault;
@@ -294,9 +298,19 @@ pub static CHECKS: &[Check] = &[
         run: kubernetes_objects::secret_data,
     },
     Check {
+        name: "kubernetes-secret-proto",
+        on_pass: Confidence::High,
+        run: kubernetes_proto::run,
+    },
+    Check {
         name: "kubernetes-service-account",
         on_pass: Confidence::High,
         run: kubernetes::service_account,
+    },
+    Check {
+        name: "kubernetes-string-data",
+        on_pass: Confidence::High,
+        run: kubernetes_objects::string_data,
     },
     Check { name: "monero-address", on_pass: Confidence::Confirmed, run: monero::address },
     Check { name: "not-placeholder", on_pass: Confidence::Low, run: placeholder::run },
@@ -312,8 +326,10 @@ pub static CHECKS: &[Check] = &[
     Check { name: "pkcs12", on_pass: Confidence::High, run: pkcs12::run },
     Check { name: "pool-url", on_pass: Confidence::High, run: pool_url::run },
     Check { name: "prefixed-jwt", on_pass: Confidence::High, run: jwt::prefixed },
+    Check { name: "prime-number", on_pass: Confidence::Low, run: prime::run },
     Check { name: "pypi-macaroon", on_pass: Confidence::Confirmed, run: macaroon::run },
     Check { name: "random-text", on_pass: Confidence::Low, run: random_text::run },
+    Check { name: "rsa-public-key", on_pass: Confidence::Low, run: prime::public_key },
     Check { name: "slack-token", on_pass: Confidence::High, run: vendor::slack },
     Check { name: "stripe-key", on_pass: Confidence::High, run: vendor::stripe },
     Check { name: "vault-token", on_pass: Confidence::High, run: vault::service_token },

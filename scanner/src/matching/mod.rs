@@ -6,7 +6,10 @@
 
 mod confirm;
 mod engine;
+mod environment;
 mod labels;
+mod length_word;
+mod number;
 mod overlap;
 mod prefilter;
 mod runs;

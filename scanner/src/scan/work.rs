@@ -11,6 +11,7 @@ use super::pieces::{self, Bad};
 use super::{Progress, Settings};
 use crate::coverage::Reason;
 use crate::diagnostic::{Code, Diagnostic, Level};
+use crate::finding;
 use crate::matching::{Engine, Scratch};
 use crate::region::{CELL, Cut, Form, HolderKind, REACH, Space, Window};
 use crate::rule::{Class, Report};
@@ -119,6 +120,9 @@ impl Work<'_> {
                 let rule = self.engine.rules().get(found.judgement.rule);
                 let proven = rule.report == Report::Proven;
                 let shown = self.settings.show_secrets || rule.class == Class::Indicator;
+                if finding::needs_value(rule) {
+                    part.keep_for_proof(&found);
+                }
                 part.add(found, &job.name, proven, shown, limits);
             }));
         }
