@@ -489,6 +489,20 @@ fn archives_beside_unpacked_checkpoints_are_targets_of_their_own() {
 }
 
 #[test]
+fn a_stray_manifest_among_archives_costs_nothing() {
+    let files = Files::new();
+    let tar = files.add("a.tar", &Archive::of(Producer::Podman, &checkpoint(1, "")).tar());
+    let root = tar.parent().unwrap();
+    files.add("web/manifest.json", b"{}");
+    let scanned = scan(&[root], &revealing());
+    assert_eq!(records(&scanned).len(), 1);
+    assert!(scanned.outcome.complete && scanned.outcome.failed.is_empty(), "{:?}", scanned.lines);
+    // What should be a checkpoint and is none is no trifle.
+    files.add("torn/spec.dump", b"{}");
+    assert!(!scan(&[root], &revealing()).outcome.complete);
+}
+
+#[test]
 fn a_folder_of_archives_is_inspected_whole() {
     let files = Files::new();
     let first = files.add("a.tar", &Archive::of(Producer::Podman, &checkpoint(1, "")).tar());
