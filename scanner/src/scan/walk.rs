@@ -8,6 +8,7 @@ use std::path::Path;
 use std::sync::atomic::Ordering;
 
 use super::content::drain;
+use super::kernel::Waiting;
 use super::pages::Held;
 use super::pool::Dispatcher;
 use super::{Progress, ScanError, Settings, Target, window_bytes};
@@ -21,9 +22,6 @@ use crate::diagnostic::{Code, Diagnostic, Level};
 use crate::limits::Budget;
 use crate::region::RegionKind;
 use crate::tally::Partial;
-
-/// Bytes of an image of kernel buffers whose records are counted; one default pipe holds 64 KiB.
-const COUNTED: u64 = 4 << 20;
 
 /// What walk and work have made of one target.
 #[derive(Debug)]
@@ -77,6 +75,7 @@ pub(super) fn walk(
         frames: Vec::new(),
         held: Vec::new(),
         held_bytes: 0,
+        waiting: Vec::new(),
         later: BTreeSet::new(),
         second: false,
         compression: None,
@@ -94,6 +93,7 @@ pub(super) fn walk(
             }
         }
     }
+    walk.waiting_objects();
     walk.held_pages();
     walk.missing_pages();
     let found = walk.kind.clone();
@@ -156,6 +156,8 @@ pub(super) struct Walk<'a> {
     /// Pages images that can be read at any time, until all metadata are known.
     pub(super) held: Vec<Held>,
     pub(super) held_bytes: u64,
+    /// Images of kernel objects that can be laid out when all metadata are known.
+    pub(super) waiting: Vec<Waiting>,
     /// Pages images of a stream that came before what explains them.
     pub(super) later: BTreeSet<String>,
     /// Whether this is the second opening, for `later`.
@@ -326,9 +328,17 @@ impl Walk<'_> {
         if self.second {
             return self.take_again(path, size, head.bytes(), body);
         }
-        match self.builder.offer(path, size, head.bytes()) {
+        let want = match self.builder.offer(path, size, head.bytes()) {
+            // A deleted file that was compressed: what is inside of it has no name of its own.
+            Want::Objects if self.frames.last().is_some_and(|frame| frame.path == path) => {
+                Want::Scan(RegionKind::GhostFile)
+            }
+            want => want,
+        };
+        match want {
             Want::Decode => self.image(path, size, mtime, body),
             Want::Pages(id) => self.pages(path, id, size, body),
+            Want::Objects => self.objects(path, size, head.bytes(), body),
             Want::Keep => {
                 self.new_file(path);
                 let (data, map) = self.whole(path, size, body)?;
@@ -352,6 +362,7 @@ impl Walk<'_> {
                     RegionKind::File
                         | RegionKind::TmpfsFile
                         | RegionKind::VolumeFile
+                        | RegionKind::GhostFile
                         | RegionKind::Log
                 );
                 let container = container_of(head.bytes()).filter(|_| opens);
@@ -366,27 +377,8 @@ impl Walk<'_> {
                     self.note(Diagnostic::new(Level::Note, Code::ImageUnknown, path, text));
                 }
                 self.new_file(path);
-                let is_small = size.is_some_and(|size| size <= COUNTED);
-                let has_records =
-                    matches!(kind, RegionKind::Pipe | RegionKind::Fifo | RegionKind::SocketQueue);
-                if has_records && is_small && body.map().is_none() {
-                    let (data, map) = self.whole(path, size, body)?;
-                    self.payload(path, &data);
-                    self.bytes(path, kind, data, map.as_ref());
-                    return Ok(());
-                }
-                if kind == RegionKind::TcpQueue {
-                    self.payload(path, head.bytes());
-                }
                 self.file(path, kind, size, body)
             }
-        }
-    }
-
-    /// Lets the builder count what the kernel held.
-    fn payload(&mut self, path: &str, data: &[u8]) {
-        if let Err(note) = self.builder.payload(path, data) {
-            self.note(note);
         }
     }
 
@@ -427,7 +419,7 @@ impl Walk<'_> {
     }
 
     /// Whether an archive may be opened; one that is nearly all holes is told, and scanned as a file.
-    fn may_open(&mut self, path: &str, body: &Body<'_>) -> bool {
+    pub(super) fn may_open(&mut self, path: &str, body: &Body<'_>) -> bool {
         let Some(map) = body.map().filter(|map| !self.is_dense(map)) else { return true };
         let text = "an archive that is nearly all holes was not opened; what is stored was scanned";
         let note = Diagnostic::new(Level::Error, Code::LimitReached, path, text);
@@ -439,7 +431,7 @@ impl Walk<'_> {
     }
 
     /// Opens an archive inside the target.
-    fn archive(
+    pub(super) fn archive(
         &mut self,
         path: &str,
         container: &'static Container,
