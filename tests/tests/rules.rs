@@ -192,14 +192,14 @@ impl Bench {
                 bytes: &bytes,
                 cut: Cut { start: space.cut && base == start, end: space.cut },
             };
-            let throttled = self.engine.scan(&window, &mut self.scratch, |found| {
+            let scanned = self.engine.scan(&window, &mut self.scratch, |found| {
                 hits.push(Hit {
                     rule: self.engine.rules().get(found.judgement.rule).id.clone(),
                     at: found.locus.at,
                     len: found.locus.len.into(),
                 });
             });
-            assert!(throttled.is_empty(), "{}: {setting:?}", case.rule.id);
+            assert!(scanned.throttled.is_empty(), "{}: {setting:?}", case.rule.id);
         }
         hits.sort();
         (Hit { rule: case.rule.id.clone(), at: base + value_at, len: value_len }, hits)

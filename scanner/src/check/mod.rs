@@ -192,6 +192,11 @@ impl Notation {
             Self::Zlib => "zlib",
         }
     }
+
+    /// Whether it can hold bytes that are no text.
+    pub fn holds_bytes(self) -> bool {
+        matches!(self, Self::Base64 | Self::Base64Url | Self::Hex | Self::Gzip | Self::Zlib)
+    }
 }
 
 /// A value that does not lie plainly: how it is written, and what it is.

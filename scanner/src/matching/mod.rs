@@ -5,13 +5,15 @@
 //! nothing that was seen before: so windows can be cut and ordered in any way.
 
 mod confirm;
+mod encoding;
 mod engine;
+mod islands;
 mod labels;
 mod overlap;
 mod prefilter;
 mod runs;
 mod search;
 mod text_run;
-mod utf16;
 
-pub use engine::{Engine, Scratch, Throttled};
+pub use encoding::{ENCODINGS, Encoding, Island, Run, SpanMap};
+pub use engine::{Engine, Scanned, Scratch, Throttled};
