@@ -93,7 +93,16 @@ impl Engine {
                     let before = account.made;
                     let mut found = std::mem::take(&mut account.found);
                     let mut pass = Pass { window, cell, kind, account };
-                    self.decode(encoding, &part, cut, haystack, Decoded::PLAIN, &mut pass, &mut found, scratch);
+                    self.decode(
+                        encoding,
+                        &part,
+                        cut,
+                        haystack,
+                        Decoded::PLAIN,
+                        &mut pass,
+                        &mut found,
+                        scratch,
+                    );
                     account.found = found;
                     if begins {
                         account.decoded += account.made - before;
@@ -191,13 +200,8 @@ impl Engine {
             start: island.cut.start || (cut.start && touches(span.start, run.range.start)),
             end: island.cut.end || (cut.end && touches(span.end, run.range.end)),
         };
-        let from = From {
-            decoded,
-            kind: pass.kind,
-            cell: pass.cell,
-            bytes: outer.text,
-            map: &island.map,
-        };
+        let from =
+            From { decoded, kind: pass.kind, cell: pass.cell, bytes: outer.text, map: &island.map };
         let text = island.text.as_slice();
         let haystack = Haystack { text, base: 0, cut, from: Some(from) };
         let mut found = self.plain(pass.window, haystack, scratch);

@@ -15,5 +15,8 @@ mod runs;
 mod search;
 mod text_run;
 
+#[doc(hidden)]
+pub mod fuzzing;
+
 pub use encoding::{ENCODINGS, Encoding, Island, Run, SpanMap};
 pub use engine::{Engine, Scanned, Scratch, Throttled};

@@ -4,6 +4,7 @@
 use std::cmp::Reverse;
 
 use super::engine::{Candidate, WIDEST};
+use crate::check::Notation;
 use crate::region::CELL;
 use crate::rule::{Class, RuleSet};
 use crate::secret::SecretBytes;
@@ -38,12 +39,17 @@ pub(super) fn order(found: &Candidate) -> impl Ord + use<> {
     (found.start, Reverse(found.end), found.decoded)
 }
 
-/// How strong a match is against another one on the same bytes.
+/// How strong a match is against another one on the same bytes: what checks show, what no bytes were made
+/// for, the longer literal, the lower id; of one rule the longer match says more.
+///
+/// One order for all pairs, so that of any matches on the same bytes one stays.
 fn strength(rules: &RuleSet, found: &Candidate) -> impl Ord + use<> {
     let rule = rules.get(found.rule);
     let literal = rule.literals.iter().map(Vec::len).max().unwrap_or_default();
-    let steps = found.decoded.steps().count();
-    (found.confirmed.rank, Reverse(steps), literal, Reverse(found.rule))
+    let made = found.decoded.steps().filter(|step| !step.keeps_characters()).count();
+    let len = found.end.saturating_sub(found.start);
+    let last = (Reverse(found.rule), len, Reverse(found.decoded));
+    (found.confirmed.rank, Reverse(made), literal, last)
 }
 
 /// Whether the first of two matches, in their order, is the weaker one on bytes that the second one
@@ -54,9 +60,7 @@ fn is_first_weaker(rules: &RuleSet, first: &Candidate, second: &Candidate) -> Op
     if class == Class::Grep || second.end > first.end || rules.get(second.rule).class != class {
         return None;
     }
-    // One rule twice on nested spans: the longer one says more.
-    let stays = first.rule == second.rule || strength(rules, first) >= strength(rules, second);
-    Some(!stays)
+    Some(strength(rules, first) < strength(rules, second))
 }
 
 /// Marks every match that another one, which contains it or lies inside it, outranks.
@@ -90,11 +94,12 @@ pub(super) fn settle_cell(
     settle_islands(rules, &mut decoded);
     let last = decoded.iter().map(|found| found.end).max().unwrap_or_default();
     for found in &mut decoded {
-        let first = plain
-            .partition_point(|other| other.start.saturating_add(WIDEST) < found.start);
+        let first = plain.partition_point(|other| other.start.saturating_add(WIDEST) < found.start);
         let end = found.end.min(found.start.saturating_add(WIDEST));
         for other in plain.iter_mut().skip(first).take_while(|other| other.start < end) {
-            let is_other_weaker = if order(other) <= order(found) {
+            let is_other_weaker = if is_accident(other, found) {
+                Some(true)
+            } else if order(other) <= order(found) {
                 is_first_weaker(rules, other, found)
             } else {
                 is_first_weaker(rules, found, other).map(|weaker| !weaker)
@@ -113,6 +118,15 @@ pub(super) fn settle_cell(
         }
     }
     all.extend(decoded.into_iter().filter(|found| own.contains(&found.start)));
+}
+
+/// Whether a match is of characters in the middle of those that encode another one.
+fn is_accident(plain: &Candidate, decoded: &Candidate) -> bool {
+    let is_inside = plain.start > decoded.start && plain.end < decoded.end;
+    is_inside
+        && decoded.decoded.steps().next().is_some_and(|outer| {
+            !outer.keeps_characters() && !matches!(outer, Notation::Gzip | Notation::Zlib)
+        })
 }
 
 /// Puts stars over what is encoded in an indicator.

@@ -3,8 +3,8 @@
 use std::ops::Range;
 
 use super::confirm::{self, Found, Run};
-use super::engine::{Candidate, SURROUNDINGS, Scratch, Throttled, WIDEST};
 use super::encoding::SpanMap;
+use super::engine::{Candidate, SURROUNDINGS, Scratch, Throttled, WIDEST};
 use super::{labels, runs, text_run};
 use crate::check::Notation;
 use crate::region::{CELL, Cut, Decoded, LabelKind, RegionKind, Window};

@@ -7,7 +7,9 @@ use serde::Deserialize;
 
 use super::MAX_MATCH;
 use super::literals;
-use super::model::{self, Anchor, Class, Edge, Encodings, Near, Pattern, Places, Report, Rule, RuleSet, View};
+use super::model::{
+    self, Anchor, Class, Edge, Encodings, Near, Pattern, Places, Report, Rule, RuleSet, View,
+};
 use crate::check::{self, Confidence, Notation, Severity};
 use crate::region::RegionKind;
 

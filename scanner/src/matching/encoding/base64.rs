@@ -3,16 +3,12 @@
 //! Text shows in one phase only. What decodes to no text is looked at if it begins like a stream or a
 //! key.
 
-use super::{BLOCK, Encoding, Island, Run, SpanMap, WHOLE, is_text_block, stretches};
-use super::{deflate, runs};
+use super::{BLOCK, Encoding, Island, Run, SpanMap, WHOLE};
+use super::{begins_binary, is_text_block, runs, stretches};
 use crate::check::Notation;
 
-pub(super) const ENCODING: Encoding = Encoding {
-    notations: &[Notation::Base64, Notation::Base64Url],
-    find,
-    decode,
-    is_whole: false,
-};
+pub(super) const ENCODING: Encoding =
+    Encoding { notations: &[Notation::Base64, Notation::Base64Url], find, decode, is_whole: false };
 
 /// Fewest characters of a run.
 const SHORTEST: usize = 24;
@@ -164,7 +160,7 @@ fn decode(bytes: &[u8], run: &Run, most: usize, found: &mut dyn FnMut(Island)) {
             put(at(stretch.start)..at(stretch.end));
         }
     }
-    if begins_binary(&all) {
+    if begins_binary(all.bytes(0..64)) {
         put(0..len);
     }
     // A stream that begins behind other characters.
@@ -175,19 +171,3 @@ fn decode(bytes: &[u8], run: &Run, most: usize, found: &mut dyn FnMut(Island)) {
 
 /// `H4sI`: the magic of gzip and the method.
 const GZIP: [u8; 4] = [7, 56, 44, 8];
-
-/// Whether the first bytes are those of a stream or of a key in DER.
-fn begins_binary(all: &Characters) -> bool {
-    let mut head = [0; 48];
-    for (to, byte) in head.iter_mut().zip(all.bytes(0..64)) {
-        *to = byte;
-    }
-    let is_key = match head {
-        // SEQUENCE of up to 127, 255, 65,535 bytes; INTEGER 0 or 1.
-        [0x30, _, 0x02, 0x01, 0 | 1, ..] => true,
-        [0x30, 0x81, _, 0x02, 0x01, 0 | 1, ..] => true,
-        [0x30, 0x82, _, _, 0x02, 0x01, 0 | 1, ..] => true,
-        _ => false,
-    };
-    is_key || deflate::begins(&head)
-}

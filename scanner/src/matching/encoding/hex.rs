@@ -1,6 +1,7 @@
 //! Text in hexadecimal digits of either case, in both phases.
 
-use super::{BLOCK, Encoding, Island, Run, SpanMap, WHOLE, digit, is_text_block, runs, stretches};
+use super::{BLOCK, Encoding, Island, Run, SpanMap, WHOLE};
+use super::{begins_binary, digit, is_text_block, runs, stretches};
 use crate::check::Notation;
 
 pub(super) const ENCODING: Encoding =
@@ -37,10 +38,11 @@ fn decode(bytes: &[u8], run: &Run, _: usize, found: &mut dyn FnMut(Island)) {
         let is_text = |block: usize| {
             (block + 1) * 2 * BLOCK <= digits.len() && is_text_block(bytes(block, block + 1))
         };
-        for stretch in stretches(blocks, is_text) {
+        let is_binary = phase == 0 && begins_binary(bytes(0, 48 / BLOCK));
+        let whole = is_binary.then_some(0..blocks);
+        for stretch in whole.map_or_else(|| stretches(blocks, is_text), |whole| vec![whole]) {
             let raw = run.range.start + phase + stretch.start * 2 * BLOCK;
-            let (text, map) =
-                (bytes(stretch.start, stretch.end).collect(), SpanMap::even(raw, 2));
+            let (text, map) = (bytes(stretch.start, stretch.end).collect(), SpanMap::even(raw, 2));
             found(Island { notation: Notation::Hex, text, map, cut: WHOLE });
         }
     }

@@ -26,7 +26,10 @@ fn find(bytes: &[u8], found: &mut dyn FnMut(Run)) {
             }
         }
         done = end;
-        if end - start >= SHORTEST && end > at + 2 {
+        // The end of a line, or a quote, that ends the string changes nothing in it.
+        let is_end = end <= at + 2
+            && bytes.get(at + 1).is_some_and(|kind| matches!(kind, b'n' | b'r' | b't' | b'"'));
+        if end - start >= SHORTEST && !is_end {
             found(Run { notation: Notation::Escaped, range: start..end });
         }
     }
@@ -38,8 +41,7 @@ fn start(bytes: &[u8], at: usize, done: usize) -> usize {
     while start > done {
         let Some(byte) = bytes.get(start - 1) else { break };
         let before = bytes.get(done..start - 1).unwrap_or_default();
-        let is_escaped =
-            || before.iter().rev().take_while(|byte| **byte == b'\\').count() % 2 == 1;
+        let is_escaped = || before.iter().rev().take_while(|byte| **byte == b'\\').count() % 2 == 1;
         if *byte < b' ' || (*byte == b'"' && !is_escaped()) {
             break;
         }

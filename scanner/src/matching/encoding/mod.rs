@@ -108,6 +108,22 @@ fn stretches(blocks: usize, is_text: impl Fn(usize) -> bool) -> Vec<Range<usize>
     all
 }
 
+/// Whether bytes begin like a stream, or like a private key in DER.
+fn begins_binary(bytes: impl Iterator<Item = u8>) -> bool {
+    let mut head = [0; 48];
+    for (to, byte) in head.iter_mut().zip(bytes) {
+        *to = byte;
+    }
+    let is_key = match head {
+        // A sequence of up to 127, 255, 65,535 bytes; the integer 0 or 1.
+        [0x30, _, 0x02, 0x01, 0 | 1, ..] => true,
+        [0x30, 0x81, _, 0x02, 0x01, 0 | 1, ..] => true,
+        [0x30, 0x82, _, _, 0x02, 0x01, 0 | 1, ..] => true,
+        _ => false,
+    };
+    is_key || deflate::begins(&head)
+}
+
 /// The value of a hexadecimal digit.
 fn digit(byte: u8) -> Option<u8> {
     match byte {

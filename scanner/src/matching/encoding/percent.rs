@@ -9,7 +9,8 @@ pub(super) const ENCODING: Encoding =
 
 /// Whether a byte may stand in a URL or a form.
 fn may_stand(byte: u8) -> bool {
-    byte.is_ascii_graphic() && !matches!(byte, b'"' | b'<' | b'>' | b'\\' | b'^' | b'`' | b'{' | b'}')
+    byte.is_ascii_graphic()
+        && !matches!(byte, b'"' | b'<' | b'>' | b'\\' | b'^' | b'`' | b'{' | b'}')
 }
 
 /// The byte that three characters stand for, if it may be one of a text.

@@ -46,7 +46,7 @@ fn find(bytes: &[u8], found: &mut dyn FnMut(Run)) {
         if let Some(shift) = of_four {
             let at = index * 8 + shift as usize;
             if at >= done_of_four {
-                done_of_four = four(bytes, at, done_of_four, found).max(at + 8);
+                done_of_four = four(bytes, at, done_of_four, found);
             }
             continue;
         }
@@ -78,11 +78,14 @@ fn find(bytes: &[u8], found: &mut dyn FnMut(Run)) {
     }
 }
 
-/// The run of characters of four bytes around `at`; gives where it ends.
+/// The run of characters of four bytes around `at`, if there is one; gives where the last one ends.
 fn four(bytes: &[u8], at: usize, done: usize, found: &mut dyn FnMut(Run)) -> usize {
     let unit = |at: usize| {
         bytes.get(at..at + 4).is_some_and(|unit| is_text(unit[0]) && unit[1..] == [0, 0, 0])
     };
+    if !unit(at) {
+        return done;
+    }
     let mut start = at;
     while start >= done + 4 && unit(start - 4) {
         start -= 4;
