@@ -17,6 +17,9 @@ pub(super) const ENCODING: Encoding = Encoding {
 /// Fewest characters of a run.
 const MIN_UNITS: usize = 8;
 
+/// Bytes of big-endian text before its end that are read.
+const BIG_ENDIAN: usize = 16 << 10;
+
 /// Every other byte, beginning with the second.
 const ODD: u64 = 0xff00_ff00_ff00_ff00;
 
@@ -26,7 +29,7 @@ const THREE: u64 = 0xffff_ff00_ffff_ff00;
 /// The maximal runs of each.
 ///
 /// Between zeros both orders of UTF-16 give the same characters, one byte apart: these are little-endian.
-/// Big-endian is what begins at an even offset and whose last character no zero follows.
+/// Big-endian is what begins at an even offset and whose last character another byte than zero follows.
 fn find(bytes: &[u8], found: &mut dyn FnMut(Run)) {
     // The end of the last run of either phase, so that no run is given twice.
     let mut done = [0usize; 2];
@@ -68,9 +71,12 @@ fn find(bytes: &[u8], found: &mut dyn FnMut(Run)) {
         if end - start >= 2 * MIN_UNITS {
             found(Run { notation: Notation::Utf16Le, range: start..end });
         }
-        if start % 2 == 1 && bytes.get(end).is_some_and(|byte| is_text(*byte)) {
+        let ends = matches!(bytes.get(end..end + 2), Some([last, 1..]) if is_text(*last));
+        if start % 2 == 1 && ends {
             let has_first = start.checked_sub(1).and_then(|at| bytes.get(at)) == Some(&0);
             let start = if has_first { start - 1 } else { start + 1 };
+            // Where it ends is not seen from everywhere in a longer one.
+            let start = start.max((end + 1).saturating_sub(BIG_ENDIAN));
             if end + 1 - start >= 2 * MIN_UNITS {
                 found(Run { notation: Notation::Utf16Be, range: start..end + 1 });
             }
