@@ -1,18 +1,20 @@
 //! The builder: takes members as they come, in any order, and says what becomes of each.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
-use super::address_space::{self, Layout};
-use super::container::Metadata;
+use super::address_space::Layout;
+use super::container::{self, Metadata};
+use super::deletions::Deletions;
+use super::dump_log::DumpLog;
+use super::image_set::{ImageSet, pagemap_key};
+use super::member::{METADATA, content, payload_kind, root_of, split};
 use super::oci::{self, Layouts};
-use super::process::{self, Process};
-use super::{Checkpoint, Mapping, Shared, path_id, producer};
+use super::path_id;
 use crate::coverage::Reason;
-use crate::criu::{self, FileEntry, Pagemap, PagemapKey, Records, Role, status};
+use crate::criu::{self, PagemapKey, Role};
 use crate::diagnostic::{Code, Diagnostic, Level};
 use crate::limits::Limits;
-use crate::region::{Holder, HolderKind, RegionKind};
+use crate::region::RegionKind;
 
 /// What becomes of a member.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,107 +31,41 @@ pub enum Want {
     Skip(Reason),
 }
 
-/// What is known of one folder of images.
-#[derive(Debug, Default)]
-struct ImageSet {
-    records: Records,
-    /// Member path and stored length of the pages images, by number.
-    pages: BTreeMap<u32, (String, u64)>,
-    /// Member paths of the pagemaps.
-    pagemaps: BTreeMap<PagemapKey, String>,
-    /// Whose pages an image holds, by its number.
-    owners: BTreeMap<u32, PagemapKey>,
-    /// When the inventory was written, in seconds since 1970.
-    written: Option<i64>,
-}
-
 /// Assembles checkpoints from the members of one target.
 #[derive(Debug)]
 pub struct Builder {
-    location: String,
+    pub(super) location: String,
     limits: Limits,
-    sets: BTreeMap<String, ImageSet>,
-    metadata: BTreeMap<String, Metadata>,
-    layouts: Layouts,
-}
-
-/// Metadata that engines put beside the images or the root file system.
-const METADATA: &[&str] = &[
-    "config.dump",
-    "spec.dump",
-    "status.dump",
-    "status",
-    "network.status",
-    "bind.mounts",
-    "deleted.files",
-    "descriptors.json",
-    "config.v2.json",
-    "hostconfig.json",
-    "index.json",
-    "oci-layout",
-    "manifest.json",
-    "pod.options",
-    "checkpoint-manifest.json",
-    "pod-config.json",
-];
-
-/// Folder and last component of a path chain. The folder of a member at the top of a nested
-/// archive ends in `!`.
-fn split(path: &str) -> (&str, &str) {
-    match path.rfind(['/', '!']) {
-        None => ("", path),
-        Some(at) => {
-            let (folder, name) = path.split_at(at);
-            if name.starts_with('!') {
-                (path.get(..at.saturating_add(1)).unwrap_or_default(), name.get(1..).unwrap_or(""))
-            } else {
-                (folder, name.get(1..).unwrap_or(""))
-            }
-        }
-    }
-}
-
-/// The folder of a container's metadata, told from the folder of its images.
-fn root_of(set: &str) -> &str {
-    let (parent, last) = split(set);
-    if matches!(last, "checkpoint" | "pre-checkpoint") { parent } else { set }
-}
-
-/// The kind of region of a file that the container's processes wrote or could see; `None` for
-/// files of the checkpoint itself. What the container wrote never counts as an image, whatever
-/// its name.
-fn content(path: &str) -> Option<RegionKind> {
-    let (archive, _) = path.rsplit_once('!')?;
-    let inside = |name: &str| archive.split('!').any(|part| split(part).1 == name || part == name);
-    if archive.split('!').any(|part| part.as_bytes().ends_with(b".tar.gz.img"))
-        || inside("devshm-checkpoint.tar")
-    {
-        Some(RegionKind::TmpfsFile)
-    } else if inside("rootfs-diff.tar") {
-        Some(RegionKind::File)
-    } else if archive.split('!').any(|part| split(part).0.split('/').next_back() == Some("volumes"))
-    {
-        Some(RegionKind::VolumeFile)
-    } else {
-        None
-    }
+    pub(super) sets: BTreeMap<String, ImageSet>,
+    pub(super) metadata: BTreeMap<String, Metadata>,
+    pub(super) layouts: Layouts,
+    pub(super) deletions: Deletions,
 }
 
 impl Builder {
     /// A builder for the target at `location` (a path, for producers that only a path tells).
     pub fn new(location: &str, limits: Limits) -> Self {
         let location = location.trim_end_matches('/').to_owned();
-        let (sets, metadata, layouts) = Default::default();
-        Self { location, limits, sets, metadata, layouts }
+        let (sets, metadata, layouts, deletions) = Default::default();
+        Self { location, limits, sets, metadata, layouts, deletions }
     }
 
     /// Says what becomes of the member at `path`, of that stored size, whose first bytes are `head`.
     pub fn offer(&mut self, path: &str, size: Option<u64>, head: &[u8]) -> Want {
-        self.layouts.see(path);
+        self.layouts.see(path, size);
+        if path.contains('!') {
+            self.deletions.see(path);
+        }
         if let Some(kind) = content(path) {
             return Want::Scan(kind);
         }
-        let name = split(path).1;
+        let (folder, name) = split(path);
+        if name == "dump.log" {
+            let log = DumpLog::of(head);
+            if log != DumpLog::default() {
+                self.metadata.entry(folder.to_owned()).or_default().log = log;
+            }
+        }
         match criu::role_of(name.as_bytes()) {
             Role::Decoded => return Want::Decode,
             Role::Pages => {
@@ -142,7 +78,8 @@ impl Builder {
             Role::Ignored => return Want::Skip(Reason::NotContent),
             Role::Text | Role::Unknown => {}
         }
-        if METADATA.contains(&name) || oci::is_document(path, size, head) {
+        let is_config = name == "config.json" && is_engine_config(size, head);
+        if METADATA.contains(&name) || is_config || oci::is_document(path, size, head) {
             Want::Keep
         } else if name.as_bytes().ends_with(b".log") || name == "io.kubernetes.cri-o.LogPath" {
             Want::Scan(RegionKind::Log)
@@ -151,6 +88,21 @@ impl Builder {
         } else {
             Want::Scan(RegionKind::File)
         }
+    }
+
+    /// Remembers a symbolic link of the target.
+    pub fn link(&mut self, path: &str, to: &str) {
+        self.layouts.link(path, to);
+    }
+
+    /// The SHA-256 that the member at `path` has by its name: that of a blob in an OCI layout.
+    pub fn digest(path: &str) -> Option<&str> {
+        Layouts::digest(path)
+    }
+
+    /// The folder of the container that the member at `path` belongs to, if it is an image or metadata.
+    pub fn root(path: &str) -> &str {
+        root_of(split(path).0)
     }
 
     /// Whether a member has the name of an image of no known kind.
@@ -211,7 +163,8 @@ impl Builder {
     pub fn metadata(&mut self, path: &str, data: &[u8]) -> Result<(), Diagnostic> {
         let (folder, name) = split(path);
         let is_layout = matches!(name, "index.json" | "manifest.json");
-        let result = if is_layout || !METADATA.contains(&name) {
+        let is_known = METADATA.contains(&name) || name == "config.json";
+        let result = if is_layout || !is_known {
             let root = path.strip_suffix(name).unwrap_or_default();
             if self.layouts.take(path, root, data) || !is_layout {
                 return Ok(());
@@ -247,7 +200,7 @@ impl Builder {
     /// Whether all is known that the memory in a pages image needs to be laid out.
     pub fn is_ready(&self, path: &str, id: u32) -> bool {
         let Some(set) = self.sets.get(split(path).0) else { return false };
-        let pre_dump = set.records.inventory.as_ref().is_some_and(|inventory| inventory.pre_dump);
+        let pre_dump = set.is_pre_dump(split(path).0);
         match set.owner(id) {
             Some((PagemapKey::Task(pid), _)) => pre_dump || set.records.mms.contains_key(&pid),
             // The page size is that of the processes.
@@ -281,230 +234,13 @@ impl Builder {
         }
         missing
     }
-
-    /// The checkpoints, by the path of their images, and what is wrong with their processes.
-    pub fn finish(mut self) -> (Vec<Checkpoint>, Vec<Diagnostic>) {
-        let mut notes = self.layouts.missing();
-        let mut checkpoints = Vec::new();
-        for (folder, set) in std::mem::take(&mut self.sets) {
-            if set.records.inventory.is_none() && set.records.pagemaps.is_empty() {
-                continue;
-            }
-            let mut checkpoint = self.checkpoint(&folder, &set, &mut notes);
-            checkpoint.records = set.records;
-            checkpoint.records.pagemaps.clear();
-            checkpoint.records.mms.clear();
-            checkpoints.push(checkpoint);
-        }
-        (checkpoints, notes)
-    }
-
-    fn checkpoint(&self, folder: &str, set: &ImageSet, notes: &mut Vec<Diagnostic>) -> Checkpoint {
-        let records = &set.records;
-        if records.encrypted {
-            // Also where a stream gave the pages before it said so, and their noise was searched.
-            let text = "the image set is encrypted; nothing is known of its memory";
-            notes.push(Diagnostic::new(Level::Error, Code::Encrypted, folder, text));
-        }
-        let mut processes: BTreeMap<u32, Process> = BTreeMap::new();
-        for item in &records.tree {
-            processes.entry(item.pid).or_insert_with(|| process::process(item, records));
-        }
-        // A task that the tree does not name still has its memory.
-        for key in records.pagemaps.keys() {
-            if let PagemapKey::Task(pid) = key
-                && !processes.contains_key(pid)
-            {
-                let threads = if records.cores.contains_key(pid) { vec![*pid] } else { Vec::new() };
-                let item = criu::TreeItem { pid: *pid, ppid: 0, pgid: 0, sid: 0, threads };
-                processes.insert(*pid, process::process(&item, records));
-                if records.inventory.as_ref().is_none_or(|inventory| !inventory.pre_dump) {
-                    let member = set.pagemaps.get(key).map_or("", String::as_str);
-                    notes.push(Diagnostic::new(
-                        Level::Warning,
-                        Code::ProcessIncomplete,
-                        member,
-                        format!("process {pid} is in no pstree.img; its parent is not known"),
-                    ));
-                }
-            }
-        }
-        for process in processes.values() {
-            let lacks = |what: &str| {
-                let folder = if folder.is_empty() { String::new() } else { format!("{folder}/") };
-                let member = format!("{folder}{what}-{}.img", process.pid);
-                let message = format!("process {} has no {what} image that decodes", process.pid);
-                Diagnostic::new(Level::Warning, Code::ProcessIncomplete, &member, message)
-            };
-            let pre_dump = records.inventory.as_ref().is_some_and(|inventory| inventory.pre_dump);
-            if process.state == "zombie" || pre_dump {
-                continue;
-            }
-            if !records.cores.contains_key(&process.pid) {
-                notes.push(lacks("core"));
-            }
-            if !records.mms.contains_key(&process.pid) {
-                notes.push(lacks("mm"));
-            }
-        }
-        let mut spaces = BTreeMap::new();
-        let mut memory_bytes = 0u64;
-        for (key, map) in &records.pagemaps {
-            let len = set.pages.get(&map.pages_id).map_or(0, |(_, len)| *len);
-            let space = set.layout(folder, *key, map, len).space;
-            let bytes = space.pieces.iter().fold(0u64, |sum, piece| sum.saturating_add(piece.len));
-            memory_bytes = memory_bytes.saturating_add(bytes);
-            spaces.insert(space.holder, Arc::new(space));
-        }
-        // Archives made to be reproducible have no times: 0.
-        let written = set.written.filter(|seconds| *seconds > 0);
-        let written = written.and_then(|seconds| jiff::Timestamp::from_second(seconds).ok());
-        let mut checkpoint = Checkpoint {
-            root: root_of(folder).to_owned(),
-            set: folder.to_owned(),
-            producer: "criu",
-            container: super::Container::default(),
-            pod: None,
-            host: records.hostname().map(process::text),
-            annotations: BTreeMap::new(),
-            spec_mounts: Vec::new(),
-            created: None,
-            checkpointed: written.map(|time| time.to_string()),
-            criu: None,
-            descriptors: Vec::new(),
-            processes,
-            shared: shared(records),
-            pages: set.pages.iter().map(|(id, (path, _))| (*id, path.clone())).collect(),
-            spaces,
-            memory_bytes,
-            encrypted: records.encrypted,
-            pre_dump: records.inventory.as_ref().is_some_and(|inventory| inventory.pre_dump),
-            records: Records::default(),
-        };
-        let mut metadata = self.metadata.get(root_of(folder)).cloned().unwrap_or_default();
-        if let Some(beside) = self.metadata.get(folder) {
-            metadata.descriptors = metadata.descriptors.or_else(|| beside.descriptors.clone());
-        }
-        // docker keeps checkpoints in a folder of the container's own: ID/checkpoints/NAME.
-        if let (above, "checkpoints") = split(split(folder).0)
-            && let Some(container) = self.metadata.get(above)
-        {
-            metadata.docker.clone_from(&container.docker);
-            metadata.docker_host.clone_from(&container.docker_host);
-        }
-        metadata.origin = self.layouts.origin(folder).unwrap_or_default();
-        if metadata.spec.is_none() {
-            metadata.spec = metadata.origin.spec.take();
-        }
-        let location = if folder.is_empty() {
-            self.location.clone()
-        } else {
-            format!("{}/{folder}", self.location)
-        };
-        producer::describe(&metadata, &location, &mut checkpoint);
-        if let Some(spec) = metadata.spec {
-            checkpoint.annotations = spec.annotations;
-            checkpoint.spec_mounts = spec.mounts.unwrap_or_default();
-        }
-        checkpoint
-    }
 }
 
-impl ImageSet {
-    /// The pagemap that names a pages image; if several do, the first in the order of their keys.
-    fn owner(&self, pages_id: u32) -> Option<(PagemapKey, &Pagemap)> {
-        let key = self.owners.get(&pages_id)?;
-        Some((*key, self.records.pagemaps.get(key)?))
-    }
+/// Bytes of a `config.json` that is taken for an engine's.
+const CONFIG_BYTES: u64 = 4 << 20;
 
-    fn layout(&self, folder: &str, key: PagemapKey, map: &Pagemap, image_len: u64) -> Layout {
-        let set = path_id(folder);
-        let (kind, id, mm) = match key {
-            PagemapKey::Task(pid) => (HolderKind::Memory, pid, self.records.mms.get(&pid)),
-            PagemapKey::Shmem(id) => (HolderKind::Shared, id, None),
-        };
-        let holder = Holder { set, kind, id: id.into(), ordinal: 0 };
-        let page_size = mm
-            .and_then(|mm| mm.page_size)
-            .or_else(|| self.records.mms.values().find_map(|mm| mm.page_size));
-        let member = self.pagemaps.get(&key).map_or("", String::as_str);
-        let mut layout = address_space::lay_out(holder, map, mm, page_size, image_len, member);
-        if kind == HolderKind::Shared {
-            layout.space.kind = RegionKind::SharedMemory;
-        }
-        layout
-    }
-}
-
-/// Whose pagemap an image of that name is.
-fn pagemap_key(name: &str) -> Option<PagemapKey> {
-    let number = name.strip_prefix("pagemap-")?.strip_suffix(".img")?;
-    match number.strip_prefix("shmem-") {
-        Some(id) => id.parse().ok().map(PagemapKey::Shmem),
-        None => number.parse().ok().map(PagemapKey::Task),
-    }
-}
-
-/// The shared segments: what they are, who maps them and who has them open.
-fn shared(records: &Records) -> BTreeMap<u32, Shared> {
-    let mut segments: BTreeMap<u32, Shared> = BTreeMap::new();
-    let memfd = |file_id: u32| match records.files.get(&file_id) {
-        Some(FileEntry::Memfd { inode_id, .. }) => records.memfds.get(inode_id).map(|inode| {
-            let unnamed = inode.name.starts_with(b"/dev/zero");
-            let kind = if unnamed { RegionKind::SharedMemory } else { RegionKind::Memfd };
-            (inode.shmid, kind, (!unnamed).then(|| process::text(&inode.name)))
-        }),
-        _ => None,
-    };
-    let new = |kind, name| Shared { kind, name, mappings: Vec::new(), open_by: Vec::new() };
-    for (pid, mm) in &records.mms {
-        for vma in &mm.vmas {
-            let has = |bits: u32| vma.status & bits != 0;
-            let id = u32::try_from(vma.shmid).ok();
-            let segment = if has(status::MEMFD) {
-                id.and_then(memfd)
-            } else if has(status::SYSVIPC) {
-                id.map(|id| (id, RegionKind::SysvShm, None))
-            } else if has(status::ANON_SHARED) {
-                id.map(|id| (id, RegionKind::SharedMemory, None))
-            } else {
-                None
-            };
-            if let Some((id, kind, name)) = segment {
-                let (start, end, offset) = (vma.start, vma.end, vma.pgoff_bytes);
-                let mapping = Mapping { pid: *pid, start, end, offset };
-                let segment = segments.entry(id).or_insert_with(|| new(kind, name));
-                segment.mappings.push(mapping);
-            }
-        }
-    }
-    // A table once, however many processes share it.
-    let mut tables = BTreeMap::new();
-    for (pid, ids) in &records.ids {
-        let open = tables.entry(ids.files_id).or_insert_with(|| {
-            let table = records.fdinfo.get(&ids.files_id).into_iter().flatten();
-            let open = table.filter_map(|fd| memfd(fd.file_id));
-            open.map(|(id, kind, name)| (id, (kind, name))).collect::<BTreeMap<_, _>>()
-        });
-        for (id, (kind, name)) in open {
-            let segment = segments.entry(*id).or_insert_with(|| new(*kind, name.clone()));
-            segment.open_by.push(*pid);
-        }
-    }
-    segments
-}
-
-/// The kind of region of an image that carries bytes of processes.
-fn payload_kind(name: &str) -> RegionKind {
-    match name.split_once('.').map_or(name, |(stem, _)| stem) {
-        "pipes-data" => RegionKind::Pipe,
-        "fifo-data" => RegionKind::Fifo,
-        "sk-queues" => RegionKind::SocketQueue,
-        "tty-data" => RegionKind::Tty,
-        "bpfmap-data" => RegionKind::BpfMap,
-        stem if stem.starts_with("tcp-stream-") => RegionKind::TcpQueue,
-        stem if stem.starts_with("ghost-file-") => RegionKind::GhostFile,
-        stem if stem.starts_with("ipcns-msg-") => RegionKind::SysvMessage,
-        _ => RegionKind::RawImage,
-    }
+/// Whether a `config.json` that begins so is a bundle's, or docker 17's note on a checkpoint.
+fn is_engine_config(size: Option<u64>, head: &[u8]) -> bool {
+    let is_note = || head.starts_with(b"{\"created\":");
+    size.is_some_and(|size| size <= CONFIG_BYTES) && (container::is_spec(head) || is_note())
 }
