@@ -68,7 +68,7 @@ codes! {
     SparseMember "sparse-member" "The map of a sparse member of a tar archive is impossible; its stored bytes were scanned as raw bytes.",
     StaleTail "stale-tail" "Bytes lie behind the end mark of an archive; no program reads them, and they were not scanned.",
     TargetFailed "target-failed" "A target could not be scanned at all; the other targets were.",
-    Throttled "throttled" "A rule met more candidates in one stretch of memory than its limit; the rest of that stretch was not searched by it.",
+    Throttled "throttled" "In one stretch of memory a rule met more candidates, or more was encoded, than its limit; the rest of that was not searched.",
     YaraFilesOnly "yara-files-only" "YARA rules ask for what memory does not have (a file's size, header or format); they ran on files only.",
     YaraLargeFile "yara-large-file" "A file is too long to be scanned by YARA at once; it was scanned in blocks, as memory is, without the rules that run on files only.",
     YaraMatches "yara-matches" "A string of a YARA rule was found more often in one holder than is counted; a condition that counts higher may not have held.",

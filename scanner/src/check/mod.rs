@@ -199,6 +199,16 @@ impl Notation {
             Self::Zlib => "zlib",
         }
     }
+
+    /// Whether most characters stand for themselves.
+    pub fn keeps_characters(self) -> bool {
+        matches!(self, Self::Percent | Self::Escaped)
+    }
+
+    /// Whether it can hold bytes that are no text.
+    pub fn holds_bytes(self) -> bool {
+        matches!(self, Self::Base64 | Self::Base64Url | Self::Hex | Self::Gzip | Self::Zlib)
+    }
 }
 
 /// A value that does not lie plainly: how it is written, and what it is.

@@ -5,8 +5,10 @@
 //! nothing that was seen before: so windows can be cut and ordered in any way.
 
 mod confirm;
+mod encoding;
 mod engine;
 mod environment;
+mod islands;
 mod labels;
 mod length_word;
 mod number;
@@ -15,6 +17,9 @@ mod prefilter;
 mod runs;
 mod search;
 mod text_run;
-mod utf16;
 
-pub use engine::{Engine, Scratch, Throttled};
+#[doc(hidden)]
+pub mod fuzzing;
+
+pub use encoding::{ENCODINGS, Encoding, Island, Run, SpanMap};
+pub use engine::{Engine, Scanned, Scratch, Throttled};

@@ -127,6 +127,12 @@ impl Decoded {
         Some(self)
     }
 
+    /// These inside of one more; `None` if that is too many.
+    #[must_use]
+    pub fn inside(self, outer: Notation) -> Option<Self> {
+        self.steps().try_fold(Self::from(outer), Self::then)
+    }
+
     /// The notations, the outermost first.
     pub fn steps(self) -> impl Iterator<Item = Notation> {
         self.0.into_iter().flatten()

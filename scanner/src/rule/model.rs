@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 use regex_automata::meta::Regex;
 use regex_automata::util::syntax;
 
-use crate::check::{Check, Confidence, Severity};
+use crate::check::{Check, Confidence, Notation, Severity};
 use crate::region::RegionKind;
 
 /// Index of a rule in its [`RuleSet`].
@@ -111,6 +111,29 @@ impl Places {
     }
 }
 
+/// The notations whose text a rule looks into, beside what lies plainly.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Encodings(u16);
+
+impl Encodings {
+    /// All notations.
+    pub const ALL: Self = Self(u16::MAX);
+
+    /// Only what lies plainly.
+    pub const NONE: Self = Self(0);
+
+    /// These and one more.
+    #[must_use]
+    pub fn with(self, notation: Notation) -> Self {
+        Self(self.0 | 1 << u32::from(notation as u8))
+    }
+
+    /// Whether a rule looks into text that is written so.
+    pub fn holds(self, notation: Notation) -> bool {
+        self.0 & (1 << u32::from(notation as u8)) != 0
+    }
+}
+
 /// A regular expression over bytes, compiled when first needed.
 #[derive(Debug)]
 pub struct Pattern {
@@ -201,8 +224,8 @@ pub struct Rule {
     pub fixed_len: bool,
     /// The checks a candidate must pass, in order.
     pub checks: Vec<&'static Check>,
-    /// Whether UTF-16LE text is searched too.
-    pub utf16: bool,
+    /// What of text that does not lie plainly is searched too.
+    pub encodings: Encodings,
     /// Kinds of region in which it looks.
     pub places: Places,
     /// Only files whose path matches.

@@ -88,7 +88,7 @@ impl Work<'_> {
         let own_bytes = slice(bytes, base, own.start, own.end);
         // Matches come in the order of their start, so that each line feed is counted once.
         let mut counted = (own.start, LineFeeds::default());
-        let mut throttled = Vec::new();
+        let (mut throttled, mut decoded) = (Vec::new(), 0u64);
         for stretch in between(base..seen_end, &bad) {
             // Memory is cut where it ends, and where a block of it is lost.
             let ends = |at: u64, edge: u64, seen: u64| job.space.cut && (at == edge || at != seen);
@@ -106,7 +106,7 @@ impl Work<'_> {
                         || ends(stretch.end, job.region.end, seen_end),
                 },
             };
-            throttled.extend(self.engine.scan(&window, scratch, |mut found| {
+            let scanned = self.engine.scan(&window, scratch, |mut found| {
                 if is_file {
                     let (at, before) = counted;
                     let between = line_feeds(slice(bytes, base, at, found.locus.at), at);
@@ -124,7 +124,9 @@ impl Work<'_> {
                     part.keep_for_proof(&found);
                 }
                 part.add(found, &job.name, proven, shown, limits);
-            }));
+            });
+            throttled.extend(scanned.throttled);
+            decoded = decoded.saturating_add(scanned.decoded);
         }
         // A deleted file has a region for each of its chunks.
         let is_alone = job.own == job.region && job.space.holder.kind == HolderKind::File;
@@ -142,13 +144,15 @@ impl Work<'_> {
         keep_labels(job, &own, own_bytes, part);
         let mut lost = std::collections::BTreeSet::new();
         for throttled in throttled {
-            let rule = &self.engine.rules().get(throttled.rule).id;
             let holder = match job.space.holder.kind {
                 HolderKind::Memory => format!("memory of process {}", job.space.holder.id),
                 HolderKind::Shared => format!("shared segment {}", job.space.holder.id),
                 _ => job.name.to_string(),
             };
-            let text = format!("{holder}: too many candidates of rule {rule} in 64 KiB");
+            let text = match throttled.rule.map(|rule| &self.engine.rules().get(rule).id) {
+                Some(rule) => format!("{holder}: too many candidates of rule {rule} in 64 KiB"),
+                None => format!("{holder}: too much encoded text in 64 KiB"),
+            };
             let note = Diagnostic::new(Level::Error, Code::Throttled, &job.name, text);
             part.note(note.at(throttled.cell), limits);
             lost.insert(throttled.cell);
@@ -160,6 +164,7 @@ impl Work<'_> {
         let scanned = stored.saturating_sub(lost_to_blocks);
         self.progress.scanned.fetch_add(scanned, Ordering::Relaxed);
         let coverage = part.coverage.entry(job.unit).or_default();
+        coverage.decoded = coverage.decoded.saturating_add(decoded);
         if job.decoded {
             coverage.decoded = coverage.decoded.saturating_add(scanned);
             return;
