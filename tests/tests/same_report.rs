@@ -178,9 +178,10 @@ fn repacked(path: &Path) -> Archive {
 fn no_partition_changes_what_is_decoded() {
     let start = 0x6400_0000_0000;
     let mut random = Random::new(41);
+    let filler = "a line of text that is no secret and says nothing at all, ".repeat(5);
     let mut line = || {
         let value = values::github_token(&mut random);
-        (format!("{{\"user\":\"ci\",\"note\":\"a line of text\",\"token\":\"{value}\"}}\n"), value)
+        (format!("{{\"user\":\"ci\",\"note\":\"{filler}\",\"token\":\"{value}\"}}\n"), value)
     };
     let cell = usize::try_from(CELL).unwrap();
     let mut tokens = Vec::new();

@@ -71,7 +71,7 @@ fn find(bytes: &[u8], found: &mut dyn FnMut(Run)) {
         if end - start >= 2 * MIN_UNITS {
             found(Run { notation: Notation::Utf16Le, range: start..end });
         }
-        let ends = matches!(bytes.get(end..end + 2), Some([last, 1..=u8::MAX]) if is_text(*last));
+        let ends = matches!(bytes.get(end..end + 2), Some([last, 1..=255]) if is_text(*last));
         if start % 2 == 1 && ends {
             let has_first = start.checked_sub(1).and_then(|at| bytes.get(at)) == Some(&0);
             let start = if has_first { start - 1 } else { start + 1 };
