@@ -1,11 +1,11 @@
 //! The builder: takes members as they come, in any order, and says what becomes of each.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use super::address_space::{self, Layout};
 use super::container::Metadata;
 use super::oci::{self, Layouts};
+use super::parents::{Chain, Parents};
 use super::process::{self, Process};
 use super::{Checkpoint, Mapping, Shared, path_id, producer};
 use crate::coverage::Reason;
@@ -31,16 +31,20 @@ pub enum Want {
 
 /// What is known of one folder of images.
 #[derive(Debug, Default)]
-struct ImageSet {
-    records: Records,
+pub(super) struct ImageSet {
+    pub(super) records: Records,
     /// Member path and stored length of the pages images, by number.
-    pages: BTreeMap<u32, (String, u64)>,
+    pub(super) pages: BTreeMap<u32, (String, u64)>,
     /// Member paths of the pagemaps.
-    pagemaps: BTreeMap<PagemapKey, String>,
+    pub(super) pagemaps: BTreeMap<PagemapKey, String>,
     /// Whose pages an image holds, by its number.
-    owners: BTreeMap<u32, PagemapKey>,
+    pub(super) owners: BTreeMap<u32, PagemapKey>,
     /// When the inventory was written, in seconds since 1970.
-    written: Option<i64>,
+    pub(super) written: Option<i64>,
+    /// Whether it is a part of another target.
+    pub(super) foreign: bool,
+    /// Whether its pages passed before its chain was known.
+    pub(super) apart: bool,
 }
 
 /// Assembles checkpoints from the members of one target.
@@ -48,9 +52,10 @@ struct ImageSet {
 pub struct Builder {
     location: String,
     limits: Limits,
-    sets: BTreeMap<String, ImageSet>,
-    metadata: BTreeMap<String, Metadata>,
+    pub(super) sets: BTreeMap<String, ImageSet>,
+    pub(super) metadata: BTreeMap<String, Metadata>,
     layouts: Layouts,
+    pub(super) parents: Parents,
 }
 
 /// Metadata that engines put beside the images or the root file system.
@@ -75,7 +80,7 @@ const METADATA: &[&str] = &[
 
 /// Folder and last component of a path chain. The folder of a member at the top of a nested
 /// archive ends in `!`.
-fn split(path: &str) -> (&str, &str) {
+pub(super) fn split(path: &str) -> (&str, &str) {
     match path.rfind(['/', '!']) {
         None => ("", path),
         Some(at) => {
@@ -90,7 +95,7 @@ fn split(path: &str) -> (&str, &str) {
 }
 
 /// The folder of a container's metadata, told from the folder of its images.
-fn root_of(set: &str) -> &str {
+pub(super) fn root_of(set: &str) -> &str {
     let (parent, last) = split(set);
     if matches!(last, "checkpoint" | "pre-checkpoint") { parent } else { set }
 }
@@ -98,7 +103,7 @@ fn root_of(set: &str) -> &str {
 /// The kind of region of a file that the container's processes wrote or could see; `None` for
 /// files of the checkpoint itself. What the container wrote never counts as an image, whatever
 /// its name.
-fn content(path: &str) -> Option<RegionKind> {
+pub(super) fn content(path: &str) -> Option<RegionKind> {
     let (archive, _) = path.rsplit_once('!')?;
     let inside = |name: &str| archive.split('!').any(|part| split(part).1 == name || part == name);
     if archive.split('!').any(|part| part.as_bytes().ends_with(b".tar.gz.img"))
@@ -119,8 +124,8 @@ impl Builder {
     /// A builder for the target at `location` (a path, for producers that only a path tells).
     pub fn new(location: &str, limits: Limits) -> Self {
         let location = location.trim_end_matches('/').to_owned();
-        let (sets, metadata, layouts) = Default::default();
-        Self { location, limits, sets, metadata, layouts }
+        let (sets, metadata, layouts, parents) = Default::default();
+        Self { location, limits, sets, metadata, layouts, parents }
     }
 
     /// Says what becomes of the member at `path`, of that stored size, whose first bytes are `head`.
@@ -259,47 +264,29 @@ impl Builder {
     /// The layout of the memory in the pages image at `path`; `None` when no pagemap names it.
     pub fn layout(&self, path: &str, id: u32, image_len: u64) -> Option<Layout> {
         let (folder, _) = split(path);
-        let set = self.sets.get(folder)?;
-        let (key, map) = set.owner(id)?;
-        Some(set.layout(folder, key, map, image_len))
-    }
-
-    /// Layouts whose pages image is not in the target, with the path of their pagemap.
-    pub fn missing_pages(&self) -> Vec<(String, Layout)> {
-        let mut missing = Vec::new();
-        for (folder, set) in &self.sets {
-            for (key, map) in &set.records.pagemaps {
-                let owned = set.owner(map.pages_id).is_some_and(|(owner, _)| owner == *key);
-                if owned && set.pages.contains_key(&map.pages_id) {
-                    continue;
-                }
-                let layout = set.layout(folder, *key, map, 0);
-                if !layout.shortfalls.is_empty() {
-                    missing.push((set.pagemaps.get(key).cloned().unwrap_or_default(), layout));
-                }
-            }
-        }
-        missing
+        let (key, _) = self.sets.get(folder)?.owner(id)?;
+        self.layout_of(folder, key, image_len)
     }
 
     /// The checkpoints, by the path of their images, and what is wrong with their processes.
     pub fn finish(mut self) -> (Vec<Checkpoint>, Vec<Diagnostic>) {
         let mut notes = self.layouts.missing();
-        let mut checkpoints = Vec::new();
-        for (folder, set) in std::mem::take(&mut self.sets) {
-            if set.records.inventory.is_none() && set.records.pagemaps.is_empty() {
-                continue;
-            }
-            let mut checkpoint = self.checkpoint(&folder, &set, &mut notes);
+        let chains = self.chains();
+        let mut checkpoints: Vec<Checkpoint> =
+            chains.iter().map(|chain| self.checkpoint(chain, &mut notes)).collect();
+        for checkpoint in &mut checkpoints {
+            let set = self.sets.remove(&checkpoint.set).unwrap_or_default();
             checkpoint.records = set.records;
             checkpoint.records.pagemaps.clear();
             checkpoint.records.mms.clear();
-            checkpoints.push(checkpoint);
         }
         (checkpoints, notes)
     }
 
-    fn checkpoint(&self, folder: &str, set: &ImageSet, notes: &mut Vec<Diagnostic>) -> Checkpoint {
+    fn checkpoint(&self, chain: &Chain, notes: &mut Vec<Diagnostic>) -> Checkpoint {
+        let folder = chain.folders.first().map_or("", String::as_str);
+        let none = ImageSet::default();
+        let set = self.sets.get(folder).unwrap_or(&none);
         let records = &set.records;
         if records.encrypted {
             // Also where a stream gave the pages before it said so, and their noise was searched.
@@ -347,15 +334,10 @@ impl Builder {
                 notes.push(lacks("mm"));
             }
         }
-        let mut spaces = BTreeMap::new();
-        let mut memory_bytes = 0u64;
-        for (key, map) in &records.pagemaps {
-            let len = set.pages.get(&map.pages_id).map_or(0, |(_, len)| *len);
-            let space = set.layout(folder, *key, map, len).space;
-            let bytes = space.pieces.iter().fold(0u64, |sum, piece| sum.saturating_add(piece.len));
-            memory_bytes = memory_bytes.saturating_add(bytes);
-            spaces.insert(space.holder, Arc::new(space));
-        }
+        let spaces = self.spaces(chain);
+        let current = spaces.values().filter(|space| space.holder.ordinal == 0);
+        let pieces = current.flat_map(|space| &space.pieces);
+        let memory_bytes = pieces.fold(0u64, |sum, piece| sum.saturating_add(piece.len));
         // Archives made to be reproducible have no times: 0.
         let written = set.written.filter(|seconds| *seconds > 0);
         let written = written.and_then(|seconds| jiff::Timestamp::from_second(seconds).ok());
@@ -374,7 +356,8 @@ impl Builder {
             descriptors: Vec::new(),
             processes,
             shared: shared(records),
-            pages: set.pages.iter().map(|(id, (path, _))| (*id, path.clone())).collect(),
+            earlier: chain.folders.get(1..chain.owned).unwrap_or_default().to_vec(),
+            pages: self.pages_of(chain),
             spaces,
             memory_bytes,
             encrypted: records.encrypted,
@@ -412,27 +395,36 @@ impl Builder {
 
 impl ImageSet {
     /// The pagemap that names a pages image; if several do, the first in the order of their keys.
-    fn owner(&self, pages_id: u32) -> Option<(PagemapKey, &Pagemap)> {
+    pub(super) fn owner(&self, pages_id: u32) -> Option<(PagemapKey, &Pagemap)> {
         let key = self.owners.get(&pages_id)?;
         Some((*key, self.records.pagemaps.get(key)?))
     }
 
-    fn layout(&self, folder: &str, key: PagemapKey, map: &Pagemap, image_len: u64) -> Layout {
+    /// The layout of its own pages; `page_size` is that of other sets.
+    pub(super) fn layout(
+        &self,
+        folder: &str,
+        key: PagemapKey,
+        page_size: Option<u32>,
+        image_len: u64,
+    ) -> Option<Layout> {
+        let map = self.records.pagemaps.get(&key)?;
         let set = path_id(folder);
         let (kind, id, mm) = match key {
             PagemapKey::Task(pid) => (HolderKind::Memory, pid, self.records.mms.get(&pid)),
             PagemapKey::Shmem(id) => (HolderKind::Shared, id, None),
         };
         let holder = Holder { set, kind, id: id.into(), ordinal: 0 };
-        let page_size = mm
+        let own = mm
             .and_then(|mm| mm.page_size)
             .or_else(|| self.records.mms.values().find_map(|mm| mm.page_size));
         let member = self.pagemaps.get(&key).map_or("", String::as_str);
-        let mut layout = address_space::lay_out(holder, map, mm, page_size, image_len, member);
+        let sizes = (own, page_size);
+        let mut layout = address_space::lay_out(holder, map, mm, sizes, image_len, member);
         if kind == HolderKind::Shared {
             layout.space.kind = RegionKind::SharedMemory;
         }
-        layout
+        Some(layout)
     }
 }
 

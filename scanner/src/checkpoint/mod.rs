@@ -4,8 +4,11 @@
 
 mod address_space;
 mod builder;
+mod chain;
 mod container;
+mod dumps;
 mod oci;
+mod parents;
 mod process;
 mod producer;
 
@@ -17,7 +20,10 @@ use crate::region::{Holder, RegionKind, Space};
 
 pub use address_space::{Layout, Shortfall};
 pub use builder::{Builder, Want};
+pub use chain::{Dump, Moment, merge};
 pub use container::{Container, Pod, SpecMount};
+pub use dumps::{Memory, is_part};
+pub use parents::{Chain, Lost};
 pub use process::{Process, VmaInfo, VmaKind, file_path};
 pub use producer::{PRODUCERS, Producer};
 
@@ -62,9 +68,12 @@ pub struct Checkpoint {
     pub processes: BTreeMap<u32, Process>,
     /// Shared segments, by N of `pagemap-shmem-N.img`.
     pub shared: BTreeMap<u32, Shared>,
-    /// Member paths of the pages images, by N of `pages-N.img`.
-    pub pages: BTreeMap<u32, String>,
-    /// The layout of every process's memory and of every shared segment.
+    /// Folders of the earlier dumps that are a part of it, the newest first.
+    pub earlier: Vec<String>,
+    /// Member paths of the pages images, by layer (0 is the newest dump) and N of `pages-N.img`.
+    pub pages: BTreeMap<(u16, u32), String>,
+    /// The layout of every process's memory and of every shared segment; with the ordinal N also what
+    /// the Nth dump before had and later ones have not.
     pub spaces: BTreeMap<Holder, Arc<Space>>,
     /// Bytes of memory pages in the set.
     pub memory_bytes: u64,

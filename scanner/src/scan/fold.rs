@@ -303,28 +303,31 @@ fn value(
 
 /// Which checkpoint of a target something belongs to.
 struct Owners {
-    /// Path of the images, number of the path, and path of the metadata of each checkpoint.
-    checkpoints: Vec<(String, u64, String)>,
+    /// Folders of the images, the newest dump first, and path of the metadata of each checkpoint.
+    checkpoints: Vec<(Vec<String>, String)>,
 }
 
 impl Owners {
     fn of(checkpoints: &[Checkpoint]) -> Self {
         let of = |checkpoint: &Checkpoint| {
-            (checkpoint.set.clone(), path_id(&checkpoint.set), checkpoint.root.clone())
+            let mut sets = vec![checkpoint.set.clone()];
+            sets.extend_from_slice(&checkpoint.earlier);
+            (sets, checkpoint.root.clone())
         };
         Self { checkpoints: checkpoints.iter().map(of).collect() }
     }
 
     /// The checkpoint whose images or files lie at a path: the deepest folder that holds it.
     fn of_path(&self, path: &str) -> usize {
-        let within = |folder: &str| {
+        let within = |folder: &String| {
             folder.is_empty()
-                || path.strip_prefix(folder).is_some_and(|rest| {
+                || path.strip_prefix(folder.as_str()).is_some_and(|rest| {
                     rest.is_empty() || folder.ends_with('!') || rest.starts_with(['/', '!'])
                 })
         };
-        let depth = |(set, _, root): &(String, u64, String)| {
-            [set, root].into_iter().filter(|folder| within(folder)).map(String::len).max()
+        let depth = |(sets, root): &(Vec<String>, String)| {
+            let folders = sets.iter().chain([root]).filter(|folder| within(folder));
+            folders.map(String::len).max()
         };
         let deepest = self
             .checkpoints
@@ -337,7 +340,8 @@ impl Owners {
 
     /// The checkpoint of a set of holders: that of its images, or that of its files' folder.
     fn of_set(&self, set: u64, units: &BTreeMap<u64, String>) -> usize {
-        let own = |(_, id, _): &(String, u64, String)| *id == set;
+        let own =
+            |(sets, _): &(Vec<String>, String)| sets.iter().any(|folder| path_id(folder) == set);
         let of_unit = || self.of_path(units.get(&set).map_or("", String::as_str));
         self.checkpoints.iter().position(own).unwrap_or_else(of_unit)
     }

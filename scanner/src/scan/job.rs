@@ -14,8 +14,42 @@ use crate::region::{REACH, Space};
 pub(super) enum Input {
     /// A pages image or file that the worker reads itself.
     Extent(Extent),
+    /// The pages images of the dumps of a chain, by layer.
+    Layers(Arc<[Layer]>),
     /// Bytes from a stream; the first lies at this address. Some of them may be of bad blocks.
     Bytes(u64, Buffer, Vec<Bad>),
+}
+
+/// The pages image of one dump.
+#[derive(Debug)]
+pub(super) struct Layer {
+    /// Its path.
+    pub member: Arc<str>,
+    /// Its bytes.
+    pub extent: Extent,
+}
+
+impl Input {
+    /// What the worker reads of a layer.
+    pub(super) fn extent(&self, layer: u16) -> Option<&Extent> {
+        match self {
+            Self::Extent(extent) => Some(extent),
+            Self::Layers(layers) => layers.get(usize::from(layer)).map(|layer| &layer.extent),
+            Self::Bytes(..) => None,
+        }
+    }
+}
+
+impl Job {
+    /// Path of the image that the bytes of a layer are from.
+    pub(super) fn member_of(&self, layer: u16) -> &str {
+        match &self.input {
+            Input::Layers(layers) => {
+                layers.get(usize::from(layer)).map_or(&self.member, |layer| &layer.member)
+            }
+            Input::Extent(_) | Input::Bytes(..) => &self.member,
+        }
+    }
 }
 
 /// One window.

@@ -1,12 +1,14 @@
 //! One scan: `walk` offers members and cuts windows, workers turn windows into partials, `fold`
 //! merges them and makes records. The only user of threads.
 
+mod chain;
 mod collection;
 mod content;
 mod fold;
 mod job;
 mod line;
 mod pages;
+mod parents;
 mod pieces;
 mod pool;
 #[cfg(test)]
@@ -21,6 +23,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use self::collection::Collection;
+use self::parents::Parents;
 use crate::check::{Confidence, Severity};
 use crate::checkpoint::Checkpoint;
 use crate::diagnostic::{Code, Diagnostic, Level};
@@ -228,8 +231,9 @@ pub fn scan_from(
         let record = DiagnosticRecord { checkpoint: None, diagnostic: note.clone() };
         emit(Record::Diagnostic(record)).map_err(ScanError::Output)?;
     }
+    let parents = Parents::of(targets);
     let mut one = |target: &Target, outcome: &mut Outcome, emit: &mut Emit<'_>| match pool::run(
-        target, &engine, settings, progress, stdin,
+        target, &engine, settings, progress, &parents, stdin,
     ) {
         Err(error) => Ok(Some(error)),
         Ok(scanned) => fold::fold(scanned, &engine, &key_name, settings, outcome, emit)
@@ -241,6 +245,7 @@ pub fn scan_from(
             None => one(target, &mut outcome, emit)?,
             Some(Collection { archives, mut notes }) => {
                 let before = outcome.checkpoints;
+                parents.add(&archives);
                 for archive in &archives {
                     if let Some(error) = one(archive, &mut outcome, emit)? {
                         let (name, text) = (archive.name(), error.to_string());
@@ -287,8 +292,14 @@ fn rule_hash(engine: &Engine, settings: &Settings) -> String {
 /// When the target cannot be read or holds no checkpoint.
 pub fn inspect(target: &Target, settings: &Settings) -> Result<Described, ScanError> {
     let (engine, _) = engine(settings)?;
-    let scanned =
-        pool::run(target, &engine, settings, &Progress::default(), &mut io::stdin().lock())?;
+    let scanned = pool::run(
+        target,
+        &engine,
+        settings,
+        &Progress::default(),
+        &Parents::default(),
+        &mut io::stdin().lock(),
+    )?;
     Ok(fold::describe(scanned, engine.rules()))
 }
 
