@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::builder::{ImageSet, content, root_of, split};
+use super::image_set::ImageSet;
+use super::member::{content, root_of, split};
 use super::parents::{Chain, Set};
 use super::{Builder, Dump, Layout, merge, path_id};
 use crate::criu::PagemapKey;
@@ -17,16 +18,6 @@ pub struct Memory {
     pub spaces: Vec<Space>,
     /// Bytes that the dumps name as their parent's and that are not there, by dump.
     pub missing: Vec<u64>,
-}
-
-impl ImageSet {
-    /// Whether nothing but memory is in it.
-    fn is_memory_only(&self) -> bool {
-        let records = &self.records;
-        let has_tasks = !records.tree.is_empty() || !records.cores.is_empty();
-        records.inventory.as_ref().is_some_and(|inventory| inventory.pre_dump)
-            || (!has_tasks && records.mms.is_empty())
-    }
 }
 
 impl Builder {
@@ -245,10 +236,11 @@ impl Builder {
     }
 
     /// Takes over what another target's builder knows of the memory in a folder and in those its
-    /// links lead to; `target` is that target's name. Gives each folder as it is named here, and there.
+    /// links lead to; `target` comes before its
+    /// paths. Gives each folder as it is named here, and there.
     pub fn adopt(&mut self, other: &Self, folder: &str, target: &str) -> Vec<(String, String)> {
         // No member of this target has such a name.
-        let here = |folder: &str| format!("\0{target}!{folder}");
+        let here = |folder: &str| format!("\0{target}{folder}");
         let chains = other.chains();
         let holds = |chain: &&Chain| chain.folders.iter().any(|it| it == folder);
         let chain = chains.iter().find(holds).map_or(&[][..], |chain| &chain.folders);
@@ -260,7 +252,7 @@ impl Builder {
             let mut records = crate::criu::Records::default();
             records.pagemaps.clone_from(&set.records.pagemaps);
             records.inventory.clone_from(&set.records.inventory);
-            let shown = |path: &String| format!("{target}!{path}");
+            let shown = |path: &String| format!("{target}{path}");
             let pages = set.pages.iter().map(|(id, (path, len))| (*id, (shown(path), *len)));
             let pagemaps = set.pagemaps.iter().map(|(key, path)| (*key, shown(path)));
             let set = ImageSet {

@@ -3,14 +3,18 @@
 #![deny(clippy::arithmetic_side_effects, clippy::as_conversions, clippy::indexing_slicing)]
 
 mod address_space;
+mod assemble;
 mod builder;
 mod chain;
 mod container;
 mod dumps;
+mod image_set;
+mod member;
 mod oci;
 mod parents;
 mod process;
 mod producer;
+mod shared;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

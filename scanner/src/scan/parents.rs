@@ -270,6 +270,8 @@ impl Walk<'_> {
         let found = others.iter().find_map(|survey| Some((Rc::clone(survey), find(survey)?)));
         let Some((survey, there)) = found else { return false };
         let target = Target::Path(survey.path.clone()).name();
+        let inside = if survey.path.is_dir() { '/' } else { '!' };
+        let target = format!("{}{inside}", target.trim_end_matches('/'));
         let adopted = self.builder.adopt(&survey.builder, &there, &target);
         let Some((first, _)) = adopted.first() else { return false };
         self.builder.found_parent(folder, first);
@@ -289,7 +291,7 @@ impl Walk<'_> {
         for (here, id, path) in images {
             let extent = survey.extents.get(&path);
             let extent = extent.or_else(|| held.as_ref()?.extents.get(&path)).cloned();
-            let shown = format!("{target}!{path}");
+            let shown = format!("{target}{path}");
             let Some(extent) = extent else {
                 let text = "a parent dump in another, compressed target is too long to be held in \
                             memory; decompress that archive first";
