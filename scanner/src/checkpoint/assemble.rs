@@ -8,7 +8,7 @@ use super::member::{root_of, split};
 use super::parents::Chain;
 use super::process::{self, Process};
 use super::shared::shared;
-use super::{Checkpoint, producer};
+use super::{Checkpoint, path_id, producer};
 use crate::criu::{self, PagemapKey, Records};
 use crate::diagnostic::{Code, Diagnostic, Level};
 
@@ -80,7 +80,9 @@ impl Builder {
             }
         }
         let spaces = self.spaces(chain);
-        let current = spaces.values().filter(|space| space.holder.ordinal == 0);
+        let set_id = path_id(folder);
+        let current = spaces.keys().filter(|holder| holder.ordinal == 0 && holder.set == set_id);
+        let current = current.filter_map(|holder| spaces.get(holder));
         let pieces = current.flat_map(|space| &space.pieces);
         let memory_bytes = pieces.fold(0u64, |sum, piece| sum.saturating_add(piece.len));
         // Archives made to be reproducible have no times: 0.

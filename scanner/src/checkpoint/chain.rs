@@ -149,6 +149,11 @@ fn within(pieces: &[Piece], ranges: &[Range<u64>]) -> Vec<Piece> {
 }
 
 #[cfg(test)]
+#[expect(
+    clippy::arithmetic_side_effects,
+    clippy::as_conversions,
+    reason = "small numbers of a test"
+)]
 mod tests {
     use std::collections::BTreeMap;
 
@@ -287,14 +292,12 @@ mod tests {
     #[test]
     fn pages_far_from_what_was_superseded_are_left_out() {
         let raw = |at, len, offset| Piece { at, len, layer: 0, image: 1, offset, form: Form::Raw };
-        let whole = 0..100 * CELL;
         let old =
             Dump { pieces: vec![raw(0, 100 * CELL, 0)], named: vec![whole], ..Dump::default() };
         let page = 50 * CELL..50 * CELL + PAGE;
         let new = Dump {
             pieces: vec![raw(page.start, PAGE, 0)],
             inherited: vec![0..page.start, page.end..100 * CELL],
-            named: vec![0..100 * CELL],
             ..Dump::default()
         };
         let moments = merge(&[new, old], 2);

@@ -147,13 +147,14 @@ impl Builder {
                 continue;
             }
             let mut dumps = Vec::new();
-            for folder in &chain.folders {
-                let Some((dump, space)) = of(folder) else {
+            for (layer, folder) in (0..).zip(&chain.folders) {
+                let Some((dump, mut space)) = of(folder) else {
                     dumps.push(Dump::default());
                     continue;
                 };
                 if self.sets.get(folder).is_some_and(|set| set.apart) {
                     // Its pages were scanned under its own name.
+                    space.pieces.iter_mut().for_each(|piece| piece.layer = layer);
                     spaces.entry(space.holder).or_insert_with(|| Arc::new(space));
                 }
                 dumps.push(dump);

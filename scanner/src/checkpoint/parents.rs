@@ -127,31 +127,43 @@ impl Parents {
 
     /// The chains of a target: each of its image sets is the first of one, or a part of one.
     pub(super) fn chains(&self, sets: &BTreeMap<&str, Set>) -> Vec<Chain> {
-        let own = || sets.iter().filter(|(_, set)| !set.foreign).map(|(folder, _)| *folder);
-        let parents: BTreeSet<String> = own().filter_map(|it| self.parent(it).ok()).collect();
-        let is_part = |folder: &str| {
-            parents.contains(folder) && sets.get(folder).is_some_and(|set| set.memory_only)
-        };
-        // Dumps that lead in a circle have no first one: the lowest by name is.
-        let (parts, firsts): (Vec<&str>, Vec<&str>) = own().partition(|folder| is_part(folder));
+        let own: Vec<&str> =
+            sets.iter().filter(|(_, set)| !set.foreign).map(|(folder, _)| *folder).collect();
+        let parent: BTreeMap<&str, String> =
+            own.iter().filter_map(|folder| Some((*folder, self.parent(folder).ok()?))).collect();
         let mut taken: BTreeSet<String> = BTreeSet::new();
         let mut chains = Vec::new();
-        for folder in firsts.into_iter().chain(parts) {
-            if taken.contains(folder) {
-                continue;
+        loop {
+            let left: Vec<&str> =
+                own.iter().copied().filter(|folder| !taken.contains(*folder)).collect();
+            if left.is_empty() {
+                break;
             }
-            let mut chain = self.chain(folder, sets);
-            taken.insert(folder.to_owned());
-            for parent in chain.folders.iter().skip(1) {
-                let set = sets.get(parent.as_str());
-                if set.is_none_or(|set| set.foreign || !set.memory_only)
-                    || !taken.insert(parent.clone())
-                {
-                    break;
+            let parents: BTreeSet<&String> =
+                left.iter().filter_map(|folder| parent.get(folder)).collect();
+            let is_part = |folder: &&str| {
+                parents.contains(&(*folder).to_owned())
+                    && sets.get(*folder).is_some_and(|set| set.memory_only)
+            };
+            let (parts, firsts): (Vec<&str>, Vec<&str>) = left.into_iter().partition(is_part);
+            // Dumps that lead in a circle have no first one: the lowest by name is.
+            for folder in if firsts.is_empty() { parts } else { firsts } {
+                if taken.contains(folder) {
+                    continue;
                 }
-                chain.owned = chain.owned.saturating_add(1);
+                let mut chain = self.chain(folder, sets);
+                taken.insert(folder.to_owned());
+                for parent in chain.folders.iter().skip(1) {
+                    let set = sets.get(parent.as_str());
+                    if set.is_none_or(|set| set.foreign || !set.memory_only)
+                        || !taken.insert(parent.clone())
+                    {
+                        break;
+                    }
+                    chain.owned = chain.owned.saturating_add(1);
+                }
+                chains.push(chain);
             }
-            chains.push(chain);
         }
         chains.sort_by(|a, b| a.folders.cmp(&b.folders));
         chains

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
 
-use super::job::{self, Input, Job, Layer};
+use super::job::{self, Input, Job, Layer, Layers};
 use super::pieces;
 use super::walk::Walk;
 use crate::archive::{Extent, Source, Stream};
@@ -53,10 +53,10 @@ impl Walk<'_> {
     }
 
     /// Searches the memory of all chains, of which `dumps` are held.
-    pub(super) fn chains(&mut self, chains: &[Chain], dumps: Dumps) {
+    pub(super) fn chains(&mut self, chains: &[Chain], dumps: &Dumps) {
         for chain in chains {
             for key in self.builder.keys(chain) {
-                self.chain(chain, key, &dumps);
+                self.chain(chain, key, dumps);
             }
         }
     }
@@ -85,8 +85,12 @@ impl Walk<'_> {
         let layers: Arc<[Layer]> = layers.into();
         let memory = self.builder.memory(chain, key, &dumps);
         let unit = chain.folders.first().map_or("", String::as_str);
+        let mut later = Vec::new();
         for space in memory.spaces {
-            self.send_layers(&Arc::new(space), unit, &layers, decoded);
+            let space = Arc::new(space);
+            let input = Layers { images: Arc::clone(&layers), later: later.clone() };
+            self.send_layers(&space, unit, &Arc::new(input), decoded);
+            later.push(space);
         }
         for (layer, bytes) in memory.missing.iter().enumerate().filter(|(_, bytes)| **bytes > 0) {
             let folder = chain.folders.get(layer).map_or("", String::as_str);
@@ -105,25 +109,19 @@ impl Walk<'_> {
     }
 
     /// Cuts a layout over several images into jobs.
-    fn send_layers(
-        &mut self,
-        space: &Arc<Space>,
-        unit: &str,
-        layers: &Arc<[Layer]>,
-        decoded: bool,
-    ) {
+    fn send_layers(&mut self, space: &Arc<Space>, unit: &str, layers: &Arc<Layers>, decoded: bool) {
         let id = path_id(unit);
         self.units.entry(id).or_insert_with(|| unit.to_owned());
         let name: Arc<str> = Arc::from("");
+        let newest = layers.images.first();
+        let member = newest.map_or_else(|| Arc::clone(&name), |newest| Arc::clone(&newest.member));
         for region in space.regions() {
             for part in pieces::parts(space, &region) {
                 for own in job::windows(part, self.window) {
                     self.dispatcher.send(Job {
                         space: Arc::clone(space),
                         name: Arc::clone(&name),
-                        member: layers
-                            .first()
-                            .map_or_else(|| Arc::clone(&name), |newest| Arc::clone(&newest.member)),
+                        member: Arc::clone(&member),
                         unit: id,
                         region: region.range.clone(),
                         own,

@@ -312,7 +312,7 @@ impl Walk<'_> {
                 self.unowned_extent(&path, explained, &extent, decoded);
             }
         }
-        self.chains(&chains, dumps);
+        self.chains(&chains, &dumps);
     }
 
     /// Pagemaps whose pages image is not there.

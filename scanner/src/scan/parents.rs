@@ -184,9 +184,12 @@ impl Visitor for Surveyor<'_> {
                         }
                     }
                 },
-                _ => {}
+                Want::Decode | Want::Keep | Want::Scan(_) | Want::Skip(_) => {}
             },
-            _ => {}
+            MemberKind::Folder
+            | MemberKind::Hardlink(_)
+            | MemberKind::Sparse
+            | MemberKind::Other => {}
         }
         Ok(Flow::Continue)
     }

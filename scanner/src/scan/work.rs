@@ -106,8 +106,10 @@ impl Work<'_> {
                 },
             };
             throttled.extend(self.engine.scan(&window, scratch, |mut found| {
-                let end = found.locus.at.saturating_add(found.locus.len.into());
-                if !job.space.is_own(&(found.locus.at..end)) {
+                let span = found.locus.at..found.locus.at.saturating_add(found.locus.len.into());
+                if !job.space.is_own(&span)
+                    || job.input.is_there_later(&span, bytes, &(base..seen_end))
+                {
                     return;
                 }
                 if is_file {
