@@ -292,8 +292,7 @@ mod tests {
     #[test]
     fn pages_far_from_what_was_superseded_are_left_out() {
         let raw = |at, len, offset| Piece { at, len, layer: 0, image: 1, offset, form: Form::Raw };
-        let old =
-            Dump { pieces: vec![raw(0, 100 * CELL, 0)], named: vec![whole], ..Dump::default() };
+        let old = Dump { pieces: vec![raw(0, 100 * CELL, 0)], ..Dump::default() };
         let page = 50 * CELL..50 * CELL + PAGE;
         let new = Dump {
             pieces: vec![raw(page.start, PAGE, 0)],

@@ -22,7 +22,7 @@ pub struct Memory {
 
 impl Builder {
     /// Takes a symbolic link; of those in folders of images `parent` leads to the dump before.
-    pub fn link(&mut self, path: &str, target: &[u8]) {
+    pub fn parent_link(&mut self, path: &str, target: &[u8]) {
         if let (folder, "parent") = split(path)
             && content(path).is_none()
         {
@@ -37,7 +37,7 @@ impl Builder {
             .iter()
             .filter(|(_, set)| set.records.inventory.is_some() || !set.records.pagemaps.is_empty());
         let sets = known.map(|(folder, set)| {
-            (folder.as_str(), Set { memory_only: set.is_memory_only(), foreign: set.foreign })
+            (folder.as_str(), Set { memory_only: set.is_memory_only(folder), foreign: set.foreign })
         });
         self.parents.chains(&sets.collect())
     }
@@ -49,8 +49,7 @@ impl Builder {
         let is_parents = |(_, map): (_, &crate::criu::Pagemap)| {
             map.entries.iter().any(crate::criu::PagemapEntry::is_parent)
         };
-        let pre_dump = set.records.inventory.as_ref().is_some_and(|inventory| inventory.pre_dump);
-        pre_dump || set.owner(id).is_some_and(is_parents)
+        set.is_pre_dump(split(path).0) || set.owner(id).is_some_and(is_parents)
     }
 
     /// Remembers that the pages of a set passed before its chain was known.
@@ -226,7 +225,7 @@ impl Builder {
     /// Pre-dumps of a container, by folder.
     pub fn pre_dumps_of(&self, container: &str) -> Vec<&str> {
         let of = |(folder, set): &(&String, &ImageSet)| {
-            set.is_memory_only() && self.container_of(folder) == Some(container)
+            set.is_memory_only(folder) && self.container_of(folder) == Some(container)
         };
         self.sets.iter().filter(of).map(|(folder, _)| folder.as_str()).collect()
     }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::address_space::{self, Layout};
+use super::member::split;
 use super::path_id;
 use crate::criu::{Pagemap, PagemapKey, Records};
 use crate::region::{Holder, HolderKind, RegionKind};
@@ -30,6 +31,12 @@ impl ImageSet {
     pub(super) fn owner(&self, pages_id: u32) -> Option<(PagemapKey, &Pagemap)> {
         let key = self.owners.get(&pages_id)?;
         Some((*key, self.records.pagemaps.get(key)?))
+    }
+
+    /// Whether the set in that folder is a pre-dump: memory only. Of podman's the folder's name says it.
+    pub(super) fn is_pre_dump(&self, folder: &str) -> bool {
+        let said = self.records.inventory.as_ref().is_some_and(|inventory| inventory.pre_dump);
+        said || split(folder).1 == "pre-checkpoint"
     }
 
     /// The layout of its own pages; `page_size` is that of other sets.
@@ -60,11 +67,10 @@ impl ImageSet {
     }
 
     /// Whether nothing but memory is in it.
-    pub(super) fn is_memory_only(&self) -> bool {
+    pub(super) fn is_memory_only(&self, folder: &str) -> bool {
         let records = &self.records;
         let has_tasks = !records.tree.is_empty() || !records.cores.is_empty();
-        records.inventory.as_ref().is_some_and(|inventory| inventory.pre_dump)
-            || (!has_tasks && records.mms.is_empty())
+        self.is_pre_dump(folder) || (!has_tasks && records.mms.is_empty())
     }
 }
 

@@ -153,7 +153,7 @@ impl Visitor for Surveyor<'_> {
         let outer = self.frames.last().map_or("", String::as_str);
         let path = name::chain(outer, &name);
         match kind {
-            MemberKind::Symlink(target) => self.builder.link(&path, &target),
+            MemberKind::Symlink(target) => self.builder.parent_link(&path, &target),
             MemberKind::File if name.is_empty() => drop(self.open(&path, body)?),
             MemberKind::File => match self.builder.offer(&path, size, &[]) {
                 Want::Decode if is_of_memory(&name) => {

@@ -30,6 +30,7 @@ fn a_fault_is_a_diagnostic_that_quotes_nothing() {
     let target = Target::Path(fixture.join("checkpoint.tar.zst"));
     let scanned = pool::run(
         &target,
+        &BTreeSet::new(),
         &engine,
         &settings,
         &Progress::default(),
