@@ -63,6 +63,7 @@ codes! {
     PagesMissing "pages-missing" "A pagemap names a pages image that the target does not hold; that memory was not scanned.",
     PagesTruncated "pages-truncated" "A pages image is shorter than its pagemap says; the memory beyond its end was not scanned.",
     PagesUnowned "pages-unowned" "No pagemap explains this pages image or its tail; it was scanned as raw bytes, without addresses.",
+    ParentFollowed "parent-followed" "The link to the parent dump leads out of the folder that was given; where it leads to a folder of images beside that, its pages were read as well.",
     ParentMissing "parent-missing" "Pages lie in a parent dump that is not part of the target; that memory was not scanned.",
     ProcessIncomplete "process-incomplete" "An image of a process is missing or damaged; what is known of the process was used.",
     SparseMember "sparse-member" "The map of a sparse member of a tar archive is impossible; its stored bytes were scanned as raw bytes.",

@@ -205,6 +205,8 @@ impl Bench {
             blocks: Vec::new(),
             labels: Vec::new(),
             cut: !is_file,
+            only: None,
+            foreign: u16::MAX,
         };
         // Windows end at cells. What lies before `base` is as if it held no text.
         let mut borders = vec![start];

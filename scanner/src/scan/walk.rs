@@ -4,12 +4,14 @@
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Read};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 
+use super::chain::Dumps;
 use super::content::drain;
 use super::kernel::Waiting;
 use super::pages::Held;
+use super::parents::Parents;
 use super::pool::Dispatcher;
 use super::{Progress, ScanError, Settings, Target, window_bytes};
 use crate::archive::{
@@ -53,6 +55,7 @@ pub(super) fn walk(
     settings: &Settings,
     progress: &Progress,
     dispatcher: Dispatcher,
+    parents: &Parents,
     stdin: &mut dyn Read,
 ) -> Result<Scanned, ScanError> {
     let unreadable = ScanError::Unreadable;
@@ -80,6 +83,7 @@ pub(super) fn walk(
         held: Vec::new(),
         held_bytes: 0,
         waiting: Vec::new(),
+        beside: Vec::new(),
         later: BTreeSet::new(),
         second: false,
         compression: None,
@@ -98,7 +102,11 @@ pub(super) fn walk(
         }
     }
     walk.waiting_objects();
-    walk.held_pages();
+    let lent = match target {
+        Target::Path(path) => walk.find_parents(path, parents),
+        Target::Stdin => Dumps::new(),
+    };
+    walk.held_pages(lent);
     walk.missing_pages();
     let found = walk.kind.clone();
     let scanned = walk.finish(target.name());
@@ -162,6 +170,8 @@ pub(super) struct Walk<'a> {
     pub(super) held_bytes: u64,
     /// Images of kernel objects that can be laid out when all metadata are known.
     pub(super) waiting: Vec<Waiting>,
+    /// Folders beside the target that hold parent dumps of it.
+    pub(super) beside: Vec<PathBuf>,
     /// Pages images of a stream that came before what explains them.
     pub(super) later: BTreeSet<String>,
     /// Whether this is the second opening, for `later`.
@@ -201,22 +211,26 @@ impl Walk<'_> {
     fn open(&mut self, path: &Path) -> io::Result<()> {
         if std::fs::metadata(path)?.is_dir() {
             "a folder without CRIU images".clone_into(&mut self.kind);
-            self.frames.push(Frame { path: String::new(), ledger: Ledger::Members, inner: 0 });
             let budget = self.budget;
-            let mut opening = Opening { budget, visitor: self, depth: 1 };
-            let result = archive::folder(path, &mut opening);
-            self.frames.pop();
-            match result {
-                Ok(_) => Ok(()),
-                Err(error) => {
-                    self.container_error("", &error);
-                    Ok(())
-                }
-            }
+            self.framed(|walk| {
+                let mut opening = Opening { budget, visitor: walk, depth: 1 };
+                archive::folder(path, &mut opening).map(drop)
+            });
+            Ok(())
         } else {
             let extent = Extent::all(Source::file(path)?);
             self.progress.total.fetch_add(extent.len(), Ordering::Relaxed);
             self.target(Body::At(extent))
+        }
+    }
+
+    /// Walks a folder whose files are members of the target.
+    pub(super) fn framed(&mut self, open: impl FnOnce(&mut Self) -> Result<(), ContainerError>) {
+        self.frames.push(Frame { path: String::new(), ledger: Ledger::Members, inner: 0 });
+        let result = open(self);
+        self.frames.pop();
+        if let Err(error) = result {
+            self.container_error("", &error);
         }
     }
 
@@ -333,6 +347,7 @@ impl Walk<'_> {
                 return Ok(());
             }
             MemberKind::Symlink(to) => {
+                self.builder.parent_link(path, &to);
                 self.builder.link(path, &name::display(&to));
                 return Ok(());
             }
