@@ -5,6 +5,8 @@
 mod address_space;
 mod builder;
 mod container;
+pub mod elf_core;
+mod filter;
 mod oci;
 mod process;
 mod producer;
@@ -18,6 +20,7 @@ use crate::region::{Holder, RegionKind, Space};
 pub use address_space::{Layout, Shortfall};
 pub use builder::{Builder, Want};
 pub use container::{Container, Pod, SpecMount};
+pub use filter::{Filter, Scope, is_named};
 pub use process::{Process, VmaInfo, VmaKind, file_path};
 pub use producer::{PRODUCERS, Producer};
 
@@ -58,7 +61,8 @@ pub struct Checkpoint {
     pub annotations: BTreeMap<String, String>,
     /// Mounts of the runtime specification, in its order.
     pub spec_mounts: Vec<SpecMount>,
-    /// The processes, by pid.
+    /// The processes, by the number that their memory has as a holder: the pid, or 0 where that was known
+    /// too late.
     pub processes: BTreeMap<u32, Process>,
     /// Shared segments, by N of `pagemap-shmem-N.img`.
     pub shared: BTreeMap<u32, Shared>,
@@ -75,6 +79,34 @@ pub struct Checkpoint {
     /// All else that the images say, of what the fields above do not: descriptors, files, sockets,
     /// mounts, credentials. Without page maps and address spaces.
     pub records: Records,
+}
+
+impl Checkpoint {
+    /// What is no container's: the file or folder at `path`, of which nothing is known.
+    pub fn raw(producer: &'static str, path: &str) -> Self {
+        Self {
+            root: path.to_owned(),
+            set: path.to_owned(),
+            producer,
+            container: Container::default(),
+            pod: None,
+            host: None,
+            created: None,
+            checkpointed: None,
+            criu: None,
+            descriptors: Vec::new(),
+            annotations: BTreeMap::new(),
+            spec_mounts: Vec::new(),
+            processes: BTreeMap::new(),
+            shared: BTreeMap::new(),
+            pages: BTreeMap::new(),
+            spaces: BTreeMap::new(),
+            memory_bytes: 0,
+            encrypted: false,
+            pre_dump: false,
+            records: Records::default(),
+        }
+    }
 }
 
 /// A segment that processes share.

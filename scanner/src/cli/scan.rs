@@ -79,6 +79,8 @@ fn settings(args: &ScanArgs) -> anyhow::Result<Settings> {
         yara,
         fingerprint_key: args.fingerprint_key.as_deref().map(key).transpose()?,
         measured: !args.no_measured,
+        raw: args.raw,
+        filter: args.filter.filter(),
     })
 }
 

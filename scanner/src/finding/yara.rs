@@ -93,7 +93,7 @@ fn places(holds: &Holds<'_>, context: &Context<'_>) -> place::Places {
     let mut total = holds.hits;
     let memory = holds.holders.iter().filter(|holder| holder.kind == HolderKind::Memory);
     let mut processes: BTreeSet<u32> =
-        memory.filter_map(|holder| u32::try_from(holder.id).ok()).collect();
+        memory.map(|holder| place::pid_of(*holder, context)).collect();
     for (holder, held) in &holds.by {
         let mut of_one = 1u64;
         for (locus, (kind, position)) in &held.lowest {

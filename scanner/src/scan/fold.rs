@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 
+use super::scope;
 use super::walk::Scanned;
 use super::{Described, Outcome, Settings, fingerprint_key};
 use crate::checkpoint::{Checkpoint, path_id};
@@ -27,6 +28,10 @@ pub(super) fn fold(
 ) -> io::Result<()> {
     let Scanned { target, compression, mut checkpoints, mut partial, units, files } = scanned;
     describe_processes(&mut checkpoints, &partial.labels, None);
+    for checkpoint in &mut checkpoints {
+        outcome.fits |= scope::fits(&settings.filter, checkpoint);
+        settings.filter.restrict(&mut checkpoint.shared, &checkpoint.processes);
+    }
     let owner = Owners::of(&checkpoints);
     let fingerprints = Fingerprints {
         key: fingerprint_key(settings).0,
@@ -141,7 +146,7 @@ pub(super) fn fold(
         emit(Record::Coverage(CoverageRecord {
             checkpoint: name,
             coverage,
-            notes: omissions(checkpoint),
+            notes: scope::note(&settings.filter).into_iter().chain(omissions(checkpoint)).collect(),
         }))?;
     }
     Ok(())
@@ -301,6 +306,14 @@ fn value(
     bytes.expose().get(from..to).map(SecretBytes::new)
 }
 
+/// Whether a path is that of a folder or archive, or of something in it.
+pub(super) fn is_within(path: &str, folder: &str) -> bool {
+    folder.is_empty()
+        || path.strip_prefix(folder).is_some_and(|rest| {
+            rest.is_empty() || folder.ends_with('!') || rest.starts_with(['/', '!'])
+        })
+}
+
 /// Which checkpoint of a target something belongs to.
 struct Owners {
     /// Path of the images, number of the path, and path of the metadata of each checkpoint.
@@ -317,14 +330,8 @@ impl Owners {
 
     /// The checkpoint whose images or files lie at a path: the deepest folder that holds it.
     fn of_path(&self, path: &str) -> usize {
-        let within = |folder: &str| {
-            folder.is_empty()
-                || path.strip_prefix(folder).is_some_and(|rest| {
-                    rest.is_empty() || folder.ends_with('!') || rest.starts_with(['/', '!'])
-                })
-        };
         let depth = |(set, _, root): &(String, u64, String)| {
-            [set, root].into_iter().filter(|folder| within(folder)).map(String::len).max()
+            [set, root].into_iter().filter(|folder| is_within(path, folder)).map(String::len).max()
         };
         let deepest = self
             .checkpoints
@@ -371,6 +378,19 @@ fn omissions(checkpoint: &Checkpoint) -> Vec<String> {
             "{} keeps the files of the container outside of the checkpoint: they were not scanned",
             checkpoint.producer
         )],
+        "elf-core" => {
+            let mapped = checkpoint.processes.values().flat_map(|process| &process.vmas);
+            let mapped = mapped.fold(0u64, |sum, vma| {
+                sum.saturating_add(vma.end.saturating_sub(vma.start))
+            });
+            match mapped.saturating_sub(checkpoint.memory_bytes) {
+                0 => Vec::new(),
+                left => vec![format!(
+                    "{left} bytes of mapped memory are not in the core: who wrote it leaves out what \
+                     can be read from files, and what a filter names"
+                )],
+            }
+        }
         _ => Vec::new(),
     }
 }
@@ -387,7 +407,7 @@ fn checkpoint_record(
     let inside = if checkpoint.root.is_empty() { &checkpoint.set } else { &checkpoint.root };
     CheckpointRecord {
         checkpoint: name.to_owned(),
-        target: if several {
+        target: if several && !inside.is_empty() {
             format!("{target}!{}", inside.trim_end_matches('!'))
         } else {
             target.to_owned()

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use super::pieces::Bad;
 use super::pool::Buffer;
 use crate::archive::Extent;
+use crate::checkpoint::Scope;
 use crate::region::{REACH, Space};
 
 /// Where the bytes of a window come from.
@@ -33,6 +34,8 @@ pub(super) struct Job {
     pub region: Range<u64>,
     /// The part that belongs to this window.
     pub own: Range<u64>,
+    /// What of the holder is looked at.
+    pub scope: Scope,
     /// Its bytes.
     pub input: Input,
     /// Whether decoding made the bytes, so that they are no part of the checkpoint's stored size.

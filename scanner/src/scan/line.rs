@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::Settings;
 use super::job::{Input, Job};
 use super::pieces;
+use crate::checkpoint::Scope;
 use crate::diagnostic::{Code, Diagnostic, Level};
 use crate::region::{Holder, Space};
 use crate::tally::Partial;
@@ -19,6 +20,7 @@ use crate::yara::{Rules, Scanner, Subject};
 /// The windows of one holder.
 pub(super) struct Line {
     space: Arc<Space>,
+    scope: Scope,
     name: Arc<str>,
     jobs: Receiver<Arc<Job>>,
 }
@@ -44,7 +46,8 @@ impl Lines {
             // The line before ends here; a thread may be waiting for that.
             self.open = None;
             let (sender, jobs) = sync_channel(WAITING);
-            let line = Line { space: Arc::clone(&job.space), name: Arc::clone(&job.name), jobs };
+            let (space, name) = (Arc::clone(&job.space), Arc::clone(&job.name));
+            let line = Line { space, scope: job.scope.clone(), name, jobs };
             self.lines.send(line).unwrap_or_default();
             self.open = Some((holder, sender));
         }
@@ -84,11 +87,22 @@ pub(super) fn run(rules: &Rules, lines: &Mutex<Receiver<Line>>, settings: &Setti
 
 /// Runs the rules over one holder.
 fn holder(line: Line, scanner: &mut Scanner<'_>, buffer: &mut Vec<u8>) -> crate::yara::Yield {
-    let Line { space, name, jobs } = line;
-    let len = space.pieces.iter().fold(0u64, |sum, piece| sum.saturating_add(piece.len));
+    let Line { space, scope, name, jobs } = line;
+    let len = space.pieces.iter().fold(0u64, |sum, piece| {
+        let parts = scope.within(&(piece.at..piece.at.saturating_add(piece.len)));
+        parts.iter().fold(sum, |sum, it| sum.saturating_add(it.end.saturating_sub(it.start)))
+    });
     let subject = Subject { space: &space, name: &name, len };
     scanner.begin(subject);
     for job in jobs {
+        let end = |at: u64, bytes: &[u8]| at.saturating_add(bytes.len() as u64);
+        let mut feed = |at: u64, bytes: &[u8]| {
+            for part in job.scope.within(&(at..end(at, bytes))) {
+                let offset = |to: u64| usize::try_from(to.saturating_sub(at)).unwrap_or(usize::MAX);
+                let bytes = bytes.get(offset(part.start)..offset(part.end)).unwrap_or_default();
+                scanner.feed(subject, job.region.start, part.start, bytes);
+            }
+        };
         let own = job.own.start..job.own.end;
         match &job.input {
             Input::Bytes(base, bytes, _) => {
@@ -97,7 +111,7 @@ fn holder(line: Line, scanner: &mut Scanner<'_>, buffer: &mut Vec<u8>) -> crate:
                 };
                 let range = at(own.start)..at(own.end).min(bytes.len());
                 let bytes = bytes.get(range).unwrap_or_default();
-                scanner.feed(subject, job.region.start, own.start, bytes);
+                feed(own.start, bytes);
             }
             Input::Extent(extent) => {
                 let len = usize::try_from(own.end.saturating_sub(own.start)).unwrap_or(usize::MAX);
@@ -108,7 +122,7 @@ fn holder(line: Line, scanner: &mut Scanner<'_>, buffer: &mut Vec<u8>) -> crate:
                 // What cannot be read is told by the worker that has the same window.
                 let (got, ..) = pieces::read(&job.space, extent, own.start, target);
                 let bytes = buffer.get(..got).unwrap_or_default();
-                scanner.feed(subject, job.region.start, own.start, bytes);
+                feed(own.start, bytes);
             }
         }
     }

@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::job::{Input, Job};
 use super::pieces::{self, Bad};
 use super::{Progress, Settings};
+use crate::checkpoint::Scope;
 use crate::coverage::Reason;
 use crate::diagnostic::{Code, Diagnostic, Level};
 use crate::matching::{Engine, Scratch};
@@ -66,6 +67,9 @@ impl Work<'_> {
         scratch: &mut Scratch,
         part: &mut Partial,
     ) {
+        if job.is_excluded() {
+            return self.excluded(job, part);
+        }
         let (base, bytes, bad) = match &job.input {
             Input::Bytes(base, bytes, bad) => (*base, bytes.as_slice(), bad.clone()),
             Input::Extent(_) => {
@@ -106,6 +110,9 @@ impl Work<'_> {
                 },
             };
             throttled.extend(self.engine.scan(&window, scratch, |mut found| {
+                if !job.scope.contains(found.locus.at) {
+                    return;
+                }
                 if is_file {
                     let (at, before) = counted;
                     let between = line_feeds(slice(bytes, base, at, found.locus.at), at);
@@ -126,7 +133,10 @@ impl Work<'_> {
             let key = (job.space.holder, own.start);
             part.line_feeds.insert(key, line_feeds(own_bytes, own.start));
         }
-        for bad in bad.iter().filter(|bad| own.contains(&bad.range.start)) {
+        let parts = job.scope.within(&own);
+        let is_part = |range: &Range<u64>| parts.iter().any(|part| overlap(part, range) > 0);
+        let of_own = |bad: &&Bad| own.contains(&bad.range.start) && is_part(&bad.range);
+        for bad in bad.iter().filter(of_own) {
             let len = bad.range.end.saturating_sub(bad.range.start);
             let text = "a block of compressed pages does not expand to them; it was not scanned";
             let note = Diagnostic::new(Level::Error, Code::PagesMalformed, &job.member, text);
@@ -135,6 +145,7 @@ impl Work<'_> {
         }
         keep_labels(job, &own, own_bytes, part);
         let mut lost = std::collections::BTreeSet::new();
+        throttled.retain(|it| is_part(&(it.cell..it.cell.saturating_add(CELL))));
         for throttled in throttled {
             let rule = &self.engine.rules().get(throttled.rule).id;
             let holder = match job.space.holder.kind {
@@ -147,17 +158,29 @@ impl Work<'_> {
             part.note(note.at(throttled.cell), limits);
             lost.insert(throttled.cell);
         }
-        let lost_to_blocks =
-            bad.iter().fold(0u64, |sum, bad| sum.saturating_add(overlap(&bad.range, &own)));
+        let lost_to_blocks = parts.iter().fold(0u64, |sum, part| {
+            bad.iter().fold(sum, |sum, bad| sum.saturating_add(overlap(&bad.range, part)))
+        });
         // What is stored nowhere is counted where it was laid out, if at all.
-        let Stored { bytes: stored, zeros } = stored(&job.space, &own, own_bytes, &bad);
-        let scanned = stored.saturating_sub(lost_to_blocks);
+        let (mut seen, mut zeros) = (0u64, 0u64);
+        for part in &parts {
+            let bytes = slice(bytes, base, part.start, part.end);
+            let stored = stored(&job.space, part, bytes, &bad);
+            seen = seen.saturating_add(stored.bytes);
+            zeros = zeros.saturating_add(stored.zeros);
+        }
+        let excluded = match job.scope {
+            Scope::All => 0,
+            Scope::Parts(_) => stored(&job.space, &own, &[], &bad).bytes.saturating_sub(seen),
+        };
+        let scanned = seen.saturating_sub(lost_to_blocks);
         self.progress.scanned.fetch_add(scanned, Ordering::Relaxed);
         let coverage = part.coverage.entry(job.unit).or_default();
         if job.decoded {
             coverage.decoded = coverage.decoded.saturating_add(scanned);
             return;
         }
+        coverage.skip(Reason::Excluded, excluded);
         coverage.skip(Reason::Unreadable, lost_to_blocks);
         let mut rest = scanned;
         let mut skip = |reason, bytes: u64| {
@@ -170,6 +193,20 @@ impl Work<'_> {
         }
         skip(Reason::ZeroPage, zeros);
         coverage.scanned = coverage.scanned.saturating_add(rest);
+    }
+
+    /// Counts a window of which nothing is looked at.
+    fn excluded(&self, job: &Job, part: &mut Partial) {
+        let end = match &job.input {
+            Input::Bytes(base, bytes, _) => base.saturating_add(bytes.len() as u64),
+            Input::Extent(_) => u64::MAX,
+        };
+        let own = job.own.start..job.own.end.min(end);
+        let bytes = stored(&job.space, &own, &[], &[]).bytes;
+        self.progress.scanned.fetch_add(bytes, Ordering::Relaxed);
+        if !job.decoded {
+            part.coverage.entry(job.unit).or_default().skip(Reason::Excluded, bytes);
+        }
     }
 
     /// Reads the window's bytes; gives how many there are, and which blocks of them are bad.
