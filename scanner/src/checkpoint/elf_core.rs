@@ -144,17 +144,15 @@ impl CoreHeader {
         let (mut file_end, mut memory_end) = (self.end(), 0u64);
         let mut taken = 0u64;
         for load in loads {
-            let ends = load.offset.checked_add(load.stored).zip(load.vaddr.checked_add(load.stored));
+            let ends =
+                load.offset.checked_add(load.stored).zip(load.vaddr.checked_add(load.stored));
             let Some((next_file, next_memory)) = ends else {
                 layout.refused = layout.refused.saturating_add(1);
                 continue;
             };
             let gap = load.offset.saturating_sub(file_end);
             let touches = load.vaddr == memory_end && !layout.pieces.is_empty();
-            if load.offset < file_end
-                || load.vaddr < memory_end
-                || (touches && gap >= PADDING)
-            {
+            if load.offset < file_end || load.vaddr < memory_end || (touches && gap >= PADDING) {
                 layout.refused = layout.refused.saturating_add(1);
                 continue;
             }

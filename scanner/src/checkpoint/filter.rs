@@ -122,9 +122,7 @@ impl Filter {
             if !self.has_vma(process, vma) {
                 continue;
             }
-            let offset = |at: u64| {
-                mapping.offset.saturating_add(at.saturating_sub(mapping.start))
-            };
+            let offset = |at: u64| mapping.offset.saturating_add(at.saturating_sub(mapping.start));
             let seen = self.within(mapping.start..mapping.end).into_iter();
             parts.extend(
                 seen.filter(|part| part.start < part.end)
@@ -132,18 +130,15 @@ impl Filter {
             );
         }
         let opens = |pid: &u32| processes.get(pid).is_some_and(|process| self.fits(process));
-        if self.is_of_processes() && shared.mappings.is_empty() && shared.open_by.iter().any(opens) {
+        if self.is_of_processes() && shared.mappings.is_empty() && shared.open_by.iter().any(opens)
+        {
             return Scope::All;
         }
         Scope::of(parts)
     }
 
     /// Leaves out the mappings of shared segments that do not fit, so that places name the others only.
-    pub fn restrict(
-        &self,
-        shared: &mut BTreeMap<u32, Shared>,
-        processes: &BTreeMap<u32, Process>,
-    ) {
+    pub fn restrict(&self, shared: &mut BTreeMap<u32, Shared>, processes: &BTreeMap<u32, Process>) {
         if self.is_empty() {
             return;
         }
@@ -249,9 +244,9 @@ fn is_like(text: &[u8], pattern: &[u8]) -> bool {
             }
             (None, None) => return true,
             _ => {
-                let Some((rest, left)) = star.and_then(|(rest, from)| {
-                    Some((rest, from.split_first()?.1))
-                }) else {
+                let Some((rest, left)) =
+                    star.and_then(|(rest, from)| Some((rest, from.split_first()?.1)))
+                else {
                     return false;
                 };
                 star = Some((rest, left));

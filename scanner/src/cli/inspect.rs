@@ -17,9 +17,9 @@ mod tree;
 
 pub(super) use args::InspectArgs;
 pub use model::{
-    Address, Capabilities, Checkpoint, Credentials, Endpoint, Inspection, KindOfMemory, Missing, Mount,
-    Namespace, OpenFile, Opener, Process, ResourceLimit, SCHEMA, Shared, SharedMapping, Socket,
-    Vma,
+    Address, Capabilities, Checkpoint, Credentials, Endpoint, Inspection, KindOfMemory, Missing,
+    Mount, Namespace, OpenFile, Opener, Process, ResourceLimit, SCHEMA, Shared, SharedMapping,
+    Socket, Vma,
 };
 pub use text::{Parts, text};
 

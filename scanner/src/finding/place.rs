@@ -26,8 +26,7 @@ pub(super) fn places(value: &Value<'_>, context: &Context<'_>) -> Places {
     let mut all: Vec<Place> = Vec::new();
     let mut total = value.found.count;
     let memory = value.found.holders.iter().filter(|holder| holder.kind == HolderKind::Memory);
-    let mut processes: BTreeSet<u32> =
-        memory.map(|holder| pid_of(*holder, context)).collect();
+    let mut processes: BTreeSet<u32> = memory.map(|holder| pid_of(*holder, context)).collect();
     for (holder, kind, tally) in &value.found.tallies {
         let mut of_one = 1u64;
         for (locus, lines) in &tally.lowest {

@@ -380,9 +380,8 @@ fn omissions(checkpoint: &Checkpoint) -> Vec<String> {
         )],
         "elf-core" => {
             let mapped = checkpoint.processes.values().flat_map(|process| &process.vmas);
-            let mapped = mapped.fold(0u64, |sum, vma| {
-                sum.saturating_add(vma.end.saturating_sub(vma.start))
-            });
+            let mapped =
+                mapped.fold(0u64, |sum, vma| sum.saturating_add(vma.end.saturating_sub(vma.start)));
             match mapped.saturating_sub(checkpoint.memory_bytes) {
                 0 => Vec::new(),
                 left => vec![format!(

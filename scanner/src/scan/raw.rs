@@ -141,7 +141,8 @@ impl Walk<'_> {
             memory.leave_holes(map.data());
             rest.leave_holes(map.data());
             let stored = |space: &Space| -> u64 {
-                let pieces = space.pieces.iter().filter(|piece| piece.form == crate::region::Form::Raw);
+                let pieces =
+                    space.pieces.iter().filter(|piece| piece.form == crate::region::Form::Raw);
                 pieces.fold(0, |sum, piece| sum.saturating_add(piece.len))
             };
             let both = stored(&memory).saturating_add(stored(&rest));
@@ -286,7 +287,8 @@ impl<R: Read> Read for Watched<R> {
         let end = self.at.saturating_add(read as u64);
         for (range, kept) in &mut self.wanted {
             let (start, end) = (range.start.max(self.at), range.end.min(end));
-            let within = |at: u64| usize::try_from(at.saturating_sub(self.at)).unwrap_or(usize::MAX);
+            let within =
+                |at: u64| usize::try_from(at.saturating_sub(self.at)).unwrap_or(usize::MAX);
             if start < end && (kept.len() as u64) < MOST_LATE {
                 kept.extend_from_slice(out.get(within(start)..within(end)).unwrap_or_default());
             }

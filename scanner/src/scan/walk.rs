@@ -7,9 +7,9 @@ use std::io::{self, Read};
 use std::path::Path;
 use std::sync::atomic::Ordering;
 
+use super::collection::Collection;
 use super::content::drain;
 use super::pages::Held;
-use super::collection::Collection;
 use super::pool::Dispatcher;
 use super::raw::{self, Cores};
 use super::{Progress, ScanError, Settings, Target, window_bytes};
@@ -384,7 +384,8 @@ impl Walk<'_> {
                     self.archive(path, container, size, body);
                     return Ok(());
                 }
-                if self.settings.raw && kind == RegionKind::File && !Builder::is_of_container(path) {
+                if self.settings.raw && kind == RegionKind::File && !Builder::is_of_container(path)
+                {
                     return self.plain(path, size, head.bytes(), body);
                 }
                 if self.builder.is_unknown_image(path) {

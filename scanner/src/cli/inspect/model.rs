@@ -266,8 +266,10 @@ impl Inspection {
         if let Some(missing) = filter.pids.iter().find(|pid| all().all(|it| it.pid != **pid)) {
             return Err(Missing::Pid(*missing));
         }
-        let has_name = |it: &Process, name: &str| is_named(it.comm.as_deref(), it.exe.as_deref(), name);
-        if let Some(missing) = filter.names.iter().find(|name| !all().any(|it| has_name(it, name))) {
+        let has_name =
+            |it: &Process, name: &str| is_named(it.comm.as_deref(), it.exe.as_deref(), name);
+        if let Some(missing) = filter.names.iter().find(|name| !all().any(|it| has_name(it, name)))
+        {
             return Err(Missing::Name(missing.clone()));
         }
         for checkpoint in &mut self.checkpoints {

@@ -286,7 +286,8 @@ impl Page<'_> {
             let range = range(vma);
             let path = vma.path.as_deref().map(|path| self.safe(path)).unwrap_or_default();
             let (prot, offset, kind) = (&vma.prot, vma.offset, vma.kind);
-            let line = format!("    {range:widest$} {prot} {offset:08x} {held:>11}  {kind:9}  {path}");
+            let line =
+                format!("    {range:widest$} {prot} {offset:08x} {held:>11}  {kind:9}  {path}");
             self.line(line.trim_end())?;
         }
         self.omitted(process.vmas.len(), "more mapping", "more mappings")?;
