@@ -114,7 +114,7 @@ fn a_folder_is_one_target_and_its_archives_are_opened() {
         whole.of("checkpoint").map(|it| (&it["target"], &it["producer"])).collect();
     let expected = [
         (name.to_owned(), "raw"),
-        (format!("{name}!checkpoint.tar"), "runc"),
+        (format!("{name}!checkpoint.tar"), "podman"),
         (format!("{name}!cores/core.7"), "elf-core"),
     ];
     let expected: Vec<(Value, Value)> =
