@@ -1,18 +1,18 @@
 //! The builder: takes members as they come, in any order, and says what becomes of each.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
-use super::address_space::{self, Layout};
+use super::address_space::Layout;
 use super::container::Metadata;
+use super::image_set::{ImageSet, pagemap_key};
+use super::member::{METADATA, content, payload_kind, split};
 use super::oci::{self, Layouts};
-use super::process::{self, Process};
-use super::{Checkpoint, Filter, Mapping, Scope, Shared, VmaKind, path_id, producer};
+use super::path_id;
 use crate::coverage::Reason;
-use crate::criu::{self, FileEntry, Pagemap, PagemapKey, Records, Role, status};
+use crate::criu::{self, PagemapKey, Role};
 use crate::diagnostic::{Code, Diagnostic, Level};
 use crate::limits::Limits;
-use crate::region::{Holder, HolderKind, RegionKind};
+use crate::region::RegionKind;
 
 /// What becomes of a member.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,90 +29,14 @@ pub enum Want {
     Skip(Reason),
 }
 
-/// What is known of one folder of images.
-#[derive(Debug, Default)]
-struct ImageSet {
-    records: Records,
-    /// Member path and stored length of the pages images, by number.
-    pages: BTreeMap<u32, (String, u64)>,
-    /// Member paths of the pagemaps.
-    pagemaps: BTreeMap<PagemapKey, String>,
-    /// Whose pages an image holds, by its number.
-    owners: BTreeMap<u32, PagemapKey>,
-    /// When the inventory was written, in seconds since 1970.
-    written: Option<i64>,
-}
-
 /// Assembles checkpoints from the members of one target.
 #[derive(Debug)]
 pub struct Builder {
-    location: String,
+    pub(super) location: String,
     limits: Limits,
-    sets: BTreeMap<String, ImageSet>,
-    metadata: BTreeMap<String, Metadata>,
-    layouts: Layouts,
-}
-
-/// Metadata that engines put beside the images or the root file system.
-const METADATA: &[&str] = &[
-    "config.dump",
-    "spec.dump",
-    "status.dump",
-    "status",
-    "network.status",
-    "bind.mounts",
-    "deleted.files",
-    "descriptors.json",
-    "config.v2.json",
-    "hostconfig.json",
-    "index.json",
-    "oci-layout",
-    "manifest.json",
-    "pod.options",
-    "checkpoint-manifest.json",
-    "pod-config.json",
-];
-
-/// Folder and last component of a path chain. The folder of a member at the top of a nested
-/// archive ends in `!`.
-fn split(path: &str) -> (&str, &str) {
-    match path.rfind(['/', '!']) {
-        None => ("", path),
-        Some(at) => {
-            let (folder, name) = path.split_at(at);
-            if name.starts_with('!') {
-                (path.get(..at.saturating_add(1)).unwrap_or_default(), name.get(1..).unwrap_or(""))
-            } else {
-                (folder, name.get(1..).unwrap_or(""))
-            }
-        }
-    }
-}
-
-/// The folder of a container's metadata, told from the folder of its images.
-fn root_of(set: &str) -> &str {
-    let (parent, last) = split(set);
-    if matches!(last, "checkpoint" | "pre-checkpoint") { parent } else { set }
-}
-
-/// The kind of region of a file that the container's processes wrote or could see; `None` for
-/// files of the checkpoint itself. What the container wrote never counts as an image, whatever
-/// its name.
-fn content(path: &str) -> Option<RegionKind> {
-    let (archive, _) = path.rsplit_once('!')?;
-    let inside = |name: &str| archive.split('!').any(|part| split(part).1 == name || part == name);
-    if archive.split('!').any(|part| part.as_bytes().ends_with(b".tar.gz.img"))
-        || inside("devshm-checkpoint.tar")
-    {
-        Some(RegionKind::TmpfsFile)
-    } else if inside("rootfs-diff.tar") {
-        Some(RegionKind::File)
-    } else if archive.split('!').any(|part| split(part).0.split('/').next_back() == Some("volumes"))
-    {
-        Some(RegionKind::VolumeFile)
-    } else {
-        None
-    }
+    pub(super) sets: BTreeMap<String, ImageSet>,
+    pub(super) metadata: BTreeMap<String, Metadata>,
+    pub(super) layouts: Layouts,
 }
 
 impl Builder {
@@ -151,12 +75,6 @@ impl Builder {
         } else {
             Want::Scan(RegionKind::File)
         }
-    }
-
-    /// Whether the container's processes wrote the member at `path` or could see it: no image of
-    /// CRIU lies there.
-    pub fn is_of_container(path: &str) -> bool {
-        content(path).is_some()
     }
 
     /// Whether a member has the name of an image of no known kind.
@@ -262,42 +180,6 @@ impl Builder {
         }
     }
 
-    /// Whether all is known that the filter asks for of the memory in a pages image.
-    pub fn can_filter(&self, path: &str, id: u32, filter: &Filter) -> bool {
-        let Some(set) = self.sets.get(split(path).0) else { return false };
-        // Who maps a segment is known when the last process is.
-        let Some((PagemapKey::Task(pid), _)) = set.owner(id) else { return false };
-        let records = &set.records;
-        let has_name = records.cores.contains_key(&pid) && !records.files.is_empty();
-        // Which threads a process has, and so which mappings are stacks, is in the tree.
-        let of_threads = |kind: &VmaKind| matches!(kind, VmaKind::Stack | VmaKind::Anonymous);
-        let has_threads = records.tree.iter().any(|item| item.pid == pid);
-        (filter.names.is_empty() || has_name)
-            && (has_threads || !filter.kinds.iter().any(of_threads))
-    }
-
-    /// What of a process's memory or of a shared segment the filter lets through.
-    pub fn scope(&self, holder: Holder, filter: &Filter) -> Scope {
-        let mut sets = self.sets.iter();
-        let found = sets.find(|(folder, _)| path_id(folder) == holder.set);
-        let (Some((_, set)), Ok(id)) = (found, u32::try_from(holder.id)) else {
-            return Scope::none();
-        };
-        let process = |pid: u32| {
-            let records = &set.records;
-            let item = records.tree.iter().find(|item| item.pid == pid).cloned();
-            let alone = || criu::TreeItem { pid, ppid: 0, pgid: 0, sid: 0, threads: vec![pid] };
-            process::process(&item.unwrap_or_else(alone), records)
-        };
-        if holder.kind == HolderKind::Memory {
-            return filter.of_memory(&process(id));
-        }
-        let Some(segment) = shared(&set.records).remove(&id) else { return Scope::none() };
-        let pids = segment.mappings.iter().map(|mapping| &mapping.pid).chain(&segment.open_by);
-        let processes = pids.map(|pid| (*pid, process(*pid))).collect();
-        filter.of_shared(&segment, &processes)
-    }
-
     /// The layout of the memory in the pages image at `path`; `None` when no pagemap names it.
     pub fn layout(&self, path: &str, id: u32, image_len: u64) -> Option<Layout> {
         let (folder, _) = split(path);
@@ -322,231 +204,5 @@ impl Builder {
             }
         }
         missing
-    }
-
-    /// The checkpoints, by the path of their images, and what is wrong with their processes.
-    pub fn finish(mut self) -> (Vec<Checkpoint>, Vec<Diagnostic>) {
-        let mut notes = self.layouts.missing();
-        let mut checkpoints = Vec::new();
-        for (folder, set) in std::mem::take(&mut self.sets) {
-            if set.records.inventory.is_none() && set.records.pagemaps.is_empty() {
-                continue;
-            }
-            let mut checkpoint = self.checkpoint(&folder, &set, &mut notes);
-            checkpoint.records = set.records;
-            checkpoint.records.pagemaps.clear();
-            checkpoint.records.mms.clear();
-            checkpoints.push(checkpoint);
-        }
-        (checkpoints, notes)
-    }
-
-    fn checkpoint(&self, folder: &str, set: &ImageSet, notes: &mut Vec<Diagnostic>) -> Checkpoint {
-        let records = &set.records;
-        if records.encrypted {
-            // Also where a stream gave the pages before it said so, and their noise was searched.
-            let text = "the image set is encrypted; nothing is known of its memory";
-            notes.push(Diagnostic::new(Level::Error, Code::Encrypted, folder, text));
-        }
-        let mut processes: BTreeMap<u32, Process> = BTreeMap::new();
-        for item in &records.tree {
-            processes.entry(item.pid).or_insert_with(|| process::process(item, records));
-        }
-        // A task that the tree does not name still has its memory.
-        for key in records.pagemaps.keys() {
-            if let PagemapKey::Task(pid) = key
-                && !processes.contains_key(pid)
-            {
-                let threads = if records.cores.contains_key(pid) { vec![*pid] } else { Vec::new() };
-                let item = criu::TreeItem { pid: *pid, ppid: 0, pgid: 0, sid: 0, threads };
-                processes.insert(*pid, process::process(&item, records));
-                if records.inventory.as_ref().is_none_or(|inventory| !inventory.pre_dump) {
-                    let member = set.pagemaps.get(key).map_or("", String::as_str);
-                    notes.push(Diagnostic::new(
-                        Level::Warning,
-                        Code::ProcessIncomplete,
-                        member,
-                        format!("process {pid} is in no pstree.img; its parent is not known"),
-                    ));
-                }
-            }
-        }
-        for process in processes.values() {
-            let lacks = |what: &str| {
-                let folder = if folder.is_empty() { String::new() } else { format!("{folder}/") };
-                let member = format!("{folder}{what}-{}.img", process.pid);
-                let message = format!("process {} has no {what} image that decodes", process.pid);
-                Diagnostic::new(Level::Warning, Code::ProcessIncomplete, &member, message)
-            };
-            let pre_dump = records.inventory.as_ref().is_some_and(|inventory| inventory.pre_dump);
-            if process.state == "zombie" || pre_dump {
-                continue;
-            }
-            if !records.cores.contains_key(&process.pid) {
-                notes.push(lacks("core"));
-            }
-            if !records.mms.contains_key(&process.pid) {
-                notes.push(lacks("mm"));
-            }
-        }
-        let mut spaces = BTreeMap::new();
-        let mut memory_bytes = 0u64;
-        for (key, map) in &records.pagemaps {
-            let len = set.pages.get(&map.pages_id).map_or(0, |(_, len)| *len);
-            let space = set.layout(folder, *key, map, len).space;
-            let bytes = space.pieces.iter().fold(0u64, |sum, piece| sum.saturating_add(piece.len));
-            memory_bytes = memory_bytes.saturating_add(bytes);
-            spaces.insert(space.holder, Arc::new(space));
-        }
-        // Archives made to be reproducible have no times: 0.
-        let written = set.written.filter(|seconds| *seconds > 0);
-        let written = written.and_then(|seconds| jiff::Timestamp::from_second(seconds).ok());
-        let mut checkpoint = Checkpoint {
-            root: root_of(folder).to_owned(),
-            set: folder.to_owned(),
-            producer: "criu",
-            container: super::Container::default(),
-            pod: None,
-            host: records.hostname().map(process::text),
-            annotations: BTreeMap::new(),
-            spec_mounts: Vec::new(),
-            created: None,
-            checkpointed: written.map(|time| time.to_string()),
-            criu: None,
-            descriptors: Vec::new(),
-            processes,
-            shared: shared(records),
-            pages: set.pages.iter().map(|(id, (path, _))| (*id, path.clone())).collect(),
-            spaces,
-            memory_bytes,
-            encrypted: records.encrypted,
-            pre_dump: records.inventory.as_ref().is_some_and(|inventory| inventory.pre_dump),
-            records: Records::default(),
-        };
-        let mut metadata = self.metadata.get(root_of(folder)).cloned().unwrap_or_default();
-        if let Some(beside) = self.metadata.get(folder) {
-            metadata.descriptors = metadata.descriptors.or_else(|| beside.descriptors.clone());
-        }
-        // docker keeps checkpoints in a folder of the container's own: ID/checkpoints/NAME.
-        if let (above, "checkpoints") = split(split(folder).0)
-            && let Some(container) = self.metadata.get(above)
-        {
-            metadata.docker.clone_from(&container.docker);
-            metadata.docker_host.clone_from(&container.docker_host);
-        }
-        metadata.origin = self.layouts.origin(folder).unwrap_or_default();
-        if metadata.spec.is_none() {
-            metadata.spec = metadata.origin.spec.take();
-        }
-        let location = if folder.is_empty() {
-            self.location.clone()
-        } else {
-            format!("{}/{folder}", self.location)
-        };
-        producer::describe(&metadata, &location, &mut checkpoint);
-        if let Some(spec) = metadata.spec {
-            checkpoint.annotations = spec.annotations;
-            checkpoint.spec_mounts = spec.mounts.unwrap_or_default();
-        }
-        checkpoint
-    }
-}
-
-impl ImageSet {
-    /// The pagemap that names a pages image; if several do, the first in the order of their keys.
-    fn owner(&self, pages_id: u32) -> Option<(PagemapKey, &Pagemap)> {
-        let key = self.owners.get(&pages_id)?;
-        Some((*key, self.records.pagemaps.get(key)?))
-    }
-
-    fn layout(&self, folder: &str, key: PagemapKey, map: &Pagemap, image_len: u64) -> Layout {
-        let set = path_id(folder);
-        let (kind, id, mm) = match key {
-            PagemapKey::Task(pid) => (HolderKind::Memory, pid, self.records.mms.get(&pid)),
-            PagemapKey::Shmem(id) => (HolderKind::Shared, id, None),
-        };
-        let holder = Holder { set, kind, id: id.into(), ordinal: 0 };
-        let page_size = mm
-            .and_then(|mm| mm.page_size)
-            .or_else(|| self.records.mms.values().find_map(|mm| mm.page_size));
-        let member = self.pagemaps.get(&key).map_or("", String::as_str);
-        let mut layout = address_space::lay_out(holder, map, mm, page_size, image_len, member);
-        if kind == HolderKind::Shared {
-            layout.space.kind = RegionKind::SharedMemory;
-        }
-        layout
-    }
-}
-
-/// Whose pagemap an image of that name is.
-fn pagemap_key(name: &str) -> Option<PagemapKey> {
-    let number = name.strip_prefix("pagemap-")?.strip_suffix(".img")?;
-    match number.strip_prefix("shmem-") {
-        Some(id) => id.parse().ok().map(PagemapKey::Shmem),
-        None => number.parse().ok().map(PagemapKey::Task),
-    }
-}
-
-/// The shared segments: what they are, who maps them and who has them open.
-fn shared(records: &Records) -> BTreeMap<u32, Shared> {
-    let mut segments: BTreeMap<u32, Shared> = BTreeMap::new();
-    let memfd = |file_id: u32| match records.files.get(&file_id) {
-        Some(FileEntry::Memfd { inode_id, .. }) => records.memfds.get(inode_id).map(|inode| {
-            let unnamed = inode.name.starts_with(b"/dev/zero");
-            let kind = if unnamed { RegionKind::SharedMemory } else { RegionKind::Memfd };
-            (inode.shmid, kind, (!unnamed).then(|| process::text(&inode.name)))
-        }),
-        _ => None,
-    };
-    let new = |kind, name| Shared { kind, name, mappings: Vec::new(), open_by: Vec::new() };
-    for (pid, mm) in &records.mms {
-        for vma in &mm.vmas {
-            let has = |bits: u32| vma.status & bits != 0;
-            let id = u32::try_from(vma.shmid).ok();
-            let segment = if has(status::MEMFD) {
-                id.and_then(memfd)
-            } else if has(status::SYSVIPC) {
-                id.map(|id| (id, RegionKind::SysvShm, None))
-            } else if has(status::ANON_SHARED) {
-                id.map(|id| (id, RegionKind::SharedMemory, None))
-            } else {
-                None
-            };
-            if let Some((id, kind, name)) = segment {
-                let (start, end, offset) = (vma.start, vma.end, vma.pgoff_bytes);
-                let mapping = Mapping { pid: *pid, start, end, offset };
-                let segment = segments.entry(id).or_insert_with(|| new(kind, name));
-                segment.mappings.push(mapping);
-            }
-        }
-    }
-    // A table once, however many processes share it.
-    let mut tables = BTreeMap::new();
-    for (pid, ids) in &records.ids {
-        let open = tables.entry(ids.files_id).or_insert_with(|| {
-            let table = records.fdinfo.get(&ids.files_id).into_iter().flatten();
-            let open = table.filter_map(|fd| memfd(fd.file_id));
-            open.map(|(id, kind, name)| (id, (kind, name))).collect::<BTreeMap<_, _>>()
-        });
-        for (id, (kind, name)) in open {
-            let segment = segments.entry(*id).or_insert_with(|| new(*kind, name.clone()));
-            segment.open_by.push(*pid);
-        }
-    }
-    segments
-}
-
-/// The kind of region of an image that carries bytes of processes.
-fn payload_kind(name: &str) -> RegionKind {
-    match name.split_once('.').map_or(name, |(stem, _)| stem) {
-        "pipes-data" => RegionKind::Pipe,
-        "fifo-data" => RegionKind::Fifo,
-        "sk-queues" => RegionKind::SocketQueue,
-        "tty-data" => RegionKind::Tty,
-        "bpfmap-data" => RegionKind::BpfMap,
-        stem if stem.starts_with("tcp-stream-") => RegionKind::TcpQueue,
-        stem if stem.starts_with("ghost-file-") => RegionKind::GhostFile,
-        stem if stem.starts_with("ipcns-msg-") => RegionKind::SysvMessage,
-        _ => RegionKind::RawImage,
     }
 }

@@ -3,13 +3,18 @@
 #![deny(clippy::arithmetic_side_effects, clippy::as_conversions, clippy::indexing_slicing)]
 
 mod address_space;
+mod assemble;
 mod builder;
 mod container;
 pub mod elf_core;
 mod filter;
+mod image_set;
+mod member;
 mod oci;
 mod process;
 mod producer;
+mod scope;
+mod shared;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -1,0 +1,63 @@
+//! One folder of images: what its metadata say of its pages.
+
+use std::collections::BTreeMap;
+
+use super::address_space::{self, Layout};
+use super::path_id;
+use crate::criu::{Pagemap, PagemapKey, Records};
+use crate::region::{Holder, HolderKind, RegionKind};
+
+/// What is known of one folder of images.
+#[derive(Debug, Default)]
+pub(super) struct ImageSet {
+    pub records: Records,
+    /// Member path and stored length of the pages images, by number.
+    pub pages: BTreeMap<u32, (String, u64)>,
+    /// Member paths of the pagemaps.
+    pub pagemaps: BTreeMap<PagemapKey, String>,
+    /// Whose pages an image holds, by its number.
+    pub owners: BTreeMap<u32, PagemapKey>,
+    /// When the inventory was written, in seconds since 1970.
+    pub written: Option<i64>,
+}
+
+impl ImageSet {
+    /// The pagemap that names a pages image; if several do, the first in the order of their keys.
+    pub(super) fn owner(&self, pages_id: u32) -> Option<(PagemapKey, &Pagemap)> {
+        let key = self.owners.get(&pages_id)?;
+        Some((*key, self.records.pagemaps.get(key)?))
+    }
+
+    pub(super) fn layout(
+        &self,
+        folder: &str,
+        key: PagemapKey,
+        map: &Pagemap,
+        image_len: u64,
+    ) -> Layout {
+        let set = path_id(folder);
+        let (kind, id, mm) = match key {
+            PagemapKey::Task(pid) => (HolderKind::Memory, pid, self.records.mms.get(&pid)),
+            PagemapKey::Shmem(id) => (HolderKind::Shared, id, None),
+        };
+        let holder = Holder { set, kind, id: id.into(), ordinal: 0 };
+        let page_size = mm
+            .and_then(|mm| mm.page_size)
+            .or_else(|| self.records.mms.values().find_map(|mm| mm.page_size));
+        let member = self.pagemaps.get(&key).map_or("", String::as_str);
+        let mut layout = address_space::lay_out(holder, map, mm, page_size, image_len, member);
+        if kind == HolderKind::Shared {
+            layout.space.kind = RegionKind::SharedMemory;
+        }
+        layout
+    }
+}
+
+/// Whose pagemap an image of that name is.
+pub(super) fn pagemap_key(name: &str) -> Option<PagemapKey> {
+    let number = name.strip_prefix("pagemap-")?.strip_suffix(".img")?;
+    match number.strip_prefix("shmem-") {
+        Some(id) => id.parse().ok().map(PagemapKey::Shmem),
+        None => number.parse().ok().map(PagemapKey::Task),
+    }
+}

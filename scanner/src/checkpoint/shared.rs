@@ -1,0 +1,56 @@
+//! Shared segments: joined from the mappings and the descriptors of all processes.
+
+use std::collections::BTreeMap;
+
+use super::{Mapping, Shared, process};
+use crate::criu::{FileEntry, Records, status};
+use crate::region::RegionKind;
+
+/// The shared segments: what they are, who maps them and who has them open.
+pub(super) fn shared(records: &Records) -> BTreeMap<u32, Shared> {
+    let mut segments: BTreeMap<u32, Shared> = BTreeMap::new();
+    let memfd = |file_id: u32| match records.files.get(&file_id) {
+        Some(FileEntry::Memfd { inode_id, .. }) => records.memfds.get(inode_id).map(|inode| {
+            let unnamed = inode.name.starts_with(b"/dev/zero");
+            let kind = if unnamed { RegionKind::SharedMemory } else { RegionKind::Memfd };
+            (inode.shmid, kind, (!unnamed).then(|| process::text(&inode.name)))
+        }),
+        _ => None,
+    };
+    let new = |kind, name| Shared { kind, name, mappings: Vec::new(), open_by: Vec::new() };
+    for (pid, mm) in &records.mms {
+        for vma in &mm.vmas {
+            let has = |bits: u32| vma.status & bits != 0;
+            let id = u32::try_from(vma.shmid).ok();
+            let segment = if has(status::MEMFD) {
+                id.and_then(memfd)
+            } else if has(status::SYSVIPC) {
+                id.map(|id| (id, RegionKind::SysvShm, None))
+            } else if has(status::ANON_SHARED) {
+                id.map(|id| (id, RegionKind::SharedMemory, None))
+            } else {
+                None
+            };
+            if let Some((id, kind, name)) = segment {
+                let (start, end, offset) = (vma.start, vma.end, vma.pgoff_bytes);
+                let mapping = Mapping { pid: *pid, start, end, offset };
+                let segment = segments.entry(id).or_insert_with(|| new(kind, name));
+                segment.mappings.push(mapping);
+            }
+        }
+    }
+    // A table once, however many processes share it.
+    let mut tables = BTreeMap::new();
+    for (pid, ids) in &records.ids {
+        let open = tables.entry(ids.files_id).or_insert_with(|| {
+            let table = records.fdinfo.get(&ids.files_id).into_iter().flatten();
+            let open = table.filter_map(|fd| memfd(fd.file_id));
+            open.map(|(id, kind, name)| (id, (kind, name))).collect::<BTreeMap<_, _>>()
+        });
+        for (id, (kind, name)) in open {
+            let segment = segments.entry(*id).or_insert_with(|| new(*kind, name.clone()));
+            segment.open_by.push(*pid);
+        }
+    }
+    segments
+}
