@@ -257,6 +257,7 @@ fn is_like(text: &[u8], pattern: &[u8]) -> bool {
 }
 
 #[cfg(test)]
+#[expect(clippy::single_range_in_vec_init, reason = "lists of ranges are meant")]
 mod tests {
     use super::super::Mapping;
     use super::*;
