@@ -9,7 +9,7 @@ use crate::checkpoint::{Filter, VmaKind};
 
 // Which memory is looked at. (No doc comment: clap would print it.)
 #[derive(Debug, Clone, Args)]
-#[command(next_help_heading = "Filters of memory: all that are given must fit")]
+#[command(next_help_heading = "Filters of memory (all that are given must fit)")]
 pub(super) struct FilterArgs {
     /// Only the process of this pid; may be given more than once
     #[arg(
