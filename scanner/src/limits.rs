@@ -123,6 +123,12 @@ impl Budget {
         Ok(())
     }
 
+    /// Whether [`Self::keep`] would allow so many bytes.
+    pub fn has_room(&self, bytes: u64) -> bool {
+        bytes <= self.limits.kept_member_bytes
+            && self.kept.saturating_add(bytes) <= self.limits.kept_bytes
+    }
+
     /// Counts one member of a container.
     ///
     /// # Errors

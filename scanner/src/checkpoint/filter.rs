@@ -129,7 +129,8 @@ impl Filter {
                     .map(|part| offset(part.start)..offset(part.end)),
             );
         }
-        let opens = |pid: &u32| processes.get(pid).is_some_and(|process| self.fits(process));
+        let opens =
+            |(pid, _): &(u32, u32)| processes.get(pid).is_some_and(|process| self.fits(process));
         if self.is_of_processes() && shared.mappings.is_empty() && shared.open_by.iter().any(opens)
         {
             return Scope::All;
@@ -149,7 +150,7 @@ impl Filter {
                     .and_then(|process| Some((process, process.vma_at(mapping.start)?)))
                     .is_some_and(|(process, vma)| self.has_vma(process, vma))
             });
-            segment.open_by.retain(|pid| processes.get(pid).is_some_and(|it| self.fits(it)));
+            segment.open_by.retain(|(pid, _)| processes.get(pid).is_some_and(|it| self.fits(it)));
         }
     }
 }
@@ -338,7 +339,7 @@ mod tests {
             kind: RegionKind::SharedMemory,
             name: None,
             mappings: vec![mapping(5, 0x8000), mapping(9, 0x7000)],
-            open_by: vec![5, 9],
+            open_by: vec![(5, 3), (9, 3)],
         };
         let processes = BTreeMap::from([(5, process())]);
         let filter = Filter { addresses: vec![0x8800..0x9000], ..Filter::default() };
@@ -349,7 +350,7 @@ mod tests {
         let mut shared = BTreeMap::from([(1, segment.clone())]);
         filter.restrict(&mut shared, &processes);
         assert_eq!(shared[&1].mappings, [mapping(5, 0x8000)]);
-        assert_eq!(shared[&1].open_by, [5]);
+        assert_eq!(shared[&1].open_by, [(5, 3)]);
         let open = Shared { mappings: Vec::new(), ..segment };
         assert_eq!(filter.of_shared(&open, &processes), Scope::All);
     }

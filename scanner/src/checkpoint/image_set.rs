@@ -1,11 +1,13 @@
 //! One folder of images: what its metadata say of its pages.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::address_space::{self, Layout};
+use super::member::split;
 use super::path_id;
 use crate::criu::{Pagemap, PagemapKey, Records};
-use crate::region::{Holder, HolderKind, RegionKind};
+use crate::region::{Holder, HolderKind, RegionKind, Space};
 
 /// What is known of one folder of images.
 #[derive(Debug, Default)]
@@ -17,6 +19,8 @@ pub(super) struct ImageSet {
     pub pagemaps: BTreeMap<PagemapKey, String>,
     /// Whose pages an image holds, by its number.
     pub owners: BTreeMap<u32, PagemapKey>,
+    /// What kernel objects held.
+    pub objects: BTreeMap<Holder, Arc<Space>>,
     /// When the inventory was written, in seconds since 1970.
     pub written: Option<i64>,
 }
@@ -26,6 +30,12 @@ impl ImageSet {
     pub(super) fn owner(&self, pages_id: u32) -> Option<(PagemapKey, &Pagemap)> {
         let key = self.owners.get(&pages_id)?;
         Some((*key, self.records.pagemaps.get(key)?))
+    }
+
+    /// Whether the set in that folder is a pre-dump: memory only. Of podman's the folder's name says it.
+    pub(super) fn is_pre_dump(&self, folder: &str) -> bool {
+        let said = self.records.inventory.as_ref().is_some_and(|inventory| inventory.pre_dump);
+        said || split(folder).1 == "pre-checkpoint"
     }
 
     pub(super) fn layout(

@@ -6,11 +6,16 @@ mod address_space;
 mod assemble;
 mod builder;
 mod container;
+mod deletions;
+mod docker_archive;
+mod dump_log;
 pub mod elf_core;
 mod filter;
 mod image_set;
+mod kernel;
 mod member;
 mod oci;
+mod pod;
 mod process;
 mod producer;
 mod scope;
@@ -26,6 +31,7 @@ pub use address_space::{Layout, Shortfall};
 pub use builder::{Builder, Want};
 pub use container::{Container, Pod, SpecMount};
 pub use filter::{Filter, Scope, is_named};
+pub use kernel::{Connection, End, KernelObject, Opener};
 pub use process::{Process, VmaInfo, VmaKind, file_path};
 pub use producer::{PRODUCERS, Producer};
 
@@ -42,6 +48,9 @@ pub fn path_id(path: &str) -> u64 {
 /// A container's frozen state.
 #[derive(Debug, Clone)]
 pub struct Checkpoint {
+    /// Path of the archive in a folder of archives that the user named; empty: the target itself. The
+    /// path chains below begin in it.
+    pub outer: String,
     /// Path chain of the folder or archive with the container's metadata; empty: the target.
     pub root: String,
     /// Path chain of the folder with the images; empty: the target.
@@ -56,10 +65,28 @@ pub struct Checkpoint {
     pub host: Option<String>,
     /// When the container was made, RFC 3339.
     pub created: Option<String>,
+    /// When its first process was started, RFC 3339.
+    pub started: Option<String>,
+    /// When it had last been restored from a checkpoint, RFC 3339.
+    pub restored: Option<String>,
     /// When the checkpoint was made, RFC 3339.
     pub checkpointed: Option<String>,
     /// Version of CRIU.
     pub criu: Option<String>,
+    /// Name of the machine that CRIU ran on: the node.
+    pub node: Option<String>,
+    /// Release of its kernel.
+    pub kernel: Option<String>,
+    /// Addresses of the container, as its engine says.
+    pub addresses: Vec<String>,
+    /// Name of the image that carries the checkpoint.
+    pub reference: Option<String>,
+    /// What the container has removed of its image, sorted; a path that ends in `/` is a folder that
+    /// it has emptied.
+    pub deleted: Vec<String>,
+    /// Path chains of what else in the target belongs to it: documents and blobs of an OCI layout,
+    /// the folder of a docker container.
+    pub parts: Vec<String>,
     /// Where the descriptors 0, 1 and 2 led, as runc and crun write it beside the images.
     pub descriptors: Vec<String>,
     /// Annotations of the runtime specification. They may hold anything, also secrets.
@@ -71,9 +98,11 @@ pub struct Checkpoint {
     pub processes: BTreeMap<u32, Process>,
     /// Shared segments, by N of `pagemap-shmem-N.img`.
     pub shared: BTreeMap<u32, Shared>,
+    /// Kernel objects that held bytes: what they are, and who has them open.
+    pub objects: BTreeMap<Holder, KernelObject>,
     /// Member paths of the pages images, by N of `pages-N.img`.
     pub pages: BTreeMap<u32, String>,
-    /// The layout of every process's memory and of every shared segment.
+    /// The layout of every process's memory, shared segment and kernel object.
     pub spaces: BTreeMap<Holder, Arc<Space>>,
     /// Bytes of memory pages in the set.
     pub memory_bytes: u64,
@@ -90,6 +119,7 @@ impl Checkpoint {
     /// What is no container's: the file or folder at `path`, of which nothing is known.
     pub fn raw(producer: &'static str, path: &str) -> Self {
         Self {
+            outer: String::new(),
             root: path.to_owned(),
             set: path.to_owned(),
             producer,
@@ -97,13 +127,22 @@ impl Checkpoint {
             pod: None,
             host: None,
             created: None,
+            started: None,
+            restored: None,
             checkpointed: None,
             criu: None,
+            node: None,
+            kernel: None,
+            addresses: Vec::new(),
+            reference: None,
+            deleted: Vec::new(),
+            parts: Vec::new(),
             descriptors: Vec::new(),
             annotations: BTreeMap::new(),
             spec_mounts: Vec::new(),
             processes: BTreeMap::new(),
             shared: BTreeMap::new(),
+            objects: BTreeMap::new(),
             pages: BTreeMap::new(),
             spaces: BTreeMap::new(),
             memory_bytes: 0,
@@ -123,8 +162,8 @@ pub struct Shared {
     pub name: Option<String>,
     /// Who maps it, in the order of pid and address.
     pub mappings: Vec<Mapping>,
-    /// Processes that have it open.
-    pub open_by: Vec<u32>,
+    /// Processes that have it open, each with its lowest descriptor of it.
+    pub open_by: Vec<(u32, u32)>,
 }
 
 /// One mapping of a shared segment.

@@ -47,8 +47,9 @@ impl Builder {
             return filter.of_memory(&process(id));
         }
         let Some(segment) = shared(&set.records).remove(&id) else { return Scope::none() };
-        let pids = segment.mappings.iter().map(|mapping| &mapping.pid).chain(&segment.open_by);
-        let processes = pids.map(|pid| (*pid, process(*pid))).collect();
+        let open_by = segment.open_by.iter().map(|(pid, _)| *pid);
+        let pids = segment.mappings.iter().map(|mapping| mapping.pid).chain(open_by);
+        let processes = pids.map(|pid| (pid, process(pid))).collect();
         filter.of_shared(&segment, &processes)
     }
 }

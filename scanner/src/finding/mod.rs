@@ -1,6 +1,7 @@
 //! What happens at the fold: values become findings, in words.
 
 mod fingerprint;
+mod kernel;
 mod model;
 mod place;
 mod proof;
@@ -21,7 +22,8 @@ use crate::yara::RuleInfo;
 
 pub use fingerprint::Fingerprints;
 pub use model::{
-    Address, Class, Evidence, Excerpt, Finding, Indicator, Place, RuleName, Status, Vma,
+    Address, Class, Evidence, Excerpt, Finding, Indicator, PipeEnd, Place, Queue, RuleName, Socket,
+    Status, Vma,
 };
 pub use proof::{PROOFS, Proof};
 pub use yara::Holds;
@@ -219,7 +221,8 @@ fn finding(value: &Value<'_>, context: &Context<'_>) -> Option<Finding> {
 }
 
 fn count_files(value: &Value<'_>) -> u64 {
-    let files = value.found.holders.iter().filter(|holder| holder.kind == HolderKind::File);
+    let is_file = |it: &&Holder| matches!(it.kind, HolderKind::File | HolderKind::Ghost);
+    let files = value.found.holders.iter().filter(is_file);
     u64::try_from(files.count()).unwrap_or(u64::MAX)
 }
 

@@ -88,6 +88,9 @@ impl Walk<'_> {
             Ok(()) => {
                 let bytes = map.map_or(data.len() as u64, |map| map.stored());
                 self.skip(&unit_of(path), Reason::NotContent, bytes);
+                if self.settings.registers {
+                    self.registers(path, &data);
+                }
             }
             Err(note) => {
                 // What does not decode may still hold something.

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use super::fold::is_within;
+use super::owners::is_within;
 use super::pieces::Pieces;
 use super::walk::Walk;
 use crate::archive::{Body, Extent, Stream, name};
@@ -319,7 +319,8 @@ pub(super) fn add(
         checkpoints.push(checkpoint);
     }
     let owned = |unit: &String| {
-        let mut folders = checkpoints.iter().flat_map(|it| [&it.root, &it.set]);
+        let mut folders =
+            checkpoints.iter().flat_map(|it| [&it.root, &it.set].into_iter().chain(&it.parts));
         folders.any(|folder| is_within(unit, folder))
     };
     if (!has_images || is_mixed) && !units.values().all(owned) {

@@ -45,7 +45,7 @@ pub(super) fn fits(filter: &Filter, checkpoint: &Checkpoint) -> bool {
                 .shared
                 .get(&id)
                 .map(|segment| filter.of_shared(segment, &checkpoint.processes)),
-            HolderKind::File | HolderKind::RawImage => None,
+            _ => None,
         };
         scope.is_some_and(|scope| {
             let mut pieces = space.pieces.iter();

@@ -9,6 +9,7 @@ use std::sync::atomic::Ordering;
 
 use super::collection::Collection;
 use super::content::drain;
+use super::kernel::Waiting;
 use super::pages::Held;
 use super::pool::Dispatcher;
 use super::raw::{self, Cores};
@@ -24,14 +25,13 @@ use crate::limits::Budget;
 use crate::region::{Holder, RegionKind};
 use crate::tally::Partial;
 
-/// Bytes of an image of kernel buffers whose records are counted; one default pipe holds 64 KiB.
-const COUNTED: u64 = 4 << 20;
-
 /// What walk and work have made of one target.
 #[derive(Debug)]
 pub(super) struct Scanned {
     /// The target's name in reports.
     pub target: String,
+    /// Whether other parts of it are targets of their own.
+    pub is_part: bool,
     /// Its outermost compression: `none`, `gzip`, `zstd`.
     pub compression: &'static str,
     /// Its checkpoints, by the path of their images.
@@ -44,9 +44,10 @@ pub(super) struct Scanned {
     pub files: BTreeMap<u64, u64>,
 }
 
-/// Walks one target and sends its windows to the workers.
+/// Walks one target and sends its windows to the workers; of a folder without the files of those
+/// paths.
 pub(super) fn walk(
-    target: &Target,
+    (target, without): (&Target, &BTreeSet<String>),
     settings: &Settings,
     progress: &Progress,
     dispatcher: Dispatcher,
@@ -64,6 +65,7 @@ pub(super) fn walk(
     let mut walk = Walk {
         settings,
         progress,
+        without,
         budget: &budget,
         builder: Builder::new(&location, settings.limits.clone()),
         dispatcher,
@@ -75,6 +77,7 @@ pub(super) fn walk(
         frames: Vec::new(),
         held: Vec::new(),
         held_bytes: 0,
+        waiting: Vec::new(),
         later: BTreeSet::new(),
         second: false,
         compression: None,
@@ -97,6 +100,7 @@ pub(super) fn walk(
             }
         }
     }
+    walk.waiting_objects();
     walk.held_pages();
     walk.missing_pages();
     let found = walk.kind.clone();
@@ -121,7 +125,7 @@ pub(super) fn walk(
 
 /// How the bytes of a container's members count.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Ledger {
+pub(super) enum Ledger {
     /// They are members of the target: each adds to the total.
     Members,
     /// They are a part of a member that the total has already.
@@ -145,6 +149,8 @@ struct Frame {
 pub(super) struct Walk<'a> {
     pub(super) settings: &'a Settings,
     pub(super) progress: &'a Progress,
+    /// Files that are left out: targets of their own.
+    without: &'a BTreeSet<String>,
     pub(super) budget: &'a RefCell<Budget>,
     pub(super) builder: Builder,
     pub(super) dispatcher: Dispatcher,
@@ -157,6 +163,8 @@ pub(super) struct Walk<'a> {
     /// Pages images that can be read at any time, until all metadata are known.
     pub(super) held: Vec<Held>,
     pub(super) held_bytes: u64,
+    /// Images of kernel objects that can be laid out when all metadata are known.
+    pub(super) waiting: Vec<Waiting>,
     /// Pages images of a stream that came before what explains them.
     pub(super) later: BTreeSet<String>,
     /// Whether this is the second opening, for `later`.
@@ -184,7 +192,9 @@ impl Visitor for Walk<'_> {
         } else {
             name::chain(outer, &member.name)
         };
-        self.take(&path, member)?;
+        if !self.without.contains(&path) {
+            self.take(&path, member)?;
+        }
         Ok(Flow::Continue)
     }
 
@@ -246,7 +256,7 @@ impl Walk<'_> {
     }
 
     /// Walks a container; gives the stored bytes it took and those of its members.
-    fn nested(
+    pub(super) fn nested(
         &mut self,
         path: &str,
         container: &'static Container,
@@ -332,22 +342,32 @@ impl Walk<'_> {
                 }
                 return Ok(());
             }
-            MemberKind::Folder
-            | MemberKind::Symlink(_)
-            | MemberKind::Hardlink(_)
-            | MemberKind::Other => return Ok(()),
+            MemberKind::Symlink(to) => {
+                self.builder.link(path, &name::display(&to));
+                return Ok(());
+            }
+            MemberKind::Folder | MemberKind::Hardlink(_) | MemberKind::Other => return Ok(()),
         }
         let (head, mut peek) = body.peek()?;
         let body = peek.body();
         if self.second {
             return self.take_again(path, size, head.bytes(), body);
         }
-        match self.builder.offer(path, size, head.bytes()) {
+        let want = match self.builder.offer(path, size, head.bytes()) {
+            // A deleted file that was compressed: what is inside of it has no name of its own.
+            Want::Objects if self.frames.last().is_some_and(|frame| frame.path == path) => {
+                Want::Scan(RegionKind::GhostFile)
+            }
+            want => want,
+        };
+        match want {
             Want::Decode => self.image(path, size, mtime, body),
             Want::Pages(id) => self.pages(path, id, size, body),
+            Want::Objects => self.objects(path, size, head.bytes(), body),
             Want::Keep => {
                 self.new_file(path);
                 let (data, map) = self.whole(path, size, body)?;
+                self.check_document(path, size, &data);
                 if let Err(note) = self.builder.metadata(path, &data) {
                     self.note(note);
                 }
@@ -375,6 +395,7 @@ impl Walk<'_> {
                     RegionKind::File
                         | RegionKind::TmpfsFile
                         | RegionKind::VolumeFile
+                        | RegionKind::GhostFile
                         | RegionKind::Log
                 );
                 let container = container_of(head.bytes()).filter(|_| opens);
@@ -393,18 +414,6 @@ impl Walk<'_> {
                     self.note(Diagnostic::new(Level::Note, Code::ImageUnknown, path, text));
                 }
                 self.new_file(path);
-                let is_small = size.is_some_and(|size| size <= COUNTED);
-                let has_records =
-                    matches!(kind, RegionKind::Pipe | RegionKind::Fifo | RegionKind::SocketQueue);
-                if has_records && is_small && body.map().is_none() {
-                    let (data, map) = self.whole(path, size, body)?;
-                    self.payload(path, &data);
-                    self.bytes(path, kind, data, map.as_ref());
-                    return Ok(());
-                }
-                if kind == RegionKind::TcpQueue {
-                    self.payload(path, head.bytes());
-                }
                 self.file(path, kind, size, body)
             }
         }
@@ -414,13 +423,6 @@ impl Walk<'_> {
     /// and none of them can hold memory.
     fn leaves_out(&self, path: &str) -> bool {
         !self.settings.filter.is_empty() && Builder::is_of_container(path)
-    }
-
-    /// Lets the builder count what the kernel held.
-    fn payload(&mut self, path: &str, data: &[u8]) {
-        if let Err(note) = self.builder.payload(path, data) {
-            self.note(note);
-        }
     }
 
     /// A member in the second opening: only pages that came too early are wanted.
@@ -460,7 +462,7 @@ impl Walk<'_> {
     }
 
     /// Whether an archive may be opened; one that is nearly all holes is told, and scanned as a file.
-    fn may_open(&mut self, path: &str, body: &Body<'_>) -> bool {
+    pub(super) fn may_open(&mut self, path: &str, body: &Body<'_>) -> bool {
         let Some(map) = body.map().filter(|map| !self.is_dense(map)) else { return true };
         let text = "an archive that is nearly all holes was not opened; what is stored was scanned";
         let note = Diagnostic::new(Level::Error, Code::LimitReached, path, text);
@@ -472,7 +474,7 @@ impl Walk<'_> {
     }
 
     /// Opens an archive inside the target.
-    fn archive(
+    pub(super) fn archive(
         &mut self,
         path: &str,
         container: &'static Container,
@@ -490,14 +492,23 @@ impl Walk<'_> {
         let packed = is_packed(container, &body);
         let ledger = if packed || self.decoded() { Ledger::Decoded } else { Ledger::Part };
         let map = body.map().cloned();
+        let is_blob = container.transparent && map.is_none() && Builder::digest(path).is_some();
         let (there, (consumed, inner)) = match body {
+            Body::At(extent) if is_blob => {
+                let there = extent.stored();
+                (there, self.blob(path, container, size, &mut extent.reader(), ledger))
+            }
             Body::At(extent) => {
                 let there = extent.stored();
                 (there, self.nested(path, container, Body::At(extent), ledger))
             }
             Body::Stream(mut stream) => {
-                let inside = Body::Stream(Stream::new(&mut stream));
-                let walked = self.nested(path, container, inside, ledger);
+                let walked = if is_blob {
+                    self.blob(path, container, size, &mut stream, ledger)
+                } else {
+                    let inside = Body::Stream(Stream::new(&mut stream));
+                    self.nested(path, container, inside, ledger)
+                };
                 // What the container did not take is there all the same.
                 stream.pass(u64::MAX).unwrap_or_default();
                 (stream.taken(), walked)
@@ -529,6 +540,7 @@ impl Walk<'_> {
         }
         Scanned {
             target,
+            is_part: !self.without.is_empty(),
             compression: self.compression.unwrap_or("none"),
             checkpoints,
             partial,

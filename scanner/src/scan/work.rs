@@ -87,7 +87,7 @@ impl Work<'_> {
         let seen_end = base.saturating_add(bytes.len() as u64);
         let own = job.own.start..job.own.end.min(seen_end);
         let limits = &self.settings.limits;
-        let is_file = job.space.holder.kind == HolderKind::File;
+        let is_file = matches!(job.space.holder.kind, HolderKind::File | HolderKind::Ghost);
         let own_bytes = slice(bytes, base, own.start, own.end);
         // Matches come in the order of their start, so that each line feed is counted once.
         let mut counted = (own.start, LineFeeds::default());
@@ -129,7 +129,9 @@ impl Work<'_> {
                 part.add(found, &job.name, proven, shown, limits);
             }));
         }
-        if is_file && (job.own != job.region) {
+        // A deleted file has a region for each of its chunks.
+        let is_alone = job.own == job.region && job.space.holder.kind == HolderKind::File;
+        if is_file && !is_alone {
             let key = (job.space.holder, own.start);
             part.line_feeds.insert(key, line_feeds(own_bytes, own.start));
         }
@@ -151,7 +153,7 @@ impl Work<'_> {
             let holder = match job.space.holder.kind {
                 HolderKind::Memory => format!("memory of process {}", job.space.holder.id),
                 HolderKind::Shared => format!("shared segment {}", job.space.holder.id),
-                HolderKind::File | HolderKind::RawImage => job.name.to_string(),
+                _ => job.name.to_string(),
             };
             let text = format!("{holder}: too many candidates of rule {rule} in 64 KiB");
             let note = Diagnostic::new(Level::Error, Code::Throttled, &job.name, text);
