@@ -45,6 +45,8 @@ codes! {
     BlobMissing "blob-missing" "An OCI manifest or index names a part of the checkpoint that the layout does not hold; it was not scanned.",
     ContainerMalformed "container-malformed" "An archive or compressed stream does not follow its format; what came before the fault was scanned.",
     ContainerTruncated "container-truncated" "An archive or compressed stream ends early; what it still held was scanned.",
+    CoreTruncated "core-truncated" "An ELF core is shorter than its program headers say; the memory beyond its end was not scanned.",
+    CoreUnmapped "core-unmapped" "An ELF core, or a part of it, has no addresses or no process (impossible or missing headers, a big-endian machine); it was scanned as plain bytes.",
     DigestMismatch "digest-mismatch" "A blob of an OCI layout is not what its digest or its manifest promises: damaged, or replaced; it was scanned all the same.",
     DuplicateMember "duplicate-member" "Two members of an archive have the same name; both were scanned, the last one is what a restore would use.",
     Encrypted "encrypted" "The image set, or a member of a zip, is encrypted; the pages or the member were skipped, the rest was scanned.",

@@ -11,6 +11,8 @@ mod deletions;
 mod docker_archive;
 mod dump_log;
 mod dumps;
+pub mod elf_core;
+mod filter;
 mod image_set;
 mod kernel;
 mod member;
@@ -19,6 +21,7 @@ mod parents;
 mod pod;
 mod process;
 mod producer;
+mod scope;
 mod shared;
 
 use std::collections::BTreeMap;
@@ -31,6 +34,7 @@ pub use address_space::{Layout, Shortfall};
 pub use builder::{Builder, Want};
 pub use chain::{Dump, Moment, merge};
 pub use container::{Container, Pod, SpecMount};
+pub use filter::{Filter, Scope, is_named};
 pub use kernel::{Connection, End, KernelObject, Opener};
 pub use dumps::{Memory, is_part};
 pub use parents::{Chain, Lost};
@@ -95,7 +99,8 @@ pub struct Checkpoint {
     pub annotations: BTreeMap<String, String>,
     /// Mounts of the runtime specification, in its order.
     pub spec_mounts: Vec<SpecMount>,
-    /// The processes, by pid.
+    /// The processes, by the number that their memory has as a holder: the pid, or 0 where that was known
+    /// too late.
     pub processes: BTreeMap<u32, Process>,
     /// Shared segments, by N of `pagemap-shmem-N.img`.
     pub shared: BTreeMap<u32, Shared>,
@@ -117,6 +122,45 @@ pub struct Checkpoint {
     /// All else that the images say, of what the fields above do not: descriptors, files, sockets,
     /// mounts, credentials. Without page maps and address spaces.
     pub records: Records,
+}
+
+impl Checkpoint {
+    /// What is no container's: the file or folder at `path`, of which nothing is known.
+    pub fn raw(producer: &'static str, path: &str) -> Self {
+        Self {
+            outer: String::new(),
+            root: path.to_owned(),
+            set: path.to_owned(),
+            producer,
+            container: Container::default(),
+            pod: None,
+            host: None,
+            created: None,
+            started: None,
+            restored: None,
+            checkpointed: None,
+            criu: None,
+            node: None,
+            kernel: None,
+            addresses: Vec::new(),
+            reference: None,
+            deleted: Vec::new(),
+            parts: Vec::new(),
+            descriptors: Vec::new(),
+            annotations: BTreeMap::new(),
+            spec_mounts: Vec::new(),
+            processes: BTreeMap::new(),
+            shared: BTreeMap::new(),
+            objects: BTreeMap::new(),
+            earlier: Vec::new(),
+            pages: BTreeMap::new(),
+            spaces: BTreeMap::new(),
+            memory_bytes: 0,
+            encrypted: false,
+            pre_dump: false,
+            records: Records::default(),
+        }
+    }
 }
 
 /// A segment that processes share.

@@ -25,8 +25,7 @@ pub(super) fn places(value: &Value<'_>, context: &Context<'_>) -> Places {
     let mut all: Vec<Place> = Vec::new();
     let mut total = value.found.count;
     let memory = value.found.holders.iter().filter(|holder| holder.kind == HolderKind::Memory);
-    let mut processes: BTreeSet<u32> =
-        memory.filter_map(|holder| u32::try_from(holder.id).ok()).collect();
+    let mut processes: BTreeSet<u32> = memory.map(|holder| pid_of(*holder, context)).collect();
     let objects = value.found.holders.iter();
     processes.extend(objects.flat_map(|holder| kernel::pids(*holder, context.checkpoint)));
     for (holder, kind, tally) in &value.found.tallies {
@@ -41,6 +40,13 @@ pub(super) fn places(value: &Value<'_>, context: &Context<'_>) -> Places {
         total = total.saturating_add(tally.count.saturating_mul(of_one.saturating_sub(1)));
     }
     choose(all, total, processes.len() as u64, context)
+}
+
+/// The pid of the process whose memory a holder is. Only of an ELF core whose notes follow on its memory
+/// it is not the holder's own number.
+pub(super) fn pid_of(holder: Holder, context: &Context<'_>) -> u32 {
+    let id = u32::try_from(holder.id).unwrap_or(u32::MAX);
+    context.checkpoint.processes.get(&id).map_or(id, |process| process.pid)
 }
 
 /// Of all places those that the report shows.
@@ -156,7 +162,7 @@ pub(super) fn words(
         let process = checkpoint.processes.get(&pid);
         let vma = address.and_then(|address| process?.vma_at(address)).map(vma);
         Place {
-            pid: Some(pid),
+            pid: Some(process.map_or(pid, |process| process.pid)),
             comm: process.map(|process| process.comm.clone()),
             address: address.map(Address),
             vma,

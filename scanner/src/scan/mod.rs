@@ -15,6 +15,8 @@ mod pages;
 mod parents;
 mod pieces;
 mod pool;
+mod raw;
+mod scope;
 #[cfg(test)]
 mod tests;
 mod walk;
@@ -29,7 +31,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use self::collection::Collection;
 use self::parents::Parents;
 use crate::check::{Confidence, Severity};
-use crate::checkpoint::Checkpoint;
+use crate::checkpoint::{Checkpoint, Filter};
 use crate::diagnostic::{Diagnostic, Level};
 use crate::limits::Limits;
 use crate::matching::Engine;
@@ -64,6 +66,10 @@ pub struct Settings {
     pub registers: bool,
     /// Whether the report may hold what differs from run to run.
     pub measured: bool,
+    /// Whether what is no checkpoint is scanned too, as plain bytes; a folder is one target then.
+    pub raw: bool,
+    /// Which memory is scanned; empty: everything.
+    pub filter: Filter,
 }
 
 impl Default for Settings {
@@ -80,6 +86,8 @@ impl Default for Settings {
             fingerprint_key: None,
             registers: false,
             measured: false,
+            raw: false,
+            filter: Filter::default(),
         }
     }
 }
@@ -137,12 +145,15 @@ pub enum ScanError {
     #[error("{0}")]
     Unreadable(io::Error),
     /// The target holds no checkpoint; what it is instead.
-    #[error("not a checkpoint: {0}")]
+    #[error("not a checkpoint: {0} (--raw scans it as plain bytes)")]
     NotACheckpoint(String),
     /// A folder that holds no checkpoint now, but is where checkpoints are kept: there is nothing in
     /// it, or archives none of which is one.
     #[error("no checkpoint in this folder: {0}")]
     NoneInFolder(&'static str),
+    /// The filter lets nothing of any target through; the filter.
+    #[error("nothing fits {0}: no memory was scanned")]
+    NothingFits(String),
     /// A rule or a pattern is wrong.
     #[error(transparent)]
     Rules(#[from] RuleFileError),
@@ -164,6 +175,8 @@ pub struct Outcome {
     pub failed: Vec<(String, ScanError)>,
     /// Bytes that the rules have seen.
     pub scanned_bytes: u64,
+    /// Whether the filter, if there is one, has let any memory through.
+    pub fits: bool,
 }
 
 /// What a target holds, for [`inspect`].
@@ -257,7 +270,8 @@ pub fn scan_from(
                 .map(|()| None)
                 .map_err(ScanError::Output),
         };
-        let failed = match Collection::of(target, settings) {
+        let collection = if settings.raw { None } else { Collection::of(target, settings) };
+        let failed = match collection {
             None => one(target, &none)?,
             Some(collection) => {
                 parents.add(&collection.targets());
@@ -275,6 +289,13 @@ pub fn scan_from(
             outcome.complete = false;
             outcome.failed.push((target.name(), error));
         }
+    }
+    if !settings.filter.is_empty() && !outcome.fits && outcome.failed.is_empty() {
+        // Nobody should take a pid that is not there for a clean one.
+        outcome.complete = false;
+        let filter = settings.filter.to_string();
+        let failed = |target: &Target| (target.name(), ScanError::NothingFits(filter.clone()));
+        outcome.failed.extend(targets.iter().map(failed));
     }
     Ok(outcome)
 }

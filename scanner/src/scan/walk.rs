@@ -8,21 +8,23 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 
 use super::chain::Dumps;
+use super::collection::Collection;
 use super::content::drain;
 use super::kernel::Waiting;
 use super::pages::Held;
 use super::parents::Parents;
 use super::pool::Dispatcher;
+use super::raw::{self, Cores};
 use super::{Progress, ScanError, Settings, Target, window_bytes};
 use crate::archive::{
     self, Body, Container, ContainerError, Content, Extent, Flow, Member, MemberKind, Opening,
     Problem, Source, Sparse, Stream, Visitor, container_of, name,
 };
-use crate::checkpoint::{Builder, Checkpoint, Want, path_id};
+use crate::checkpoint::{Builder, Checkpoint, Scope, Want, path_id};
 use crate::coverage::{Coverage, Reason};
 use crate::diagnostic::{Code, Diagnostic, Level};
 use crate::limits::Budget;
-use crate::region::RegionKind;
+use crate::region::{Holder, RegionKind};
 use crate::tally::Partial;
 
 
@@ -89,6 +91,11 @@ pub(super) fn walk(
         compression: None,
         again: matches!(target, Target::Path(_)),
         kind: String::new(),
+        own_name: raw::name_of(target),
+        cores: BTreeMap::new(),
+        scopes: BTreeMap::new(),
+        // A folder of archives and other files, which without `raw` would be as many targets.
+        is_mixed: settings.raw && Collection::of(target, settings).is_some(),
     };
     match target {
         Target::Stdin => walk.target(Body::Stream(Stream::new(stdin))).map_err(unreadable)?,
@@ -181,6 +188,13 @@ pub(super) struct Walk<'a> {
     pub(super) again: bool,
     /// What the target is, in words.
     pub(super) kind: String,
+    /// Last part of the target's path, for what has no other name.
+    pub(super) own_name: String,
+    /// ELF cores by path, where the target is raw.
+    pub(super) cores: Cores,
+    /// What the filter lets through of the memory that was met.
+    pub(super) scopes: BTreeMap<Holder, Scope>,
+    is_mixed: bool,
 }
 
 impl Visitor for Walk<'_> {
@@ -241,6 +255,17 @@ impl Walk<'_> {
             Some(container) => {
                 self.kind = format!("{} without CRIU images", container.name);
                 self.nested("", container, peek.body(), Ledger::Members);
+            }
+            None if self.settings.raw => {
+                let body = peek.body();
+                let size = match &body {
+                    Body::At(extent) => Some(extent.stored()),
+                    Body::Stream(_) => None,
+                };
+                self.frames.push(Frame { path: String::new(), ledger: Ledger::Members, inner: 0 });
+                let done = self.plain("", size, head.bytes(), body);
+                self.frames.pop();
+                done?;
             }
             None if head.bytes().is_empty() => "empty".clone_into(&mut self.kind),
             None => "no archive and no CRIU image folder".clone_into(&mut self.kind),
@@ -386,6 +411,14 @@ impl Walk<'_> {
                 self.skip(&unit, reason, got);
                 Ok(())
             }
+            Want::Scan(_) if self.leaves_out(path) => {
+                self.new_file(path);
+                let got = drain(body)?;
+                let unit = unit_of(path);
+                self.count(&unit, size, got);
+                self.skip(&unit, Reason::Excluded, got);
+                Ok(())
+            }
             Want::Scan(kind) => {
                 let opens = matches!(
                     kind,
@@ -405,6 +438,10 @@ impl Walk<'_> {
                     self.archive(path, container, size, body);
                     return Ok(());
                 }
+                if self.settings.raw && kind == RegionKind::File && !Builder::is_of_container(path)
+                {
+                    return self.plain(path, size, head.bytes(), body);
+                }
                 if self.builder.is_unknown_image(path) {
                     let text = "no image that cryoscan knows; scanned as raw bytes";
                     self.note(Diagnostic::new(Level::Note, Code::ImageUnknown, path, text));
@@ -413,6 +450,12 @@ impl Walk<'_> {
                 self.file(path, kind, size, body)
             }
         }
+    }
+
+    /// Whether a member is left out unseen: of a container's files no filter lets anything through,
+    /// and none of them can hold memory.
+    fn leaves_out(&self, path: &str) -> bool {
+        !self.settings.filter.is_empty() && Builder::is_of_container(path)
     }
 
     /// A member in the second opening: only pages that came too early are wanted.
@@ -547,7 +590,10 @@ impl Walk<'_> {
 
     fn finish(self, target: String) -> Scanned {
         let mut partial = self.partial;
-        let (checkpoints, notes) = self.builder.finish();
+        let (mut checkpoints, notes) = self.builder.finish();
+        if self.settings.raw {
+            raw::add(&mut checkpoints, self.cores, &self.units, self.is_mixed);
+        }
         for note in notes {
             partial.note(note, &self.settings.limits);
         }
