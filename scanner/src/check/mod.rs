@@ -154,21 +154,42 @@ pub type Attributes = BTreeMap<&'static str, String>;
 /// How a value is written where it lies, if not plainly.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Notation {
+    /// Two bytes a character, the lower one first.
+    Utf16Le,
+    /// Two bytes a character, the higher one first.
+    Utf16Be,
+    /// Four bytes a character, the lowest one first.
+    Utf32Le,
     /// Percent-encoded (RFC 3986 §2.1), as in URLs.
     Percent,
     /// With the escapes of JSON strings (RFC 8259 §7) or of XML.
     Escaped,
     /// Base64 (RFC 4648 §4).
     Base64,
+    /// Base64 with the alphabet for URLs (RFC 4648 §5).
+    Base64Url,
+    /// Two hexadecimal digits a byte (RFC 4648 §8).
+    Hex,
+    /// A compressed stream of gzip (RFC 1952).
+    Gzip,
+    /// A compressed stream of zlib (RFC 1950).
+    Zlib,
 }
 
 impl Notation {
     /// The name in reports.
     pub fn name(self) -> &'static str {
         match self {
+            Self::Utf16Le => "utf-16le",
+            Self::Utf16Be => "utf-16be",
+            Self::Utf32Le => "utf-32le",
             Self::Percent => "percent",
-            Self::Escaped => "escaped",
+            Self::Escaped => "json",
             Self::Base64 => "base64",
+            Self::Base64Url => "base64url",
+            Self::Hex => "hex",
+            Self::Gzip => "gzip",
+            Self::Zlib => "zlib",
         }
     }
 }

@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 
 use super::{Address, Context, Place, Value, Vma};
-use crate::check::Notation;
 use crate::checkpoint::{Process, Shared, VmaInfo};
 use crate::region::{Holder, HolderKind, Locus, RegionKind};
 use crate::tally::LineFeeds;
@@ -107,9 +106,7 @@ pub(super) fn words(
     lines: Option<LineFeeds>,
     context: &Context<'_>,
 ) -> Vec<Place> {
-    let encoding = locus.utf16.then_some("utf-16le");
-    let notation = locus.notation.map(Notation::name);
-    let decoded = encoding.into_iter().chain(notation).map(str::to_owned).collect();
+    let decoded = locus.decoded.steps().map(|step| step.name().to_owned()).collect();
     let plain = Place {
         region: kind,
         pid: None,

@@ -6,8 +6,8 @@ use super::confirm::Confirmed;
 use super::prefilter::Prefilter;
 use super::search::{Haystack, Search, TextRun};
 use super::{overlap, utf16};
-use crate::check::{Confidence, Outcome};
-use crate::region::{CELL, Cut, Locus, REACH, RegionKind, Window};
+use crate::check::{Confidence, Notation, Outcome};
+use crate::region::{CELL, Cut, Decoded, Locus, REACH, RegionKind, Window};
 use crate::rule::{Anchor, Class, MAX_MATCH, Rule, RuleId, RuleSet};
 use crate::secret::SecretBytes;
 use crate::tally::{Evidence, Judgement, Match, ValueKey};
@@ -203,7 +203,9 @@ impl Engine {
             });
         }
         let plain = confirmed.plain.take();
-        let notation = plain.as_ref().map(|plain| plain.notation);
+        let encoding = if utf16 { Notation::Utf16Le.into() } else { Decoded::PLAIN };
+        let decoded =
+            plain.as_ref().and_then(|plain| encoding.then(plain.notation)).unwrap_or(encoding);
         let value = plain.map_or(value, |plain| plain.value);
         let canonical = confirmed.canonical.as_ref().unwrap_or(&value);
         let mut hasher = blake3::Hasher::new_keyed(&self.key);
@@ -223,8 +225,7 @@ impl Engine {
             locus: Locus {
                 at: start,
                 len: u32::try_from(end.saturating_sub(start)).unwrap_or(u32::MAX),
-                utf16,
-                notation,
+                decoded,
             },
             key: ValueKey(key),
             judgement: Judgement {

@@ -76,8 +76,37 @@ pub struct Locus {
     pub at: u64,
     /// Bytes of the value as they lie there.
     pub len: u32,
-    /// Whether the bytes are UTF-16LE.
-    pub utf16: bool,
-    /// How the value is written in these characters, if not plainly.
-    pub notation: Option<Notation>,
+    /// How the value is written in these bytes.
+    pub decoded: Decoded,
+}
+
+/// How a value is written where it lies: the notations to undo, the outermost first; none if it lies
+/// plainly.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Decoded([Option<Notation>; Decoded::MOST]);
+
+impl Decoded {
+    /// As it lies.
+    pub const PLAIN: Self = Self([None; Self::MOST]);
+
+    /// Most notations inside each other.
+    pub const MOST: usize = 5;
+
+    /// These and one more inside them; `None` if that is too many.
+    #[must_use]
+    pub fn then(mut self, inner: Notation) -> Option<Self> {
+        *self.0.iter_mut().find(|step| step.is_none())? = Some(inner);
+        Some(self)
+    }
+
+    /// The notations, the outermost first.
+    pub fn steps(self) -> impl Iterator<Item = Notation> {
+        self.0.into_iter().flatten()
+    }
+}
+
+impl From<Notation> for Decoded {
+    fn from(only: Notation) -> Self {
+        Self::PLAIN.then(only).unwrap_or_default()
+    }
 }

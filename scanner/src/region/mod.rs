@@ -6,6 +6,6 @@ mod holder;
 mod space;
 mod window;
 
-pub use holder::{Holder, HolderKind, Locus, RegionKind};
+pub use holder::{Decoded, Holder, HolderKind, Locus, RegionKind};
 pub use space::{Block, Form, Label, LabelKind, Piece, Region, Space};
 pub use window::{CELL, Cut, REACH, Window};

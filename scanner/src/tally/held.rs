@@ -94,10 +94,10 @@ impl Holding {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::region::HolderKind;
+    use crate::region::{Decoded, HolderKind};
 
     fn held(at: u64) -> Held {
-        let locus = Locus { at, len: 3, utf16: false, notation: None };
+        let locus = Locus { at, len: 3, decoded: Decoded::PLAIN };
         Held {
             hits: 1,
             strings: BTreeMap::from([("$a".to_owned(), 1)]),

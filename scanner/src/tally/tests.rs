@@ -6,10 +6,11 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 use super::*;
+use crate::check::Notation;
 use crate::coverage::Reason;
 use crate::diagnostic::{Code, Diagnostic, Level};
 use crate::limits::Limits;
-use crate::region::{HolderKind, LabelKind};
+use crate::region::{Decoded, HolderKind, LabelKind};
 
 /// Something that work finds: few values, holders and places, so that they meet.
 #[derive(Debug, Clone)]
@@ -68,7 +69,11 @@ fn add(partial: &mut Partial, found: &Found) {
             let found = Match {
                 holder: holder(of),
                 kind,
-                locus: Locus { at: at.into(), len: 8, utf16: at % 2 == 1, notation: None },
+                locus: Locus {
+                    at: at.into(),
+                    len: 8,
+                    decoded: if at % 2 == 1 { Notation::Utf16Le.into() } else { Decoded::PLAIN },
+                },
                 key: ValueKey([value; 16]),
                 judgement,
                 // One value in two notations.

@@ -13,7 +13,7 @@ use super::load::{self, Loaded};
 use super::model::{LoadError, RuleInfo, Subject, Yield};
 use crate::diagnostic::{Code, Diagnostic, Level};
 use crate::limits::Limits;
-use crate::region::{Form, HolderKind, Locus};
+use crate::region::{Decoded, Form, HolderKind, Locus};
 use crate::secret::SecretBytes;
 use crate::tally::{Held, PLACES_KEPT};
 
@@ -416,7 +416,7 @@ impl Collect<'_> {
                 let range = hit.range();
                 let at = range.start as u64;
                 let len = u32::try_from(range.len()).unwrap_or(u32::MAX);
-                let locus = Locus { at, len, utf16: false, notation: None };
+                let locus = Locus { at, len, decoded: Decoded::PLAIN };
                 spans.insert(locus);
                 if index >= share {
                     continue;
@@ -436,7 +436,7 @@ impl Collect<'_> {
         if held.lowest.is_empty() {
             // A condition without strings holds on all of it: its first byte stands for it.
             let at = space.pieces.first().map_or(0, |piece| piece.at);
-            let locus = Locus { at, len: 0, utf16: false, notation: None };
+            let locus = Locus { at, len: 0, decoded: Decoded::PLAIN };
             held.lowest.insert(locus, (space.kind_at(at), None));
             held.hits = 1;
         }
