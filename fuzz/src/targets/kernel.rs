@@ -28,8 +28,8 @@ fn run(data: &[u8]) {
 
 /// Magic of criu/include/magic.h of images with a payload; of no other the content matters.
 const MAGIC: &[(&str, u32)] = &[
-    ("ipcns-msg-7.img", 0x4350_3311),
-    ("bpfmap-data.img", 0x6456_5146),
+    ("ipcns-msg-7.img", 0x5545_3737),
+    ("bpfmap-data.img", 0x6432_4033),
     ("fifo-data.img", 0x5933_3054),
 ];
 

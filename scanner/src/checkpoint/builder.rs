@@ -122,7 +122,10 @@ impl Builder {
         let records = &mut self.sets.entry(folder.to_owned()).or_default().records;
         criu::held(path, name.as_bytes(), data, &self.limits, records).map_err(|error| {
             let mut diagnostic = Diagnostic::from(error);
-            diagnostic.level = Level::Warning;
+            // What is not there could not be scanned.
+            if diagnostic.code != Code::ImageTruncated {
+                diagnostic.level = Level::Warning;
+            }
             diagnostic.message.push_str("; scanned as raw bytes");
             diagnostic
         })
