@@ -45,6 +45,7 @@ codes! {
     BlobMissing "blob-missing" "An OCI manifest or index names a part of the checkpoint that the layout does not hold; it was not scanned.",
     ContainerMalformed "container-malformed" "An archive or compressed stream does not follow its format; what came before the fault was scanned.",
     ContainerTruncated "container-truncated" "An archive or compressed stream ends early; what it still held was scanned.",
+    DigestMismatch "digest-mismatch" "A blob of an OCI layout is not what its digest or its manifest promises: damaged, or replaced; it was scanned all the same.",
     DuplicateMember "duplicate-member" "Two members of an archive have the same name; both were scanned, the last one is what a restore would use.",
     Encrypted "encrypted" "The image set is encrypted; its pages were skipped, metadata and files were scanned.",
     ImageMalformed "image-malformed" "A CRIU image does not decode from this offset on; the records before it were used.",

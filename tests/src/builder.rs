@@ -16,6 +16,7 @@
 mod archive;
 mod images;
 mod kernel;
+mod layouts;
 mod mapping;
 mod metadata;
 mod process;
@@ -26,8 +27,9 @@ use std::collections::BTreeMap;
 use cryoscan_proto as proto;
 
 pub use archive::{Archive, Folder, Order};
+pub use layouts::Image;
 pub use mapping::{Kind, Mapping};
-pub use metadata::{Image, Producer};
+pub use metadata::Producer;
 pub use process::{ARGUMENTS, Process, STACK};
 pub use sparse::Holes;
 

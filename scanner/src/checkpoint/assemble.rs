@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::builder::Builder;
+use super::container::Metadata;
 use super::image_set::ImageSet;
-use super::member::{root_of, split};
+use super::member::{join, root_of, split};
+use super::pod;
 use super::process::{self, Process};
 use super::shared::shared;
 use super::{Checkpoint, producer};
@@ -16,6 +18,11 @@ impl Builder {
     /// The checkpoints, by the path of their images, and what is wrong with their processes.
     pub fn finish(mut self) -> (Vec<Checkpoint>, Vec<Diagnostic>) {
         let mut notes = self.layouts.missing();
+        if self.deletions.overflow {
+            let text = "more removed files than are listed; those that come first in the order of \
+                        paths are";
+            notes.push(Diagnostic::new(Level::Warning, Code::LimitReached, "", text));
+        }
         let mut checkpoints = Vec::new();
         for (folder, set) in std::mem::take(&mut self.sets) {
             if set.records.inventory.is_none() && set.records.pagemaps.is_empty() {
@@ -49,7 +56,7 @@ impl Builder {
                 let threads = if records.cores.contains_key(pid) { vec![*pid] } else { Vec::new() };
                 let item = criu::TreeItem { pid: *pid, ppid: 0, pgid: 0, sid: 0, threads };
                 processes.insert(*pid, process::process(&item, records));
-                if records.inventory.as_ref().is_none_or(|inventory| !inventory.pre_dump) {
+                if !set.is_pre_dump(folder) {
                     let member = set.pagemaps.get(key).map_or("", String::as_str);
                     notes.push(Diagnostic::new(
                         Level::Warning,
@@ -67,8 +74,7 @@ impl Builder {
                 let message = format!("process {} has no {what} image that decodes", process.pid);
                 Diagnostic::new(Level::Warning, Code::ProcessIncomplete, &member, message)
             };
-            let pre_dump = records.inventory.as_ref().is_some_and(|inventory| inventory.pre_dump);
-            if process.state == "zombie" || pre_dump {
+            if process.state == "zombie" || set.is_pre_dump(folder) {
                 continue;
             }
             if !records.cores.contains_key(&process.pid) {
@@ -91,6 +97,7 @@ impl Builder {
         let written = set.written.filter(|seconds| *seconds > 0);
         let written = written.and_then(|seconds| jiff::Timestamp::from_second(seconds).ok());
         let mut checkpoint = Checkpoint {
+            outer: String::new(),
             root: root_of(folder).to_owned(),
             set: folder.to_owned(),
             producer: "criu",
@@ -100,6 +107,14 @@ impl Builder {
             annotations: BTreeMap::new(),
             spec_mounts: Vec::new(),
             created: None,
+            started: None,
+            restored: None,
+            node: None,
+            kernel: None,
+            addresses: Vec::new(),
+            reference: None,
+            deleted: Vec::new(),
+            parts: Vec::new(),
             checkpointed: written.map(|time| time.to_string()),
             criu: None,
             descriptors: Vec::new(),
@@ -109,24 +124,12 @@ impl Builder {
             spaces,
             memory_bytes,
             encrypted: records.encrypted,
-            pre_dump: records.inventory.as_ref().is_some_and(|inventory| inventory.pre_dump),
+            pre_dump: set.is_pre_dump(folder),
             records: Records::default(),
         };
-        let mut metadata = self.metadata.get(root_of(folder)).cloned().unwrap_or_default();
-        if let Some(beside) = self.metadata.get(folder) {
-            metadata.descriptors = metadata.descriptors.or_else(|| beside.descriptors.clone());
-        }
-        // docker keeps checkpoints in a folder of the container's own: ID/checkpoints/NAME.
-        if let (above, "checkpoints") = split(split(folder).0)
-            && let Some(container) = self.metadata.get(above)
-        {
-            metadata.docker.clone_from(&container.docker);
-            metadata.docker_host.clone_from(&container.docker_host);
-        }
-        metadata.origin = self.layouts.origin(folder).unwrap_or_default();
-        if metadata.spec.is_none() {
-            metadata.spec = metadata.origin.spec.take();
-        }
+        let (metadata, parts) = self.metadata_of(folder);
+        checkpoint.parts = parts;
+        checkpoint.deleted = self.deleted(&metadata, folder);
         let location = if folder.is_empty() {
             self.location.clone()
         } else {
@@ -138,5 +141,54 @@ impl Builder {
             checkpoint.spec_mounts = spec.mounts.unwrap_or_default();
         }
         checkpoint
+    }
+
+    /// What lies around the images in a folder and says something of them, and the paths that belong
+    /// to them beside that folder.
+    fn metadata_of(&self, folder: &str) -> (Metadata, Vec<String>) {
+        let root = root_of(folder);
+        let mut parts = Vec::new();
+        let mut metadata = self.metadata.get(root).cloned().unwrap_or_default();
+        if let Some(beside) = self.metadata.get(folder) {
+            metadata.descriptors = metadata.descriptors.or_else(|| beside.descriptors.clone());
+            metadata.noted = metadata.noted.or_else(|| beside.noted.clone());
+            metadata.log = metadata.log.or(&beside.log);
+        }
+        // docker 17 has CRIU's log in a folder of its own.
+        if let Some(work) = self.metadata.get(&join(folder, "criu.work")) {
+            metadata.log = metadata.log.or(&work.log);
+        }
+        // docker keeps checkpoints in a folder of the container's own: ID/checkpoints/NAME.
+        if let (above, "checkpoints") = split(split(folder).0)
+            && let Some(container) = self.metadata.get(above)
+        {
+            metadata.docker.clone_from(&container.docker);
+            metadata.docker_host.clone_from(&container.docker_host);
+            parts.push(above.to_owned());
+        }
+        metadata.origin = self.layouts.origin(folder).unwrap_or_default();
+        parts.append(&mut metadata.origin.parts);
+        if metadata.spec.is_none() {
+            metadata.spec = metadata.origin.spec.take();
+        }
+        let files = |folder: &str| self.metadata.get(folder).map(|metadata| &metadata.pod);
+        metadata.member = pod::around(root, files);
+        for (key, value) in
+            metadata.member.iter_mut().flat_map(|it| std::mem::take(&mut it.annotations))
+        {
+            metadata.origin.annotations.entry(key).or_insert(value);
+        }
+        (metadata, parts)
+    }
+
+    /// What the container has removed of its image.
+    fn deleted(&self, metadata: &Metadata, folder: &str) -> Vec<String> {
+        let diff = join(root_of(folder), "rootfs-diff.tar");
+        let layers = std::iter::once(&diff).chain(&metadata.origin.layers);
+        let mut deleted: Vec<String> = layers.flat_map(|layer| self.deletions.of(layer)).collect();
+        deleted.extend(metadata.deleted.iter().cloned());
+        deleted.sort();
+        deleted.dedup();
+        deleted
     }
 }

@@ -3,9 +3,11 @@
 use std::collections::BTreeMap;
 
 use super::address_space::Layout;
-use super::container::Metadata;
+use super::container::{self, Metadata};
+use super::deletions::Deletions;
+use super::dump_log::DumpLog;
 use super::image_set::{ImageSet, pagemap_key};
-use super::member::{METADATA, content, payload_kind, split};
+use super::member::{METADATA, content, payload_kind, root_of, split};
 use super::oci::{self, Layouts};
 use super::path_id;
 use crate::coverage::Reason;
@@ -37,23 +39,33 @@ pub struct Builder {
     pub(super) sets: BTreeMap<String, ImageSet>,
     pub(super) metadata: BTreeMap<String, Metadata>,
     pub(super) layouts: Layouts,
+    pub(super) deletions: Deletions,
 }
 
 impl Builder {
     /// A builder for the target at `location` (a path, for producers that only a path tells).
     pub fn new(location: &str, limits: Limits) -> Self {
         let location = location.trim_end_matches('/').to_owned();
-        let (sets, metadata, layouts) = Default::default();
-        Self { location, limits, sets, metadata, layouts }
+        let (sets, metadata, layouts, deletions) = Default::default();
+        Self { location, limits, sets, metadata, layouts, deletions }
     }
 
     /// Says what becomes of the member at `path`, of that stored size, whose first bytes are `head`.
     pub fn offer(&mut self, path: &str, size: Option<u64>, head: &[u8]) -> Want {
-        self.layouts.see(path);
+        self.layouts.see(path, size);
+        if path.contains('!') {
+            self.deletions.see(path);
+        }
         if let Some(kind) = content(path) {
             return Want::Scan(kind);
         }
-        let name = split(path).1;
+        let (folder, name) = split(path);
+        if name == "dump.log" {
+            let log = DumpLog::of(head);
+            if log != DumpLog::default() {
+                self.metadata.entry(folder.to_owned()).or_default().log = log;
+            }
+        }
         match criu::role_of(name.as_bytes()) {
             Role::Decoded => return Want::Decode,
             Role::Pages => {
@@ -66,7 +78,8 @@ impl Builder {
             Role::Ignored => return Want::Skip(Reason::NotContent),
             Role::Text | Role::Unknown => {}
         }
-        if METADATA.contains(&name) || oci::is_document(path, size, head) {
+        let is_config = name == "config.json" && is_engine_config(size, head);
+        if METADATA.contains(&name) || is_config || oci::is_document(path, size, head) {
             Want::Keep
         } else if name.as_bytes().ends_with(b".log") || name == "io.kubernetes.cri-o.LogPath" {
             Want::Scan(RegionKind::Log)
@@ -75,6 +88,21 @@ impl Builder {
         } else {
             Want::Scan(RegionKind::File)
         }
+    }
+
+    /// Remembers a symbolic link of the target.
+    pub fn link(&mut self, path: &str, to: &str) {
+        self.layouts.link(path, to);
+    }
+
+    /// The SHA-256 that the member at `path` has by its name: that of a blob in an OCI layout.
+    pub fn digest(path: &str) -> Option<&str> {
+        Layouts::digest(path)
+    }
+
+    /// The folder of the container that the member at `path` belongs to, if it is an image or metadata.
+    pub fn root(path: &str) -> &str {
+        root_of(split(path).0)
     }
 
     /// Whether a member has the name of an image of no known kind.
@@ -138,7 +166,8 @@ impl Builder {
     pub fn metadata(&mut self, path: &str, data: &[u8]) -> Result<(), Diagnostic> {
         let (folder, name) = split(path);
         let is_layout = matches!(name, "index.json" | "manifest.json");
-        let result = if is_layout || !METADATA.contains(&name) {
+        let is_known = METADATA.contains(&name) || name == "config.json";
+        let result = if is_layout || !is_known {
             let root = path.strip_suffix(name).unwrap_or_default();
             if self.layouts.take(path, root, data) || !is_layout {
                 return Ok(());
@@ -174,7 +203,7 @@ impl Builder {
     /// Whether all is known that the memory in a pages image needs to be laid out.
     pub fn is_ready(&self, path: &str, id: u32) -> bool {
         let Some(set) = self.sets.get(split(path).0) else { return false };
-        let pre_dump = set.records.inventory.as_ref().is_some_and(|inventory| inventory.pre_dump);
+        let pre_dump = set.is_pre_dump(split(path).0);
         match set.owner(id) {
             Some((PagemapKey::Task(pid), _)) => pre_dump || set.records.mms.contains_key(&pid),
             // The page size is that of the processes.
@@ -208,4 +237,13 @@ impl Builder {
         }
         missing
     }
+}
+
+/// Bytes of a `config.json` that is taken for an engine's.
+const CONFIG_BYTES: u64 = 4 << 20;
+
+/// Whether a `config.json` that begins so is a bundle's, or docker 17's note on a checkpoint.
+fn is_engine_config(size: Option<u64>, head: &[u8]) -> bool {
+    let is_note = || head.starts_with(b"{\"created\":");
+    size.is_some_and(|size| size <= CONFIG_BYTES) && (container::is_spec(head) || is_note())
 }

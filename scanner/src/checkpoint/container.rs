@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
+use super::dump_log::DumpLog;
 use super::oci::Origin;
+use super::pod::{Member, PodFiles};
 
 /// What is known of the container.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -15,6 +17,8 @@ pub struct Container {
     pub name: Option<String>,
     /// The OCI image it was made from.
     pub image: Option<String>,
+    /// Id or digest of that image.
+    pub image_id: Option<String>,
     /// The low-level runtime.
     pub runtime: Option<String>,
     /// Version of the container engine.
@@ -30,6 +34,8 @@ pub struct Pod {
     pub namespace: Option<String>,
     /// Its UID.
     pub uid: Option<String>,
+    /// Id of its sandbox, by which the container runtime knows it.
+    pub id: Option<String>,
 }
 
 /// `config.dump`: checkpointctl's `ContainerConfig`, whose keys podman's own configuration shares.
@@ -40,9 +46,13 @@ pub(super) struct Config {
     pub name: Option<String>,
     pub rootfs_image_name: Option<String>,
     pub rootfs_image: Option<String>,
+    pub rootfs_image_ref: Option<String>,
+    #[serde(rename = "rootfsImageID")]
+    pub rootfs_image_id: Option<String>,
     pub runtime: Option<String>,
     pub created_time: Option<String>,
     pub checkpointed_time: Option<String>,
+    pub restored_time: Option<String>,
 }
 
 /// `spec.dump`: the OCI runtime specification.
@@ -50,6 +60,7 @@ pub(super) struct Config {
 #[serde(default)]
 pub(super) struct Spec {
     pub hostname: Option<String>,
+    #[serde(deserialize_with = "or_default")]
     pub annotations: BTreeMap<String, String>,
     pub linux: Option<Linux>,
     pub mounts: Option<Vec<SpecMount>>,
@@ -82,8 +93,31 @@ pub struct SpecMount {
 #[serde(default)]
 pub(super) struct Status {
     pub id: Option<String>,
-    pub labels: BTreeMap<String, String>,
+    pub metadata: Named,
+    pub image: StatusImage,
     pub image_ref: Option<String>,
+    /// Nanoseconds since 1970, as those below.
+    pub created_at: Option<i64>,
+    pub started_at: Option<i64>,
+    #[serde(deserialize_with = "or_default")]
+    pub labels: BTreeMap<String, String>,
+}
+
+/// Metadata of the CRI's messages.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Named {
+    pub name: Option<String>,
+    pub namespace: Option<String>,
+    pub uid: Option<String>,
+}
+
+/// The CRI's `ImageSpec`.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct StatusImage {
+    pub image: Option<String>,
+    pub user_specified_image: Option<String>,
 }
 
 /// `config.v2.json`: docker's configuration of a container, in the folder above its checkpoints.
@@ -94,7 +128,19 @@ pub(super) struct Docker {
     pub id: Option<String>,
     pub name: Option<String>,
     pub created: Option<String>,
+    /// Id of the image.
+    pub image: Option<String>,
+    #[serde(deserialize_with = "or_default")]
+    pub state: DockerState,
+    #[serde(deserialize_with = "or_default")]
     pub config: DockerConfig,
+}
+
+/// How the container was before docker stopped it.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default, rename_all = "PascalCase")]
+pub(super) struct DockerState {
+    pub started_at: Option<String>,
 }
 
 /// What the user asked docker for.
@@ -103,6 +149,34 @@ pub(super) struct Docker {
 pub(super) struct DockerConfig {
     pub image: Option<String>,
     pub hostname: Option<String>,
+}
+
+/// `config.json` beside the images: docker 17's note on a checkpoint.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+struct DockerNote {
+    created: Option<String>,
+}
+
+/// One network of podman's `network.status`.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+struct Network {
+    #[serde(deserialize_with = "or_default")]
+    interfaces: BTreeMap<String, Interface>,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+struct Interface {
+    #[serde(deserialize_with = "or_default")]
+    subnets: Vec<Subnet>,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+struct Subnet {
+    ipnet: Option<String>,
 }
 
 /// `hostconfig.json`: how docker runs it.
@@ -123,6 +197,18 @@ pub(super) struct Metadata {
     /// `descriptors.json`, beside the images of docker, runc and crun: where the descriptors 0, 1
     /// and 2 led. Empty where it does not decode.
     pub descriptors: Option<Vec<String>>,
+    /// `deleted.files`: what of its image the container has removed.
+    pub deleted: Vec<String>,
+    /// Addresses of the container, with the length of their prefix.
+    pub addresses: Vec<String>,
+    /// When docker 17 says that it made the checkpoint.
+    pub noted: Option<String>,
+    /// What the log of CRIU says of the machine.
+    pub log: DumpLog,
+    /// What is said of a pod here, of which containers lie below.
+    pub pod: PodFiles,
+    /// What the files about the pod around it say.
+    pub member: Option<Member>,
     /// What the OCI layout around it says.
     pub origin: Origin,
 }
@@ -140,7 +226,23 @@ impl Metadata {
                 self.descriptors.get_or_insert_default();
                 self.descriptors = Some(serde_json::from_slice(data)?);
             }
-            _ => {}
+            // Go writes an empty list as null.
+            "deleted.files" => {
+                self.deleted = serde_json::from_slice::<Option<_>>(data)?.unwrap_or_default();
+            }
+            "network.status" => {
+                let all: Option<BTreeMap<String, Network>> = serde_json::from_slice(data)?;
+                let interfaces = all.into_iter().flatten().flat_map(|(_, it)| it.interfaces);
+                let subnets = interfaces.flat_map(|(_, it)| it.subnets);
+                self.addresses = subnets.filter_map(|it| it.ipnet).take(ADDRESSES).collect();
+            }
+            // A file of this name may be anything.
+            "config.json" if is_spec(data) => self.spec = serde_json::from_slice(data).ok(),
+            "config.json" => {
+                let note = serde_json::from_slice::<DockerNote>(data).unwrap_or_default();
+                self.noted = note.created;
+            }
+            _ => self.pod.take(name, data)?,
         }
         Ok(())
     }
@@ -160,9 +262,32 @@ impl Metadata {
     }
 }
 
-/// A time of Go's JSON; the year 1 means that it is not set. What is no time is left out: reports
-/// promise RFC 3339.
+/// Addresses that are kept of one container.
+const ADDRESSES: usize = 64;
+
+/// Whether a `config.json` that begins so is the runtime specification of a bundle.
+pub(super) fn is_spec(head: &[u8]) -> bool {
+    head.first() == Some(&b'{') && memchr::memmem::find(head, b"\"ociVersion\"").is_some()
+}
+
+/// A time of Go's JSON, in UTC; the year 1 means that it is not set. What is no time is left out:
+/// reports promise RFC 3339.
 pub(super) fn time(value: Option<&String>) -> Option<String> {
-    let is_time = |value: &&String| value.parse::<jiff::Timestamp>().is_ok();
-    value.filter(|value| !value.starts_with("0001-")).filter(is_time).cloned()
+    let time: jiff::Timestamp = value.filter(|value| !value.starts_with("0001-"))?.parse().ok()?;
+    Some(time.to_string())
+}
+
+/// A time in nanoseconds since 1970; 0 means that it is not set.
+pub(super) fn nanoseconds(value: Option<i64>) -> Option<String> {
+    let time = value.filter(|value| *value > 0)?;
+    jiff::Timestamp::from_nanosecond(time.into()).ok().map(|time| time.to_string())
+}
+
+/// Go writes empty maps and lists as `null`.
+pub(super) fn or_default<'de, D, T>(from: D) -> Result<T, D::Error>
+where
+    D: serde::Deserializer<'de>,
+    T: Default + Deserialize<'de>,
+{
+    Ok(Option::deserialize(from)?.unwrap_or_default())
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::address_space::{self, Layout};
+use super::member::split;
 use super::path_id;
 use crate::criu::{Pagemap, PagemapKey, Records};
 use crate::region::{Holder, HolderKind, RegionKind};
@@ -26,6 +27,12 @@ impl ImageSet {
     pub(super) fn owner(&self, pages_id: u32) -> Option<(PagemapKey, &Pagemap)> {
         let key = self.owners.get(&pages_id)?;
         Some((*key, self.records.pagemaps.get(key)?))
+    }
+
+    /// Whether the set in that folder is a pre-dump: memory only. Of podman's the folder's name says it.
+    pub(super) fn is_pre_dump(&self, folder: &str) -> bool {
+        let said = self.records.inventory.as_ref().is_some_and(|inventory| inventory.pre_dump);
+        said || split(folder).1 == "pre-checkpoint"
     }
 
     pub(super) fn layout(

@@ -38,6 +38,15 @@ pub(super) fn split(path: &str) -> (&str, &str) {
     }
 }
 
+/// The path of a member of that name in a folder as [`split`] gives it.
+pub(super) fn join(folder: &str, name: &str) -> String {
+    if folder.is_empty() || folder.ends_with('!') {
+        format!("{folder}{name}")
+    } else {
+        format!("{folder}/{name}")
+    }
+}
+
 /// The folder of a container's metadata, told from the folder of its images.
 pub(super) fn root_of(set: &str) -> &str {
     let (parent, last) = split(set);

@@ -6,9 +6,13 @@ mod address_space;
 mod assemble;
 mod builder;
 mod container;
+mod deletions;
+mod docker_archive;
+mod dump_log;
 mod image_set;
 mod member;
 mod oci;
+mod pod;
 mod process;
 mod producer;
 mod shared;
@@ -38,6 +42,9 @@ pub fn path_id(path: &str) -> u64 {
 /// A container's frozen state.
 #[derive(Debug, Clone)]
 pub struct Checkpoint {
+    /// Path of the archive in a folder of archives that the user named; empty: the target itself. The
+    /// path chains below begin in it.
+    pub outer: String,
     /// Path chain of the folder or archive with the container's metadata; empty: the target.
     pub root: String,
     /// Path chain of the folder with the images; empty: the target.
@@ -52,10 +59,28 @@ pub struct Checkpoint {
     pub host: Option<String>,
     /// When the container was made, RFC 3339.
     pub created: Option<String>,
+    /// When its first process was started, RFC 3339.
+    pub started: Option<String>,
+    /// When it had last been restored from a checkpoint, RFC 3339.
+    pub restored: Option<String>,
     /// When the checkpoint was made, RFC 3339.
     pub checkpointed: Option<String>,
     /// Version of CRIU.
     pub criu: Option<String>,
+    /// Name of the machine that CRIU ran on: the node.
+    pub node: Option<String>,
+    /// Release of its kernel.
+    pub kernel: Option<String>,
+    /// Addresses of the container, as its engine says.
+    pub addresses: Vec<String>,
+    /// Name of the image that carries the checkpoint.
+    pub reference: Option<String>,
+    /// What the container has removed of its image, sorted; a path that ends in `/` is a folder that
+    /// it has emptied.
+    pub deleted: Vec<String>,
+    /// Path chains of what else in the target belongs to it: documents and blobs of an OCI layout,
+    /// the folder of a docker container.
+    pub parts: Vec<String>,
     /// Where the descriptors 0, 1 and 2 led, as runc and crun write it beside the images.
     pub descriptors: Vec<String>,
     /// Annotations of the runtime specification. They may hold anything, also secrets.

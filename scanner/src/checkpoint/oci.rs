@@ -6,13 +6,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Deserialize;
 
 use super::container::Spec;
+use super::docker_archive::Saved;
 use crate::diagnostic::{Code, Diagnostic, Level};
 
 /// Bytes of an index, manifest or configuration at most: what registries accept of a manifest (OCI
 /// distribution specification, "Pushing Manifests").
 pub(super) const DOCUMENT_BYTES: u64 = 4 << 20;
 /// Descriptors of one target that are followed.
-const DESCRIPTORS: usize = 10_000;
+pub(super) const DESCRIPTORS: usize = 10_000;
 /// Indexes over a manifest that are looked at.
 const LEVELS: usize = 4;
 /// Where manifests say that their layer is a checkpoint.
@@ -40,6 +41,7 @@ struct Document {
 struct Descriptor {
     media_type: Option<String>,
     digest: String,
+    size: Option<u64>,
     annotations: Option<BTreeMap<String, String>>,
 }
 
@@ -52,7 +54,16 @@ type Blob = (String, String);
 struct Link {
     by: String,
     media_type: String,
+    size: Option<u64>,
     annotations: BTreeMap<String, String>,
+}
+
+/// A blob that the target has.
+#[derive(Debug)]
+struct Seen {
+    path: String,
+    /// Stored bytes, where the archive around it says so.
+    size: Option<u64>,
 }
 
 /// The indexes and manifests of a target.
@@ -64,7 +75,8 @@ pub(super) struct Layouts {
     specs: BTreeMap<Blob, Spec>,
     /// What each document names, with its media type.
     named: BTreeMap<Blob, Vec<(String, String)>>,
-    seen: BTreeSet<Blob>,
+    seen: BTreeMap<Blob, Seen>,
+    saved: Saved,
     descriptors: usize,
 }
 
@@ -75,6 +87,14 @@ pub(super) struct Origin {
     pub annotations: BTreeMap<String, String>,
     /// Whether containerd's own index names it.
     pub containerd: bool,
+    /// Annotations of that index alone.
+    pub index: BTreeMap<String, String>,
+    /// The name under which the layout has the checkpoint.
+    pub reference: Option<String>,
+    /// Paths of the blobs that hold what the container changed in its files.
+    pub layers: Vec<String>,
+    /// Paths of documents and blobs that belong to the checkpoint.
+    pub parts: Vec<String>,
     /// The configuration of the container, from a blob beside it.
     pub spec: Option<Spec>,
 }
@@ -100,6 +120,11 @@ impl Origin {
 
 /// The blob that a path is, or the innermost that it lies in.
 fn blob_of(path: &str) -> Option<Blob> {
+    blob_at(path).map(|(blob, _)| blob)
+}
+
+/// The same, with the end of its path.
+fn blob_at(path: &str) -> Option<(Blob, usize)> {
     let is_hex = |text: &str| text.len() >= 32 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
     let end = |text: &str| text.find(['/', '!']).unwrap_or(text.len());
     let stops = |text: &str| text.is_empty() || text.starts_with('!');
@@ -113,7 +138,8 @@ fn blob_of(path: &str) -> Option<Blob> {
         };
         let (hex, rest) = rest.split_at(end(rest));
         if is_hex(hex) && stops(rest) {
-            return Some((root.to_owned(), format!("{algorithm}:{hex}")));
+            let blob = (root.to_owned(), format!("{algorithm}:{hex}"));
+            return Some((blob, path.len().saturating_sub(rest.len())));
         }
     }
     // The `dir:` of skopeo: files named by digest beside their manifest.
@@ -122,7 +148,8 @@ fn blob_of(path: &str) -> Option<Blob> {
         let (root, rest) = path.split_at(at);
         let (hex, rest) = rest.split_at(end(rest));
         if hex.len() == 64 && is_hex(hex) && stops(rest) {
-            return Some((root.to_owned(), format!("sha256:{hex}")));
+            let blob = (root.to_owned(), format!("sha256:{hex}"));
+            return Some((blob, path.len().saturating_sub(rest.len())));
         }
     }
     None
@@ -142,11 +169,27 @@ pub(super) fn is_document(path: &str, size: Option<u64>, head: &[u8]) -> bool {
 }
 
 impl Layouts {
-    /// Remembers that the target has the member at `path`.
-    pub(super) fn see(&mut self, path: &str) {
-        if let Some(blob) = blob_of(path) {
-            self.seen.insert(blob);
+    /// Remembers that the target has the member at `path`, of that stored size.
+    pub(super) fn see(&mut self, path: &str, size: Option<u64>) {
+        if let Some((blob, end)) = blob_at(path) {
+            let size = size.filter(|_| end == path.len());
+            let path = path.get(..end).unwrap_or(path);
+            let seen =
+                self.seen.entry(blob).or_insert_with(|| Seen { path: path.to_owned(), size: None });
+            seen.size = seen.size.or(size);
         }
+    }
+
+    /// Remembers a symbolic link, whose target is never opened.
+    pub(super) fn link(&mut self, path: &str, target: &str) {
+        self.saved.link(path, target);
+    }
+
+    /// The SHA-256 that the name of a blob promises; `None` for other members.
+    pub(super) fn digest(path: &str) -> Option<&str> {
+        let (blob, end) = blob_at(path)?;
+        let hex = path.get(path.len().saturating_sub(64)..)?;
+        (end == path.len() && blob.1.strip_prefix("sha256:") == Some(hex)).then_some(hex)
     }
 
     /// Takes `index.json`, the manifest of a `dir:`, or a blob of [`is_document`]; `false` when it is
@@ -159,6 +202,7 @@ impl Layouts {
         }
         // The list of `docker save` names no digests and has no annotations.
         if data.first() == Some(&b'[') {
+            self.saved.take(&blob.0, data);
             return true;
         }
         let Ok(document) = serde_json::from_slice::<Document>(data) else { return false };
@@ -174,7 +218,7 @@ impl Layouts {
             let of = self.named.entry((root.clone(), digest.clone())).or_default();
             of.push((named.digest.clone(), media_type.clone()));
             let annotations = named.annotations.unwrap_or_default();
-            let link = Link { by: digest.clone(), media_type, annotations };
+            let link = Link { by: digest.clone(), media_type, size: named.size, annotations };
             self.links.entry((root.clone(), named.digest)).or_default().push(link);
         }
         true
@@ -182,29 +226,18 @@ impl Layouts {
 
     /// What is said of the blob that an image set lies in; `None` outside of a layout.
     pub(super) fn origin(&self, set: &str) -> Option<Origin> {
-        let (root, digest) = blob_of(set)?;
-        let mut origin = Origin::default();
+        let mut origin = Origin { reference: self.saved.tag(set), ..Origin::default() };
+        let Some((root, digest)) = blob_of(set) else {
+            return origin.reference.is_some().then_some(origin);
+        };
         let mut above = vec![digest];
         let mut told = BTreeSet::new();
-        for _ in 0..LEVELS {
+        for level in 0..LEVELS {
             let mut next = Vec::new();
             for digest in above {
                 let links = self.links.get(&(root.clone(), digest));
                 for link in links.into_iter().flatten() {
-                    let by = (root.clone(), link.by.clone());
-                    let is_native = link.media_type.starts_with(CONTAINERD);
-                    origin.containerd |= is_native;
-                    if is_native && origin.spec.is_none() {
-                        let beside = self.named.get(&by).into_iter().flatten();
-                        let specs = beside.filter_map(|(digest, _)| {
-                            self.specs.get(&(root.clone(), digest.clone()))
-                        });
-                        origin.spec = specs.into_iter().next().cloned();
-                    }
-                    let of_document = self.annotations.get(&by).into_iter().flatten();
-                    for (key, value) in of_document.chain(&link.annotations) {
-                        origin.annotations.entry(key.clone()).or_insert_with(|| value.clone());
-                    }
+                    self.say(&root, link, level == 0, &mut origin);
                     if told.insert(link.by.clone()) {
                         next.push(link.by.clone());
                     }
@@ -213,6 +246,44 @@ impl Layouts {
             above = next;
         }
         Some(origin)
+    }
+
+    /// Adds what a document says of a blob that it names.
+    fn say(&self, root: &str, link: &Link, is_nearest: bool, origin: &mut Origin) {
+        let by = (root.to_owned(), link.by.clone());
+        let own = self.annotations.get(&by);
+        let is_native = link.media_type.starts_with(CONTAINERD);
+        let path = |digest: &str| {
+            let seen = self.seen.get(&(root.to_owned(), digest.to_owned()))?;
+            Some(seen.path.clone())
+        };
+        origin.parts.extend(if link.by.is_empty() {
+            vec![format!("{root}index.json"), format!("{root}manifest.json")]
+        } else {
+            path(&link.by).into_iter().collect()
+        });
+        if is_nearest {
+            let beside = || self.named.get(&by).into_iter().flatten();
+            origin.parts.extend(beside().filter_map(|(digest, _)| path(digest)));
+            if is_native && !origin.containerd {
+                let mut specs = beside()
+                    .filter_map(|(digest, _)| self.specs.get(&(root.to_owned(), digest.clone())));
+                origin.spec = specs.next().cloned();
+                let layers = beside().filter(|(_, media_type)| media_type.contains(".layer."));
+                origin.layers.extend(layers.filter_map(|(digest, _)| path(digest)));
+                origin.index = own.cloned().unwrap_or_default();
+                origin.containerd = true;
+            }
+        }
+        for (key, value) in own.into_iter().flatten().chain(&link.annotations) {
+            origin.annotations.entry(key.clone()).or_insert_with(|| value.clone());
+        }
+        if link.by.is_empty() {
+            let name = |key: &str| link.annotations.get(key).filter(|name| !name.is_empty());
+            let name = name("io.containerd.image.name")
+                .or_else(|| name("org.opencontainers.image.ref.name"));
+            origin.reference = origin.reference.take().or_else(|| name.cloned());
+        }
     }
 
     /// Blobs that should hold a checkpoint and are not in the target.
@@ -228,7 +299,7 @@ impl Layouts {
             for (blob, media_type) in named {
                 let wanted = is_checkpoint
                     || media_type.starts_with("application/vnd.containerd.container.criu.");
-                if wanted && !self.seen.contains(&(root.clone(), blob.clone())) {
+                if wanted && !self.seen.contains_key(&(root.clone(), blob.clone())) {
                     let member = match digest.split_once(':') {
                         Some((algorithm, hex)) => format!("{root}blobs/{algorithm}/{hex}"),
                         None => format!("{root}index.json"),
@@ -241,7 +312,18 @@ impl Layouts {
                 }
             }
         }
-        if self.descriptors > DESCRIPTORS {
+        for (blob, seen) in &self.seen {
+            let said = self.links.get(blob).into_iter().flatten().filter_map(|link| link.size);
+            if let Some(size) = seen.size
+                && let Some(said) = said.into_iter().find(|said| *said != size)
+            {
+                let text = "not as long as the manifest says: damaged, or replaced; it was scanned";
+                let code = Code::DigestMismatch;
+                let note = Diagnostic::new(Level::Warning, code, &seen.path, text);
+                notes.push(note.expected(format!("{said} bytes"), format!("{size} bytes")));
+            }
+        }
+        if self.descriptors.max(self.saved.layers) > DESCRIPTORS {
             let text = "more descriptors than are followed; names in the report may be missing";
             let note = Diagnostic::new(Level::Warning, Code::LimitReached, "", text);
             notes.push(note.expected(format!("at most {DESCRIPTORS}"), "more"));
@@ -310,11 +392,24 @@ mod tests {
         }
     }
 
+    #[test]
+    fn names_of_blobs_are_digests() {
+        let blob = format!("blobs/sha256/{HEX}");
+        assert_eq!(Layouts::digest(&blob), Some(HEX));
+        assert_eq!(Layouts::digest(HEX), Some(HEX));
+        for other in [format!("{blob}!a"), format!("blobs/sha512/{HEX}{HEX}"), "index.json".into()]
+        {
+            assert_eq!(Layouts::digest(&other), None, "{other}");
+        }
+    }
+
     proptest! {
         #[test]
         fn never_panics(path in "[a-z/!0-9]{0,40}(blobs/)?[a-f0-9/!]{0,80}", data: Vec<u8>) {
             let mut layouts = Layouts::default();
-            layouts.see(&path);
+            layouts.see(&path, Some(1));
+            layouts.link(&format!("{path}/layer.tar"), &path);
+            prop_assert!(Layouts::digest(&path).is_none_or(|hex| hex.len() == 64));
             layouts.take(&path, "", &data);
             let any = [b"\n\x36".as_slice(), SPEC_TYPE, b"1/Spec\x12", &data].concat();
             layouts.take(&path, "", &any);

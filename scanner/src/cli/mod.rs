@@ -108,7 +108,7 @@ fn refuse(error: &anyhow::Error) -> ExitCode {
 const TRANSPORTS: [&[u8]; 4] = [b"oci:", b"oci-archive:", b"docker-archive:", b"dir:"];
 
 /// `-` is standard input; the name of a transport before a path is left out, unless there is a file
-/// of the whole name.
+/// of the whole name. So is a tag behind it: all images of a layout are scanned.
 fn target(path: PathBuf) -> Target {
     if path.as_os_str() == "-" {
         return Target::Stdin;
@@ -116,9 +116,18 @@ fn target(path: PathBuf) -> Target {
     let bytes = path.as_os_str().as_bytes();
     let rest = TRANSPORTS.iter().find_map(|transport| bytes.strip_prefix(*transport));
     match rest.filter(|rest| !rest.is_empty()) {
-        Some(rest) if !path.exists() => Target::Path(PathBuf::from(OsStr::from_bytes(rest))),
+        Some(rest) if !path.exists() => Target::Path(without_tag(rest)),
         _ => Target::Path(path),
     }
+}
+
+/// The path in `PATH:TAG`, where there is nothing of the whole name.
+fn without_tag(text: &[u8]) -> PathBuf {
+    let path = |text: &[u8]| PathBuf::from(OsStr::from_bytes(text));
+    let colons = memchr::memchr_iter(b':', text);
+    let mut shorter = colons.filter_map(|at| text.get(..at)).map(path);
+    let whole = path(text);
+    if whole.exists() { whole } else { shorter.find(|path| path.exists()).unwrap_or(whole) }
 }
 
 /// Keeps secrets in the memory of this process from core dumps and debuggers of the same user.
@@ -196,12 +205,34 @@ impl<'a> MakeWriter<'a> for Stderr {
 }
 
 #[cfg(test)]
-#[cfg(target_os = "linux")]
 mod tests {
-    use rustix::process::{DumpableBehavior, dumpable_behavior};
+    use std::path::Path;
+
+    use crate::scan::Target;
 
     #[test]
+    fn transports_and_tags_are_left_out_of_paths() {
+        let target = |text: &str| super::target(text.into());
+        let is = |path: &str| Target::Path(Path::new(path).to_owned());
+        assert_eq!(target("-"), Target::Stdin);
+        // Cargo runs tests in the folder of the package.
+        for text in ["src", "oci:src", "dir:src", "oci:src:latest", "docker-archive:src:a/b:1"] {
+            assert_eq!(target(text), is("src"), "{text}");
+        }
+        for (text, path) in [
+            ("oci:no-such:1", "no-such:1"),
+            ("src:latest", "src:latest"),
+            ("oci:", "oci:"),
+            ("other:src", "other:src"),
+        ] {
+            assert_eq!(target(text), is(path), "{text}");
+        }
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
     fn the_process_leaves_no_core_dump() {
+        use rustix::process::{DumpableBehavior, dumpable_behavior};
         super::harden().unwrap();
         assert_eq!(dumpable_behavior().unwrap(), DumpableBehavior::NotDumpable);
     }

@@ -15,7 +15,6 @@ pub const SCHEMA: &str = "cryoscan/1";
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[cfg_attr(feature = "dev", derive(schemars::JsonSchema))]
 #[serde(tag = "type", rename_all = "kebab-case")]
-#[expect(clippy::large_enum_variant, reason = "written one by one, never collected")]
 pub enum Record {
     /// What was run, on what.
     Run(Run),
@@ -107,6 +106,8 @@ pub struct Container {
     pub name: Option<String>,
     /// The image it was made from.
     pub image: Option<String>,
+    /// Id or digest of that image.
+    pub image_id: Option<String>,
     /// The low-level runtime: `runc`, `crun`.
     pub runtime: Option<String>,
     /// Version of the container engine.
@@ -123,6 +124,8 @@ pub struct Pod {
     pub namespace: Option<String>,
     /// Its UID.
     pub uid: Option<String>,
+    /// Id of its sandbox, by which the container runtime knows it.
+    pub id: Option<String>,
 }
 
 /// A diagnostic and the checkpoint it is about.

@@ -2,12 +2,13 @@
 //! is a target of its own, with its own limits, and one that is damaged costs the others nothing.
 
 use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::io;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
-use super::{Settings, Target};
+use super::{ScanError, Settings, Target};
 use crate::archive::{
     self, Flow, Member, MemberKind, Opening, Problem, Visitor, container_of, name,
 };
@@ -19,16 +20,21 @@ use crate::tally::Partial;
 /// What a folder of archives holds.
 #[derive(Debug, Default)]
 pub(super) struct Collection {
-    /// Its archives, sorted by path.
-    pub archives: Vec<Target>,
+    folder: PathBuf,
+    /// Names of its archives, sorted.
+    archives: Vec<Vec<u8>>,
+    /// What is not complete yet, of which nothing is read.
+    without: BTreeSet<String>,
+    /// Whether unpacked checkpoints lie beside the archives.
+    has_unpacked: bool,
     /// What else is in it.
-    pub notes: Partial,
+    notes: Partial,
 }
 
 impl Collection {
-    /// The archives in a folder that is no checkpoint itself, at any depth; no archives in a folder
-    /// where there is nothing to scan. `None` when the target is to be taken as it is: a file, a
-    /// folder with images or an engine's metadata, a folder of other files, one that fails to list.
+    /// The archives in a folder, at any depth, that belong to no checkpoint unpacked there; no
+    /// archives in a folder where there is nothing to scan. `None` when the target is to be taken as
+    /// it is: a file, the folder of a checkpoint, a folder of other files, one that fails to list.
     pub(super) fn of(target: &Target, settings: &Settings) -> Option<Self> {
         let Target::Path(folder) = target else { return None };
         if !folder.is_dir() {
@@ -39,15 +45,57 @@ impl Collection {
             folder,
             limits,
             builder: Builder::new("", limits.clone()),
-            found: Self::default(),
-            is_checkpoint: false,
+            archives: Vec::new(),
+            hidden: Vec::new(),
+            roots: BTreeSet::new(),
+            notes: Partial::default(),
             has_others: false,
         };
         let budget = RefCell::new(Budget::new(limits.clone()));
         let mut opening = Opening { budget: &budget, visitor: &mut sorter, depth: 1 };
         archive::folder(folder, &mut opening).ok()?;
-        let Sorter { found, is_checkpoint, has_others, .. } = sorter;
-        (!is_checkpoint && (!found.archives.is_empty() || !has_others)).then_some(found)
+        sorter.sorted()
+    }
+
+    /// Gives `one` each archive, and then the folder without them where unpacked checkpoints lie beside
+    /// them, with the paths that are left out of it. An archive that is no checkpoint is among what
+    /// remains. Gives what is to be said of the folder.
+    ///
+    /// # Errors
+    /// Those of `one`; that a target cannot be read is none, but what `one` gives.
+    pub(super) fn each<E>(
+        self,
+        limits: &Limits,
+        mut one: impl FnMut(&Target, &BTreeSet<String>) -> Result<Option<ScanError>, E>,
+    ) -> Result<Partial, E> {
+        let Self { folder, archives, mut without, has_unpacked, mut notes } = self;
+        let none = BTreeSet::new();
+        let mut failed = Vec::new();
+        for name in archives {
+            let archive = Target::Path(folder.join(OsStr::from_bytes(&name)));
+            match one(&archive, &none)? {
+                None => drop(without.insert(name::chain("", &name))),
+                Some(error) => failed.push((archive.name(), error)),
+            }
+        }
+        if has_unpacked {
+            let rest = Target::Path(folder);
+            match one(&rest, &without)? {
+                None => failed.clear(),
+                Some(error) => failed.push((rest.name(), error)),
+            }
+        }
+        for (name, error) in failed {
+            let note = Diagnostic::new(Level::Error, Code::LeftOut, &name, error.to_string());
+            notes.note(note, limits);
+        }
+        Ok(notes)
+    }
+
+    /// Why it gives no checkpoint, if it gives none.
+    pub(super) fn why_none(&self) -> &'static str {
+        let is_empty = self.archives.is_empty() && !self.has_unpacked;
+        if is_empty { "it is empty" } else { "no archive in it is one" }
     }
 }
 
@@ -65,47 +113,81 @@ struct Sorter<'a> {
     folder: &'a Path,
     limits: &'a Limits,
     builder: Builder,
-    found: Collection,
-    /// A file was met that only the folder of a checkpoint holds.
-    is_checkpoint: bool,
+    archives: Vec<Vec<u8>>,
+    /// Files of which a part of the path begins with a dot.
+    hidden: Vec<Vec<u8>>,
+    /// Folders that hold what only the folder of a checkpoint holds.
+    roots: BTreeSet<String>,
+    notes: Partial,
     /// Something was met that is no archive, or that could not be read.
     has_others: bool,
 }
 
 impl Sorter<'_> {
-    fn path(&self, name: &[u8]) -> PathBuf {
-        self.folder.join(OsStr::from_bytes(name))
+    fn note(&mut self, level: Level, code: Code, name: &[u8], message: impl Into<String>) {
+        let path = Target::Path(self.folder.join(OsStr::from_bytes(name))).name();
+        self.notes.note(Diagnostic::new(level, code, &path, message), self.limits);
     }
 
-    fn note(&mut self, level: Level, code: Code, name: &[u8], message: impl Into<String>) {
-        let path = Target::Path(self.path(name)).name();
-        self.found.notes.note(Diagnostic::new(level, code, &path, message), self.limits);
+    /// Whether a file lies in the folder of a checkpoint, as far as they are known.
+    fn is_owned(&self, name: &[u8]) -> bool {
+        let path = name::chain("", name);
+        let above = path.match_indices('/').filter_map(|(at, _)| path.get(..at));
+        !self.roots.is_empty() && std::iter::once("").chain(above).any(|it| self.roots.contains(it))
+    }
+
+    fn sorted(mut self) -> Option<Collection> {
+        let mut archives = std::mem::take(&mut self.archives);
+        archives.retain(|name| !self.is_owned(name));
+        archives.sort();
+        let mut hidden = std::mem::take(&mut self.hidden);
+        hidden.retain(|name| !self.is_owned(name));
+        let has_unpacked = !self.roots.is_empty();
+        let as_it_is = if has_unpacked { archives.is_empty() } else { self.has_others };
+        if archives.is_empty() && as_it_is {
+            return None;
+        }
+        if has_unpacked {
+            // All but the archives is scanned with them.
+            self.notes = Partial::default();
+        }
+        for name in &hidden {
+            let why = "left out: a part of its path begins with a dot";
+            self.note(Level::Note, Code::LeftOut, name, why);
+        }
+        Some(Collection {
+            folder: self.folder.to_owned(),
+            archives,
+            without: hidden.iter().map(|name| name::chain("", name)).collect(),
+            has_unpacked,
+            notes: self.notes,
+        })
     }
 }
 
 impl Visitor for Sorter<'_> {
     fn member(&mut self, member: Member<'_>) -> io::Result<Flow> {
         let Member { name, kind, body, .. } = member;
-        if kind != MemberKind::File {
+        if kind != MemberKind::File || self.is_owned(&name) {
             return Ok(Flow::Continue);
         }
-        let offered = self.builder.offer(&name::chain("", &name), None, &[]);
+        let path = name::chain("", &name);
+        let offered = self.builder.offer(&path, None, &[]);
         if matches!(offered, Want::Decode | Want::Pages(_) | Want::Keep) {
-            self.is_checkpoint = true;
-            return Ok(Flow::Stop);
+            let root = Builder::root(&path).to_owned();
+            let is_all = root.is_empty();
+            self.roots.insert(root);
+            return Ok(if is_all { Flow::Stop } else { Flow::Continue });
         }
         if is_mark(&name) {
             return Ok(Flow::Continue);
         }
         if is_hidden(&name) {
-            let why = "left out: a part of its path begins with a dot";
-            self.note(Level::Note, Code::LeftOut, &name, why);
+            self.hidden.push(name);
             return Ok(Flow::Continue);
         }
         match body.peek() {
-            Ok((head, _)) if container_of(head.bytes()).is_some() => {
-                self.found.archives.push(Target::Path(self.path(&name)));
-            }
+            Ok((head, _)) if container_of(head.bytes()).is_some() => self.archives.push(name),
             Ok(_) => {
                 self.has_others = true;
                 self.note(Level::Warning, Code::LeftOut, &name, "no archive, not scanned");
@@ -123,6 +205,6 @@ impl Visitor for Sorter<'_> {
         self.has_others = true;
         let mut note = problem.diagnostic("");
         note.member = format!("{}/{}", Target::Path(self.folder.to_owned()).name(), note.member);
-        self.found.notes.note(note, self.limits);
+        self.notes.note(note, self.limits);
     }
 }

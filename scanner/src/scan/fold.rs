@@ -3,6 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 
+use super::omissions::omissions;
+use super::owners::Owners;
 use super::walk::Scanned;
 use super::{Described, Outcome, Settings, fingerprint_key};
 use crate::checkpoint::{Checkpoint, path_id};
@@ -25,7 +27,8 @@ pub(super) fn fold(
     outcome: &mut Outcome,
     emit: &mut dyn FnMut(Record) -> io::Result<()>,
 ) -> io::Result<()> {
-    let Scanned { target, compression, mut checkpoints, mut partial, units, files } = scanned;
+    let Scanned { target, is_part, compression, mut checkpoints, mut partial, units, files } =
+        scanned;
     describe_processes(&mut checkpoints, &partial.labels, None);
     let owner = Owners::of(&checkpoints);
     let fingerprints = Fingerprints {
@@ -100,7 +103,7 @@ pub(super) fn fold(
     }
     let values = values.into_iter().zip(holds);
     let rows = checkpoints.iter().zip(values).zip(coverage).zip(notes).zip(file_counts);
-    let several = checkpoints.len() > 1;
+    let several = checkpoints.len() > 1 || is_part;
     for ((((checkpoint, (values, holds)), mut coverage), mut notes), files) in rows {
         outcome.checkpoints = outcome.checkpoints.saturating_add(1);
         let name = format!("c{}", outcome.checkpoints);
@@ -301,48 +304,6 @@ fn value(
     bytes.expose().get(from..to).map(SecretBytes::new)
 }
 
-/// Which checkpoint of a target something belongs to.
-struct Owners {
-    /// Path of the images, number of the path, and path of the metadata of each checkpoint.
-    checkpoints: Vec<(String, u64, String)>,
-}
-
-impl Owners {
-    fn of(checkpoints: &[Checkpoint]) -> Self {
-        let of = |checkpoint: &Checkpoint| {
-            (checkpoint.set.clone(), path_id(&checkpoint.set), checkpoint.root.clone())
-        };
-        Self { checkpoints: checkpoints.iter().map(of).collect() }
-    }
-
-    /// The checkpoint whose images or files lie at a path: the deepest folder that holds it.
-    fn of_path(&self, path: &str) -> usize {
-        let within = |folder: &str| {
-            folder.is_empty()
-                || path.strip_prefix(folder).is_some_and(|rest| {
-                    rest.is_empty() || folder.ends_with('!') || rest.starts_with(['/', '!'])
-                })
-        };
-        let depth = |(set, _, root): &(String, u64, String)| {
-            [set, root].into_iter().filter(|folder| within(folder)).map(String::len).max()
-        };
-        let deepest = self
-            .checkpoints
-            .iter()
-            .enumerate()
-            .filter_map(|(index, checkpoint)| Some((depth(checkpoint)?, index)))
-            .max_by_key(|(depth, index)| (*depth, std::cmp::Reverse(*index)));
-        deepest.map_or(0, |(_, index)| index)
-    }
-
-    /// The checkpoint of a set of holders: that of its images, or that of its files' folder.
-    fn of_set(&self, set: u64, units: &BTreeMap<u64, String>) -> usize {
-        let own = |(_, id, _): &(String, u64, String)| *id == set;
-        let of_unit = || self.of_path(units.get(&set).map_or("", String::as_str));
-        self.checkpoints.iter().position(own).unwrap_or_else(of_unit)
-    }
-}
-
 /// A ledger that does not add up is a fault of ours that nobody should have to find.
 fn balance(coverage: &mut Coverage, notes: &mut Vec<Diagnostic>) {
     let accounted = coverage.accounted();
@@ -356,22 +317,6 @@ fn balance(coverage: &mut Coverage, notes: &mut Vec<Diagnostic>) {
     );
     if accounted < coverage.total {
         coverage.skip(Reason::Unreadable, coverage.total - accounted);
-    }
-}
-
-/// What engines leave out of every checkpoint, so that its absence is not taken for a result.
-fn omissions(checkpoint: &Checkpoint) -> Vec<String> {
-    match checkpoint.producer {
-        "podman" | "cri-o" => vec![format!(
-            "{} exports a changed file of the image only if the host has a file of the same path: \
-             changed files may be missing from the checkpoint",
-            checkpoint.producer
-        )],
-        "docker" | "runc" | "criu" => vec![format!(
-            "{} keeps the files of the container outside of the checkpoint: they were not scanned",
-            checkpoint.producer
-        )],
-        _ => Vec::new(),
     }
 }
 
@@ -398,6 +343,7 @@ fn checkpoint_record(
             id: container.id.clone(),
             name: container.name.clone(),
             image: container.image.clone(),
+            image_id: container.image_id.clone(),
             runtime: container.runtime.clone(),
             engine_version: container.engine_version.clone(),
         },
@@ -405,6 +351,7 @@ fn checkpoint_record(
             name: pod.name.clone(),
             namespace: pod.namespace.clone(),
             uid: pod.uid.clone(),
+            id: pod.id.clone(),
         }),
         host: checkpoint.host.clone(),
         created: checkpoint.created.clone(),

@@ -3,9 +3,12 @@
 
 mod collection;
 mod content;
+mod digest;
 mod fold;
 mod job;
 mod line;
+mod omissions;
+mod owners;
 mod pages;
 mod pieces;
 mod pool;
@@ -14,7 +17,7 @@ mod tests;
 mod walk;
 mod work;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Read};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -23,7 +26,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use self::collection::Collection;
 use crate::check::{Confidence, Severity};
 use crate::checkpoint::Checkpoint;
-use crate::diagnostic::{Code, Diagnostic, Level};
+use crate::diagnostic::{Diagnostic, Level};
 use crate::limits::Limits;
 use crate::matching::Engine;
 use crate::region::CELL;
@@ -90,6 +93,13 @@ impl Target {
             Self::Path(path) => crate::archive::name::display(path.as_os_str().as_encoded_bytes()),
             Self::Stdin => "-".to_owned(),
         }
+    }
+
+    /// Its path from a folder that was named; empty for that folder itself.
+    fn within(&self, folder: &Self) -> String {
+        let (Self::Path(path), Self::Path(folder)) = (self, folder) else { return String::new() };
+        let inside = path.strip_prefix(folder).unwrap_or(path);
+        crate::archive::name::display(inside.as_os_str().as_encoded_bytes())
     }
 }
 
@@ -260,33 +270,27 @@ pub fn scan_with(
         let record = DiagnosticRecord { checkpoint: None, diagnostic: note.clone() };
         emit(Record::Diagnostic(record)).map_err(ScanError::Output)?;
     }
-    let mut one = |target: &Target, outcome: &mut Outcome, emit: &mut Emit<'_>| match pool::run(
-        target, engine, settings, progress, stdin,
-    ) {
-        Err(error) => Ok(Some(error)),
-        Ok(scanned) => fold::fold(scanned, engine, key_name, settings, outcome, emit)
-            .map(|()| None)
-            .map_err(ScanError::Output),
-    };
+    let none = BTreeSet::new();
     for target in targets {
+        let before = outcome.checkpoints;
+        let mut one = |target: &Target, without: &BTreeSet<String>| match pool::run(
+            target, without, engine, settings, progress, stdin,
+        ) {
+            Err(error) => Ok(Some(error)),
+            Ok(scanned) => fold::fold(scanned, engine, key_name, settings, &mut outcome, emit)
+                .map(|()| None)
+                .map_err(ScanError::Output),
+        };
         let failed = match Collection::of(target, settings) {
-            None => one(target, &mut outcome, emit)?,
-            Some(Collection { archives, mut notes }) => {
-                let before = outcome.checkpoints;
-                for archive in &archives {
-                    if let Some(error) = one(archive, &mut outcome, emit)? {
-                        let (name, text) = (archive.name(), error.to_string());
-                        let note = Diagnostic::new(Level::Error, Code::LeftOut, &name, text);
-                        notes.note(note, &settings.limits);
-                    }
-                }
+            None => one(target, &none)?,
+            Some(collection) => {
+                let why = collection.why_none();
+                let mut notes = collection.each(&settings.limits, one)?;
                 for diagnostic in fold::notes(&mut notes) {
                     outcome.complete &= diagnostic.level != Level::Error;
                     let note = DiagnosticRecord { checkpoint: None, diagnostic };
                     emit(Record::Diagnostic(note)).map_err(ScanError::Output)?;
                 }
-                let why =
-                    if archives.is_empty() { "it is empty" } else { "no archive in it is one" };
                 (outcome.checkpoints == before).then_some(ScanError::NoneInFolder(why))
             }
         };
@@ -313,15 +317,49 @@ fn rule_hash(engine: &Engine, settings: &Settings) -> String {
 }
 
 /// Opens a target and describes its checkpoints: processes, memory, metadata. Values of arguments
-/// that rules call secret are masked, so all of it is scanned.
+/// that rules call secret are masked, so all of it is scanned. A folder of archives is taken as if its
+/// archives had been named; one of them that cannot be read is a diagnostic.
 ///
 /// # Errors
 /// When the target cannot be read or holds no checkpoint.
 pub fn inspect(target: &Target, settings: &Settings) -> Result<Described, ScanError> {
     let (engine, _) = engine(settings)?;
-    let scanned =
-        pool::run(target, &engine, settings, &Progress::default(), &mut io::stdin().lock())?;
-    Ok(fold::describe(scanned, engine.rules()))
+    let (progress, mut stdin) = (Progress::default(), io::stdin().lock());
+    let mut run = |target: &Target, without: &BTreeSet<String>| {
+        pool::run(target, without, &engine, settings, &progress, &mut stdin)
+            .map(|scanned| fold::describe(scanned, engine.rules()))
+    };
+    let Some(collection) = Collection::of(target, settings) else {
+        return run(target, &BTreeSet::new());
+    };
+    let why = collection.why_none();
+    let mut all = Described { checkpoints: Vec::new(), diagnostics: Vec::new() };
+    let mut notes = collection.each(&settings.limits, |archive, without| {
+        let mut described = match run(archive, without) {
+            Ok(described) => described,
+            Err(error) => return Ok::<_, ScanError>(Some(error)),
+        };
+        let outer = archive.within(target);
+        if !outer.is_empty() {
+            for checkpoint in &mut described.checkpoints {
+                checkpoint.outer.clone_from(&outer);
+            }
+            for note in &mut described.diagnostics {
+                let inside = std::mem::take(&mut note.member);
+                let place = if inside.is_empty() { "" } else { "!" };
+                note.member = format!("{outer}{place}{inside}");
+            }
+        }
+        all.checkpoints.append(&mut described.checkpoints);
+        all.diagnostics.append(&mut described.diagnostics);
+        Ok(None)
+    })?;
+    if all.checkpoints.is_empty() {
+        return Err(ScanError::NoneInFolder(why));
+    }
+    all.diagnostics.extend(fold::notes(&mut notes));
+    all.diagnostics.sort();
+    Ok(all)
 }
 
 /// Bytes of a window: whole cells of the grid.

@@ -1,6 +1,7 @@
 //! The threads of a scan: one walks, the others work.
 
 use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::io::Read;
 use std::ops::{Deref, DerefMut};
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
@@ -16,9 +17,10 @@ use crate::limits::Limits;
 use crate::matching::Engine;
 use crate::tally::Partial;
 
-/// Opens and scans one target.
+/// Opens and scans one target; of a folder without the files of those paths.
 pub(super) fn run(
     target: &Target,
+    without: &BTreeSet<String>,
     engine: &Engine,
     settings: &Settings,
     progress: &Progress,
@@ -51,7 +53,7 @@ pub(super) fn run(
         let lines = rules.map(|_| RefCell::new(Lines::new(line_sender)));
         let dispatcher =
             Dispatcher { jobs: job_sender, lines, spent: spent_receiver, home: spent_sender };
-        let mut walked = walk(target, settings, progress, dispatcher, stdin);
+        let mut walked = walk((target, without), settings, progress, dispatcher, stdin);
         for worker in workers {
             let found = worker.join().unwrap_or_else(|_| fallen(limits));
             if let Ok(scanned) = &mut walked {

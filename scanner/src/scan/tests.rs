@@ -28,8 +28,15 @@ fn a_fault_is_a_diagnostic_that_quotes_nothing() {
     let engine = Engine::new(rules, key);
     let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/fixtures/docker");
     let target = Target::Path(fixture.join("checkpoint.tar.zst"));
-    let scanned =
-        pool::run(&target, &engine, &settings, &Progress::default(), &mut io::empty()).unwrap();
+    let scanned = pool::run(
+        &target,
+        &BTreeSet::new(),
+        &engine,
+        &settings,
+        &Progress::default(),
+        &mut io::empty(),
+    )
+    .unwrap();
 
     let mut records = Vec::new();
     let mut outcome = Outcome { complete: true, ..Outcome::default() };

@@ -30,6 +30,8 @@ const COUNTED: u64 = 4 << 20;
 pub(super) struct Scanned {
     /// The target's name in reports.
     pub target: String,
+    /// Whether other parts of it are targets of their own.
+    pub is_part: bool,
     /// Its outermost compression: `none`, `gzip`, `zstd`.
     pub compression: &'static str,
     /// Its checkpoints, by the path of their images.
@@ -42,9 +44,10 @@ pub(super) struct Scanned {
     pub files: BTreeMap<u64, u64>,
 }
 
-/// Walks one target and sends its windows to the workers.
+/// Walks one target and sends its windows to the workers; of a folder without the files of those
+/// paths.
 pub(super) fn walk(
-    target: &Target,
+    (target, without): (&Target, &BTreeSet<String>),
     settings: &Settings,
     progress: &Progress,
     dispatcher: Dispatcher,
@@ -62,6 +65,7 @@ pub(super) fn walk(
     let mut walk = Walk {
         settings,
         progress,
+        without,
         budget: &budget,
         builder: Builder::new(&location, settings.limits.clone()),
         dispatcher,
@@ -114,7 +118,7 @@ pub(super) fn walk(
 
 /// How the bytes of a container's members count.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Ledger {
+pub(super) enum Ledger {
     /// They are members of the target: each adds to the total.
     Members,
     /// They are a part of a member that the total has already.
@@ -138,6 +142,8 @@ struct Frame {
 pub(super) struct Walk<'a> {
     pub(super) settings: &'a Settings,
     pub(super) progress: &'a Progress,
+    /// Files that are left out: targets of their own.
+    without: &'a BTreeSet<String>,
     pub(super) budget: &'a RefCell<Budget>,
     pub(super) builder: Builder,
     pub(super) dispatcher: Dispatcher,
@@ -170,7 +176,9 @@ impl Visitor for Walk<'_> {
         } else {
             name::chain(outer, &member.name)
         };
-        self.take(&path, member)?;
+        if !self.without.contains(&path) {
+            self.take(&path, member)?;
+        }
         Ok(Flow::Continue)
     }
 
@@ -221,7 +229,7 @@ impl Walk<'_> {
     }
 
     /// Walks a container; gives the stored bytes it took and those of its members.
-    fn nested(
+    pub(super) fn nested(
         &mut self,
         path: &str,
         container: &'static Container,
@@ -307,10 +315,11 @@ impl Walk<'_> {
                 }
                 return Ok(());
             }
-            MemberKind::Folder
-            | MemberKind::Symlink(_)
-            | MemberKind::Hardlink(_)
-            | MemberKind::Other => return Ok(()),
+            MemberKind::Symlink(to) => {
+                self.builder.link(path, &name::display(&to));
+                return Ok(());
+            }
+            MemberKind::Folder | MemberKind::Hardlink(_) | MemberKind::Other => return Ok(()),
         }
         let (head, mut peek) = body.peek()?;
         let body = peek.body();
@@ -323,6 +332,7 @@ impl Walk<'_> {
             Want::Keep => {
                 self.new_file(path);
                 let (data, map) = self.whole(path, size, body)?;
+                self.check_document(path, size, &data);
                 if let Err(note) = self.builder.metadata(path, &data) {
                     self.note(note);
                 }
@@ -447,14 +457,23 @@ impl Walk<'_> {
         let packed = is_packed(container, &body);
         let ledger = if packed || self.decoded() { Ledger::Decoded } else { Ledger::Part };
         let map = body.map().cloned();
+        let is_blob = container.transparent && map.is_none() && Builder::digest(path).is_some();
         let (there, (consumed, inner)) = match body {
+            Body::At(extent) if is_blob => {
+                let there = extent.stored();
+                (there, self.blob(path, container, size, &mut extent.reader(), ledger))
+            }
             Body::At(extent) => {
                 let there = extent.stored();
                 (there, self.nested(path, container, Body::At(extent), ledger))
             }
             Body::Stream(mut stream) => {
-                let inside = Body::Stream(Stream::new(&mut stream));
-                let walked = self.nested(path, container, inside, ledger);
+                let walked = if is_blob {
+                    self.blob(path, container, size, &mut stream, ledger)
+                } else {
+                    let inside = Body::Stream(Stream::new(&mut stream));
+                    self.nested(path, container, inside, ledger)
+                };
                 // What the container did not take is there all the same.
                 stream.pass(u64::MAX).unwrap_or_default();
                 (stream.taken(), walked)
@@ -483,6 +502,7 @@ impl Walk<'_> {
         }
         Scanned {
             target,
+            is_part: !self.without.is_empty(),
             compression: self.compression.unwrap_or("none"),
             checkpoints,
             partial,

@@ -1,12 +1,15 @@
 //! Producers: where they put the images, and which metadata they write beside them.
 
 use serde_json::{Value, json};
-use sha2::{Digest as _, Sha256};
 
 use super::{Archive, Checkpoint};
 
 /// Id of every container.
-const CONTAINER: &str = "5f0c0ffee0ddba11c0dedbad5eed0ace5f0c0ffee0ddba11c0dedbad5eed0ace";
+pub(super) const CONTAINER: &str =
+    "5f0c0ffee0ddba11c0dedbad5eed0ace5f0c0ffee0ddba11c0dedbad5eed0ace";
+
+/// Id of every pod's sandbox.
+const SANDBOX: &str = "0b5e55ed0b5e55ed0b5e55ed0b5e55ed0b5e55ed0b5e55ed0b5e55ed0b5e55ed";
 
 /// Who writes the archive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,102 +76,7 @@ impl Archive {
     }
 }
 
-/// How a checkpoint is handed over as an image.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Image {
-    /// `podman container checkpoint --create-image`: a layer, with annotations on its manifest.
-    Podman,
-    /// `checkpointctl build`: the same with the annotations of CRIU.
-    Checkpointctl,
-    /// containerd's own index, whose blobs are the images and the configuration.
-    Containerd,
-}
-
-impl Archive {
-    /// An OCI layout of a layer (an archive as an engine writes it), blobs first as in a sorted tar.
-    /// For [`Image::Containerd`] the layer is the tar of the images.
-    pub fn image(kind: Image, layer: &Self, packed: bool) -> Self {
-        let mut blobs: Vec<(String, Vec<u8>)> = Vec::new();
-        let mut blob = |media_type: &str, bytes: Vec<u8>| {
-            let hex = data_encoding::HEXLOWER.encode(&Sha256::digest(&bytes));
-            let size = bytes.len();
-            blobs.push((hex.clone(), bytes));
-            json!({"mediaType": media_type, "digest": format!("sha256:{hex}"), "size": size})
-        };
-        let manifest = "application/vnd.oci.image.manifest.v1+json";
-        let bytes = if packed { layer.gzip() } else { layer.tar() };
-        let entry = if kind == Image::Containerd {
-            let prefix = "application/vnd.containerd.container.";
-            let images = blob(&format!("{prefix}criu.checkpoint.criu.tar"), bytes);
-            let config = blob(&format!("{prefix}checkpoint.config.v1+proto"), containerd_any());
-            let index = json!({
-                "schemaVersion": 2,
-                "manifests": [config, images],
-                "annotations": {"image.name": "docker.io/library/counter:1"},
-            });
-            blob("application/vnd.oci.image.index.v1+json", text(&index))
-        } else {
-            let layer = blob("application/vnd.oci.image.layer.v1.tar", bytes);
-            let config =
-                blob("application/vnd.oci.image.config.v1+json", text(&json!({"os": "linux"})));
-            let prefixes = ["io.podman.annotations.checkpoint.", "org.criu.checkpoint."];
-            let (prefix, says) = match kind {
-                Image::Podman => (
-                    prefixes[0],
-                    vec![
-                        ("name", "counter"),
-                        ("podman.version", "5.1.0"),
-                        ("criu.version", "40200"),
-                    ],
-                ),
-                Image::Checkpointctl | Image::Containerd => (
-                    prefixes[1],
-                    vec![
-                        ("container.name", "counter"),
-                        ("engine.name", "cri-o"),
-                        ("engine.version", "1.34.0"),
-                        ("pod.name", "counters"),
-                        ("pod.namespace", "default"),
-                    ],
-                ),
-            };
-            let image = ("rootfsImageName", "docker.io/library/counter:1");
-            let says = says.into_iter().chain([image]);
-            let annotations: serde_json::Map<String, Value> =
-                says.map(|(key, value)| (format!("{prefix}{key}"), json!(value))).collect();
-            let document = json!({
-                "schemaVersion": 2,
-                "config": config,
-                "layers": [layer],
-                "annotations": annotations,
-            });
-            blob(manifest, text(&document))
-        };
-        blobs.sort();
-        let layout = blobs.into_iter().fold(Self::default(), |layout, (hex, bytes)| {
-            layout.member(&format!("blobs/sha256/{hex}"), bytes)
-        });
-        layout
-            .member("index.json", text(&json!({"schemaVersion": 2, "manifests": [entry]})))
-            .member("oci-layout", text(&json!({"imageLayoutVersion": "1.0.0"})))
-    }
-}
-
-/// `google.protobuf.Any` of an OCI runtime specification.
-fn containerd_any() -> Vec<u8> {
-    let spec = json!({
-        "ociVersion": "1.0.2",
-        "process": {"args": ["counter"], "env": []},
-        "linux": {"cgroupsPath": "/default/ck1"},
-    });
-    let url = b"types.containerd.io/opencontainers/runtime-spec/1/Spec";
-    let spec = serde_json::to_vec(&spec).expect("JSON in memory");
-    let len = u8::try_from(spec.len()).expect("a short specification");
-    let length = if len < 0x80 { vec![len] } else { vec![len & 0x7f | 0x80, len >> 7] };
-    [&[0x0a, 54][..], url, &[0x12], &length, &spec].concat()
-}
-
-fn text(value: &Value) -> Vec<u8> {
+pub(super) fn text(value: &Value) -> Vec<u8> {
     serde_json::to_vec_pretty(value).expect("JSON in memory")
 }
 
@@ -201,6 +109,7 @@ fn podman_config(checkpoint: &Checkpoint) -> Vec<u8> {
         "name": "counter",
         "runtime": "runc",
         "createdTime": "2026-01-02T03:04:05Z",
+        "rootfsImageID": "11".repeat(32),
         "rootfsImageName": "docker.io/library/counter:1",
         "CreateCommand": command,
         "spec": {"process": {"args": checkpoint.argv(), "env": environ}},
@@ -231,6 +140,8 @@ fn crio_annotations() -> Value {
         "io.kubernetes.pod.uid": "00000000-0000-4000-8000-000000000001",
         "io.kubernetes.cri-o.ContainerID": CONTAINER,
         "io.kubernetes.cri-o.ImageName": "docker.io/library/counter:1",
+        "io.kubernetes.cri-o.SandboxID": SANDBOX,
+        "io.kubernetes.cri-o.IP.0": "10.88.0.23",
     })
 }
 
@@ -239,6 +150,7 @@ fn containerd_annotations() -> Value {
         "io.kubernetes.cri.container-type": "container",
         "io.kubernetes.cri.container-name": "counter",
         "io.kubernetes.cri.image-name": "docker.io/library/counter:1",
+        "io.kubernetes.cri.sandbox-id": SANDBOX,
         "io.kubernetes.cri.sandbox-name": "counters",
         "io.kubernetes.cri.sandbox-namespace": "default",
         "io.kubernetes.cri.sandbox-uid": "00000000-0000-4000-8000-000000000001",
@@ -251,6 +163,7 @@ fn containerd_status() -> Vec<u8> {
         "metadata": {"name": "counter"},
         "state": 1,
         "created_at": 1_767_323_045_000_000_000_u64,
+        "started_at": 1_767_323_046_000_000_000_u64,
         "image": {"image": "docker.io/library/counter:1"},
         "labels": {"io.kubernetes.pod.name": "counters"},
     }))
@@ -260,6 +173,9 @@ fn docker_config(checkpoint: &Checkpoint) -> Vec<u8> {
     text(&json!({
         "ID": CONTAINER,
         "Name": "/counter",
+        "Created": "2026-01-02T03:04:05.000000001Z",
+        "State": {"StartedAt": "2026-01-02T03:04:06Z"},
+        "Image": format!("sha256:{}", "11".repeat(32)),
         "Config": {"Env": checkpoint.environ(), "Cmd": checkpoint.argv(), "Image": "counter:1"},
     }))
 }

@@ -19,17 +19,22 @@ pub(super) const CRI: Producer = Producer {
             |annotation: &str, key: &str| metadata.annotation(annotation).or_else(|| label(key));
         let container = &mut checkpoint.container;
         let short = name("io.kubernetes.cri.container-name", "io.kubernetes.container.name");
-        container.name = short.or_else(|| container.name.take());
+        let status = metadata.status.as_ref();
+        let named = status.and_then(|status| status.metadata.name.clone());
+        container.name = short.or(named).or_else(|| container.name.take());
         let image = metadata.annotation("io.kubernetes.cri.image-name");
         container.image = image
             .or_else(|| container.image.take())
-            .or_else(|| metadata.status.as_ref().and_then(|status| status.image_ref.clone()));
-        let id = metadata.status.as_ref().and_then(|status| status.id.clone());
-        container.id = container.id.take().or(id);
+            .or_else(|| status?.image.user_specified_image.clone())
+            .or_else(|| status?.image.image.clone())
+            .or_else(|| status?.image_ref.clone());
+        container.image_id = container.image_id.take().or_else(|| status?.image_ref.clone());
+        container.id = container.id.take().or_else(|| status?.id.clone());
         let pod = Pod {
             name: name("io.kubernetes.cri.sandbox-name", "io.kubernetes.pod.name"),
             namespace: name("io.kubernetes.cri.sandbox-namespace", "io.kubernetes.pod.namespace"),
             uid: name("io.kubernetes.cri.sandbox-uid", "io.kubernetes.pod.uid"),
+            id: metadata.annotation("io.kubernetes.cri.sandbox-id"),
         };
         checkpoint.pod = (pod != Pod::default()).then_some(pod);
     },
@@ -53,7 +58,8 @@ pub(super) const NATIVE: Producer = Producer {
             _ => None,
         });
         container.name = metadata.annotation("nerdctl/name");
-        let said = |key: &str| metadata.origin.annotations.get(key).cloned();
+        // Of its own index: one above names the checkpoint in the same way.
+        let said = |key: &str| metadata.origin.index.get(key).cloned();
         container.image = said("image.name").or_else(|| said("org.opencontainers.image.ref.name"));
         container.runtime = said("io.containerd.checkpoint.runtime");
     },

@@ -12,7 +12,10 @@ pub(super) const CRIO: Producer = Producer {
         if let Some(short) = name("io.kubernetes.container.name") {
             container.name = Some(short);
         }
+        container.id = container.id.take().or_else(|| name("io.kubernetes.cri-o.ContainerID"));
         container.image = container.image.take().or_else(|| name("io.kubernetes.cri-o.ImageName"));
+        container.image_id =
+            container.image_id.take().or_else(|| name("io.kubernetes.cri-o.ImageRef"));
         if metadata.spec.is_none() {
             // Nothing but the annotations of a checkpoint image is known.
             return;
@@ -22,6 +25,10 @@ pub(super) const CRIO: Producer = Producer {
             namespace: name("io.kubernetes.pod.namespace")
                 .or_else(|| name("io.kubernetes.cri-o.Namespace")),
             uid: name("io.kubernetes.pod.uid"),
+            id: name("io.kubernetes.cri-o.SandboxID"),
         });
+        let addresses =
+            (0..8).map_while(|number| name(&format!("io.kubernetes.cri-o.IP.{number}")));
+        checkpoint.addresses.extend(addresses);
     },
 };

@@ -62,10 +62,22 @@ pub struct Checkpoint {
     pub host: Option<String>,
     /// When the container was made, RFC 3339.
     pub created: Option<String>,
+    /// When its first process was started, RFC 3339.
+    pub started: Option<String>,
+    /// When it had last been restored from a checkpoint, RFC 3339.
+    pub restored: Option<String>,
     /// When the checkpoint was made, RFC 3339.
     pub checkpointed: Option<String>,
     /// Version of CRIU that made it.
     pub criu: Option<String>,
+    /// Name of the machine that CRIU ran on, from its log: the node.
+    pub node: Option<String>,
+    /// Release of the kernel there.
+    pub kernel: Option<String>,
+    /// Addresses of the container, as its engine says.
+    pub addresses: Vec<String>,
+    /// Name of the image that carries the checkpoint, where it is one.
+    pub reference: Option<String>,
     /// Annotations of the container that say how it was run, by name.
     pub annotations: BTreeMap<String, String>,
     /// Whether it is a pre-dump: memory only, taken while the processes ran on.
@@ -85,6 +97,9 @@ pub struct Checkpoint {
     pub sockets: Vec<Socket>,
     /// The mounts, by mount namespace and mount point.
     pub mounts: Vec<Mount>,
+    /// What the container has removed of its image, by path; one that ends in `/` is a folder that it
+    /// has emptied.
+    pub deleted: Vec<String>,
 }
 
 /// One process.
@@ -341,12 +356,17 @@ fn checkpoint(from: &checkpoint::Checkpoint, room: &mut Room) -> Checkpoint {
     });
     let processes: Vec<Process> = processes.collect();
     Checkpoint {
-        images: from.set.clone(),
+        images: match (from.outer.is_empty(), from.set.is_empty()) {
+            (true, _) => from.set.clone(),
+            (false, true) => from.outer.clone(),
+            (false, false) => format!("{}!{}", from.outer, from.set),
+        },
         producer: from.producer.to_owned(),
         container: Container {
             id: container.id.clone(),
             name: container.name.clone(),
             image: container.image.clone(),
+            image_id: container.image_id.clone(),
             runtime: container.runtime.clone(),
             engine_version: container.engine_version.clone(),
         },
@@ -354,11 +374,18 @@ fn checkpoint(from: &checkpoint::Checkpoint, room: &mut Room) -> Checkpoint {
             name: pod.name.clone(),
             namespace: pod.namespace.clone(),
             uid: pod.uid.clone(),
+            id: pod.id.clone(),
         }),
         host: from.host.clone(),
         created: from.created.clone(),
+        started: from.started.clone(),
+        restored: from.restored.clone(),
         checkpointed: from.checkpointed.clone(),
         criu: from.criu.clone(),
+        node: from.node.clone(),
+        kernel: from.kernel.clone(),
+        addresses: from.addresses.clone(),
+        reference: from.reference.clone(),
         annotations: mask::annotations(&from.annotations),
         pre_dump: from.pre_dump,
         encrypted: from.encrypted,
@@ -367,6 +394,7 @@ fn checkpoint(from: &checkpoint::Checkpoint, room: &mut Room) -> Checkpoint {
         shared: shared(from, &segments),
         sockets: sockets::sockets(&from.records, &mut tables, room),
         mounts: mounts::mounts(&from.records.mounts, &from.spec_mounts, room),
+        deleted: from.deleted.clone(),
         processes,
     }
 }

@@ -81,6 +81,9 @@ pub fn text(
                 page.maps(process)?;
             }
         }
+        if parts.files {
+            page.deleted(checkpoint)?;
+        }
     }
     let problems = diagnostics(style, &inspection.diagnostics);
     if !problems.is_empty() {
@@ -162,14 +165,24 @@ impl Page<'_> {
         let version = container.engine_version.as_ref();
         let engine = version.map(|version| format!("{} {version}", checkpoint.producer));
         let descriptors = Some(checkpoint.descriptors.join(", ")).filter(|all| !all.is_empty());
+        let addresses = Some(checkpoint.addresses.join(", ")).filter(|all| !all.is_empty());
+        let kernel =
+            checkpoint.kernel.as_ref().map(|it| format!(", Linux {it}")).unwrap_or_default();
+        let node = checkpoint.node.as_ref().map(|node| format!("{node}{kernel}"));
         let facts = [
+            ("stored as", checkpoint.reference.clone()),
             ("id", id),
             ("image", container.image.clone()),
+            ("image id", container.image_id.clone()),
             ("engine", engine),
             ("runtime", container.runtime.clone()),
             ("pod", pod),
             ("host name", checkpoint.host.clone()),
+            ("addresses", addresses),
+            ("node", node),
             ("created", checkpoint.created.clone()),
+            ("started", checkpoint.started.clone()),
+            ("restored", checkpoint.restored.clone()),
             ("checkpointed", checkpoint.checkpointed.clone()),
             ("CRIU", checkpoint.criu.clone()),
             ("descriptors", descriptors),
@@ -190,6 +203,10 @@ impl Page<'_> {
         self.line(format!("  {:NAMES$}{processes}", "processes"))?;
         if let Some(counts) = counts(checkpoint) {
             self.line(format!("  {:NAMES$}{counts}", "open"))?;
+        }
+        if !checkpoint.deleted.is_empty() {
+            let removed = number(checkpoint.deleted.len() as u64, "path", "paths");
+            self.line(format!("  {:NAMES$}{removed} of the image", "removed"))?;
         }
         let nameless = |process: &Process| process.comm.is_none() && process.vmas.is_empty();
         let note = if checkpoint.pre_dump {
@@ -394,8 +411,14 @@ mod tests {
             pod: None,
             host: None,
             created: None,
+            started: None,
+            restored: None,
             checkpointed: None,
             criu: None,
+            node: None,
+            kernel: None,
+            addresses: Vec::new(),
+            reference: None,
             annotations: std::collections::BTreeMap::new(),
             pre_dump: false,
             encrypted: false,
@@ -405,6 +428,7 @@ mod tests {
             shared: Vec::new(),
             sockets: Vec::new(),
             mounts: Vec::new(),
+            deleted: Vec::new(),
         };
         let diagnostics = Vec::new();
         let inspection = Inspection { schema: SCHEMA, checkpoints: vec![checkpoint], diagnostics };

@@ -19,6 +19,21 @@ pub(super) fn sockets(checkpoint: &Checkpoint) -> Sockets<'_> {
 }
 
 impl Page<'_> {
+    /// What the container has removed of its image.
+    pub(super) fn deleted(&mut self, checkpoint: &Checkpoint) -> io::Result<()> {
+        if checkpoint.deleted.is_empty() {
+            return Ok(());
+        }
+        self.line("")?;
+        self.heading("  Removed from the image".to_owned())?;
+        for path in self.rows(&checkpoint.deleted) {
+            let emptied = if path.ends_with('/') { " (all that it held)" } else { "" };
+            let path = self.safe(path);
+            self.line(format!("    {path}{emptied}"))?;
+        }
+        self.omitted(checkpoint.deleted.len(), "more path", "more paths")
+    }
+
     /// A line for each descriptor.
     pub(super) fn files(&mut self, process: &Process, sockets: &Sockets<'_>) -> io::Result<()> {
         let Some(files) = &process.files else { return Ok(()) };
