@@ -33,6 +33,8 @@ mod rules;
 mod scan;
 mod value;
 
+pub use gate::count_reports;
+
 /// Runs the program with the arguments of the process, its name first.
 pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     let hardened = harden();

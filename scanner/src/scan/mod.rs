@@ -241,14 +241,46 @@ pub fn scan_from(
     stdin: &mut dyn Read,
     emit: &mut Emit<'_>,
 ) -> Result<Outcome, ScanError> {
-    let (engine, key_name) = engine(settings)?;
+    scan_with(&Prepared::new(settings)?, targets, settings, progress, stdin, emit)
+}
+
+/// Rules and patterns, compiled: for who scans many small targets, since it takes longer than each.
+#[derive(Debug)]
+pub struct Prepared {
+    engine: Engine,
+    key_name: String,
+}
+
+impl Prepared {
+    /// Compiles the rules, the patterns of [`Settings::grep`] and the key of fingerprints.
+    ///
+    /// # Errors
+    /// When a rule or a pattern is wrong.
+    pub fn new(settings: &Settings) -> Result<Self, ScanError> {
+        engine(settings).map(|(engine, key_name)| Self { engine, key_name })
+    }
+}
+
+/// As [`scan_from`], with what was prepared of settings that have the same patterns and key.
+///
+/// # Errors
+/// As [`scan`].
+pub fn scan_with(
+    prepared: &Prepared,
+    targets: &[Target],
+    settings: &Settings,
+    progress: &Progress,
+    stdin: &mut dyn Read,
+    emit: &mut Emit<'_>,
+) -> Result<Outcome, ScanError> {
+    let Prepared { engine, key_name } = prepared;
     emit(Record::Run(Run {
         schema: SCHEMA.to_owned(),
         tool: Tool {
             name: env!("CARGO_PKG_NAME").to_owned(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
         },
-        rules: Rules { count: rule_count(&engine, settings), hash: rule_hash(&engine, settings) },
+        rules: Rules { count: rule_count(engine, settings), hash: rule_hash(engine, settings) },
         targets: targets.iter().map(Target::name).collect(),
     }))
     .map_err(ScanError::Output)?;
@@ -263,10 +295,10 @@ pub fn scan_from(
     for target in targets {
         let before = outcome.checkpoints;
         let mut one = |target: &Target, without: &BTreeSet<String>| match pool::run(
-            target, without, &engine, settings, progress, &parents, stdin,
+            target, without, engine, settings, progress, &parents, stdin,
         ) {
             Err(error) => Ok(Some(error)),
-            Ok(scanned) => fold::fold(scanned, &engine, &key_name, settings, &mut outcome, emit)
+            Ok(scanned) => fold::fold(scanned, engine, key_name, settings, &mut outcome, emit)
                 .map(|()| None)
                 .map_err(ScanError::Output),
         };
