@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::builder::Builder;
 use super::container::Metadata;
 use super::image_set::ImageSet;
+use super::kernel;
 use super::member::{join, root_of, split};
 use super::parents::Chain;
 use super::pod;
@@ -85,12 +86,19 @@ impl Builder {
                 notes.push(lacks("mm"));
             }
         }
-        let spaces = self.spaces(chain);
+        let mut spaces = self.spaces(chain);
         let set_id = path_id(folder);
         let current = spaces.keys().filter(|holder| holder.ordinal == 0 && holder.set == set_id);
         let current = current.filter_map(|holder| spaces.get(holder));
         let pieces = current.flat_map(|space| &space.pieces);
         let memory_bytes = pieces.fold(0u64, |sum, piece| sum.saturating_add(piece.len));
+        spaces.extend(set.objects.clone());
+        let (objects, is_all) = kernel::describe(set.objects.keys(), records);
+        if !is_all {
+            let text = "so many processes have pipes, sockets or deleted files open that not all \
+                        of them are told";
+            notes.push(Diagnostic::new(Level::Warning, Code::LimitReached, folder, text));
+        }
         // Archives made to be reproducible have no times: 0.
         let written = set.written.filter(|seconds| *seconds > 0);
         let written = written.and_then(|seconds| jiff::Timestamp::from_second(seconds).ok());
@@ -118,6 +126,7 @@ impl Builder {
             descriptors: Vec::new(),
             processes,
             shared: shared(records),
+            objects,
             earlier: chain.folders.get(1..chain.owned).unwrap_or_default().to_vec(),
             pages: self.pages_of(chain),
             spaces,

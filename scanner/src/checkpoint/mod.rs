@@ -11,13 +11,17 @@ mod deletions;
 mod docker_archive;
 mod dump_log;
 mod dumps;
+pub mod elf_core;
+mod filter;
 mod image_set;
+mod kernel;
 mod member;
 mod oci;
 mod parents;
 mod pod;
 mod process;
 mod producer;
+mod scope;
 mod shared;
 
 use std::collections::BTreeMap;
@@ -30,6 +34,8 @@ pub use address_space::{Layout, Shortfall};
 pub use builder::{Builder, Want};
 pub use chain::{Dump, Moment, merge};
 pub use container::{Container, Pod, SpecMount};
+pub use filter::{Filter, Scope, is_named};
+pub use kernel::{Connection, End, KernelObject, Opener};
 pub use dumps::{Memory, is_part};
 pub use parents::{Chain, Lost};
 pub use process::{Process, VmaInfo, VmaKind, file_path};
@@ -93,15 +99,18 @@ pub struct Checkpoint {
     pub annotations: BTreeMap<String, String>,
     /// Mounts of the runtime specification, in its order.
     pub spec_mounts: Vec<SpecMount>,
-    /// The processes, by pid.
+    /// The processes, by the number that their memory has as a holder: the pid, or 0 where that was known
+    /// too late.
     pub processes: BTreeMap<u32, Process>,
     /// Shared segments, by N of `pagemap-shmem-N.img`.
     pub shared: BTreeMap<u32, Shared>,
+    /// Kernel objects that held bytes: what they are, and who has them open.
+    pub objects: BTreeMap<Holder, KernelObject>,
     /// Folders of the earlier dumps that are a part of it, the newest first.
     pub earlier: Vec<String>,
     /// Member paths of the pages images, by layer (0 is the newest dump) and N of `pages-N.img`.
     pub pages: BTreeMap<(u16, u32), String>,
-    /// The layout of every process's memory and of every shared segment; with the ordinal N also what
+    /// The layout of every process's memory shared segment and kernel object; with the ordinal N also what
     /// the Nth dump before had and later ones have not.
     pub spaces: BTreeMap<Holder, Arc<Space>>,
     /// Bytes of memory pages in the set.
@@ -115,6 +124,45 @@ pub struct Checkpoint {
     pub records: Records,
 }
 
+impl Checkpoint {
+    /// What is no container's: the file or folder at `path`, of which nothing is known.
+    pub fn raw(producer: &'static str, path: &str) -> Self {
+        Self {
+            outer: String::new(),
+            root: path.to_owned(),
+            set: path.to_owned(),
+            producer,
+            container: Container::default(),
+            pod: None,
+            host: None,
+            created: None,
+            started: None,
+            restored: None,
+            checkpointed: None,
+            criu: None,
+            node: None,
+            kernel: None,
+            addresses: Vec::new(),
+            reference: None,
+            deleted: Vec::new(),
+            parts: Vec::new(),
+            descriptors: Vec::new(),
+            annotations: BTreeMap::new(),
+            spec_mounts: Vec::new(),
+            processes: BTreeMap::new(),
+            shared: BTreeMap::new(),
+            objects: BTreeMap::new(),
+            earlier: Vec::new(),
+            pages: BTreeMap::new(),
+            spaces: BTreeMap::new(),
+            memory_bytes: 0,
+            encrypted: false,
+            pre_dump: false,
+            records: Records::default(),
+        }
+    }
+}
+
 /// A segment that processes share.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Shared {
@@ -124,8 +172,8 @@ pub struct Shared {
     pub name: Option<String>,
     /// Who maps it, in the order of pid and address.
     pub mappings: Vec<Mapping>,
-    /// Processes that have it open.
-    pub open_by: Vec<u32>,
+    /// Processes that have it open, each with its lowest descriptor of it.
+    pub open_by: Vec<(u32, u32)>,
 }
 
 /// One mapping of a shared segment.

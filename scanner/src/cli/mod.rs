@@ -22,6 +22,7 @@ mod config;
 #[cfg(feature = "dev")]
 mod dev;
 mod exit;
+mod filter;
 mod gate;
 pub mod inspect;
 mod nearest;

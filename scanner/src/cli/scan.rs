@@ -78,7 +78,10 @@ fn settings(args: &ScanArgs) -> anyhow::Result<Settings> {
         grep: args.grep.clone(),
         yara,
         fingerprint_key: args.fingerprint_key.as_deref().map(key).transpose()?,
+        registers: args.registers,
         measured: !args.no_measured,
+        raw: args.raw,
+        filter: args.filter.filter(),
     })
 }
 

@@ -115,6 +115,7 @@ impl Walk<'_> {
         let name: Arc<str> = Arc::from("");
         let newest = layers.images.first();
         let member = newest.map_or_else(|| Arc::clone(&name), |newest| Arc::clone(&newest.member));
+        let scope = self.scope(space);
         for region in space.regions() {
             for part in pieces::parts(space, &region) {
                 for own in job::windows(part, self.window) {
@@ -125,6 +126,7 @@ impl Walk<'_> {
                         unit: id,
                         region: region.range.clone(),
                         own,
+                        scope: scope.clone(),
                         input: Input::Layers(Arc::clone(layers)),
                         decoded,
                     });

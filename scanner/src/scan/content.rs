@@ -27,7 +27,7 @@ impl Walk<'_> {
         body: Body<'_>,
     ) -> io::Result<Whole> {
         let limit = self.settings.limits.kept_member_bytes;
-        let unit = unit_of(path);
+        let unit = self.unit(path);
         let map = body.map().map(|map| Sparse::clone(map));
         // Holes cost memory only once they are filled: asked for before that.
         let left_out = map.as_ref().map(Sparse::size).and_then(|filled| {
@@ -87,7 +87,11 @@ impl Walk<'_> {
         match self.builder.image(path, &data, mtime) {
             Ok(()) => {
                 let bytes = map.map_or(data.len() as u64, |map| map.stored());
-                self.skip(&unit_of(path), Reason::NotContent, bytes);
+                let unit = self.unit(path);
+                self.skip(&unit, Reason::NotContent, bytes);
+                if self.settings.registers {
+                    self.registers(path, &data);
+                }
             }
             Err(note) => {
                 // What does not decode may still hold something.
@@ -100,7 +104,7 @@ impl Walk<'_> {
 
     /// Counts a file.
     pub(super) fn new_file(&mut self, path: &str) {
-        let unit = path_id(&unit_of(path));
+        let unit = path_id(&self.unit(path));
         let files = self.files.entry(unit).or_default();
         *files = files.saturating_add(1);
     }
@@ -125,7 +129,7 @@ impl Walk<'_> {
         size: Option<u64>,
         body: Body<'_>,
     ) -> io::Result<()> {
-        let unit = unit_of(path);
+        let unit = self.unit(path);
         let holder = self.holder(path);
         let map = body.map().cloned();
         let space = |len: u64| {
@@ -165,7 +169,7 @@ impl Walk<'_> {
         map: Option<&Sparse>,
     ) {
         let holder = self.holder(path);
-        let unit = unit_of(path);
+        let unit = self.unit(path);
         let extent = Extent::all(Source::bytes(data));
         let mut space = Space::file(holder, kind, extent.len());
         if let Some(map) = map {
@@ -186,6 +190,7 @@ impl Walk<'_> {
     ) {
         self.units.entry(path_id(unit)).or_insert_with(|| unit.to_owned());
         let (name, member): (Arc<str>, Arc<str>) = (Arc::from(name), Arc::from(member));
+        let scope = self.scope(space);
         for region in space.regions() {
             for part in pieces::parts(space, &region) {
                 for own in job::windows(part, self.window) {
@@ -196,6 +201,7 @@ impl Walk<'_> {
                         unit: path_id(unit),
                         region: region.range.clone(),
                         own,
+                        scope: scope.clone(),
                         input: Input::Extent(extent.clone()),
                         decoded,
                     });
@@ -220,6 +226,7 @@ impl Walk<'_> {
         self.units.entry(id).or_insert_with(|| unit.to_owned());
         let (name, member): (Arc<str>, Arc<str>) = (Arc::from(name), Arc::from(member));
         let decoded = self.decoded();
+        let scope = self.scope(space);
         let this = &*self;
         for part in pieces::parts(space, region) {
             let wanted = pieces.go_to(&part, &region.range);
@@ -240,6 +247,7 @@ impl Walk<'_> {
                     unit: id,
                     region: region.range.start..region_end,
                     own,
+                    scope: scope.clone(),
                     input: Input::Bytes(base, bytes, bad),
                     decoded,
                 });

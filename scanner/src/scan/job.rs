@@ -7,6 +7,7 @@ use std::sync::Arc;
 use super::pieces::{self, Bad};
 use super::pool::Buffer;
 use crate::archive::Extent;
+use crate::checkpoint::Scope;
 use crate::region::{REACH, Space};
 use crate::secret::SecretBytes;
 
@@ -108,6 +109,8 @@ pub(super) struct Job {
     pub region: Range<u64>,
     /// The part that belongs to this window.
     pub own: Range<u64>,
+    /// What of the holder is looked at.
+    pub scope: Scope,
     /// Its bytes.
     pub input: Input,
     /// Whether decoding made the bytes, so that they are no part of the checkpoint's stored size.

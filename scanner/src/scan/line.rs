@@ -12,6 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::Settings;
 use super::job::{Input, Job};
 use super::pieces;
+use crate::checkpoint::Scope;
 use crate::diagnostic::{Code, Diagnostic, Level};
 use crate::region::{Holder, Space};
 use crate::tally::Partial;
@@ -20,6 +21,7 @@ use crate::yara::{Rules, Scanner, Subject};
 /// The windows of one holder.
 pub(super) struct Line {
     space: Arc<Space>,
+    scope: Scope,
     name: Arc<str>,
     jobs: Receiver<Arc<Job>>,
 }
@@ -45,7 +47,8 @@ impl Lines {
             // The line before ends here; a thread may be waiting for that.
             self.open = None;
             let (sender, jobs) = sync_channel(WAITING);
-            let line = Line { space: Arc::clone(&job.space), name: Arc::clone(&job.name), jobs };
+            let (space, name) = (Arc::clone(&job.space), Arc::clone(&job.name));
+            let line = Line { space, scope: job.scope.clone(), name, jobs };
             self.lines.send(line).unwrap_or_default();
             self.open = Some((holder, sender));
         }
@@ -85,13 +88,18 @@ pub(super) fn run(rules: &Rules, lines: &Mutex<Receiver<Line>>, settings: &Setti
 
 /// Runs the rules over one holder.
 fn holder(line: Line, scanner: &mut Scanner<'_>, buffer: &mut Vec<u8>) -> crate::yara::Yield {
-    let Line { space, name, jobs } = line;
-    let len = space.pieces.iter().fold(0u64, |sum, piece| sum.saturating_add(piece.len));
+    let Line { space, scope, name, jobs } = line;
+    let len = space.pieces.iter().fold(0u64, |sum, piece| {
+        let parts = scope.within(&(piece.at..piece.at.saturating_add(piece.len)));
+        parts.iter().fold(sum, |sum, it| sum.saturating_add(it.end.saturating_sub(it.start)))
+    });
     let subject = Subject { space: &space, name: &name, len };
     scanner.begin(subject);
     for job in jobs {
         for own in job.space.own_of(&job.own) {
-            feed(&job, &own, scanner, subject, buffer);
+            for part in job.scope.within(&own) {
+                feed(&job, &part, scanner, subject, buffer);
+            }
         }
     }
     scanner.finish(subject)

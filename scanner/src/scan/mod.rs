@@ -7,6 +7,7 @@ mod content;
 mod digest;
 mod fold;
 mod job;
+mod kernel;
 mod line;
 mod omissions;
 mod owners;
@@ -14,6 +15,8 @@ mod pages;
 mod parents;
 mod pieces;
 mod pool;
+mod raw;
+mod scope;
 #[cfg(test)]
 mod tests;
 mod walk;
@@ -28,7 +31,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use self::collection::Collection;
 use self::parents::Parents;
 use crate::check::{Confidence, Severity};
-use crate::checkpoint::Checkpoint;
+use crate::checkpoint::{Checkpoint, Filter};
 use crate::diagnostic::{Diagnostic, Level};
 use crate::limits::Limits;
 use crate::matching::Engine;
@@ -59,8 +62,14 @@ pub struct Settings {
     pub yara: Option<Arc<yara::Rules>>,
     /// Key of fingerprints; `None`: the built-in one.
     pub fingerprint_key: Option<SecretBytes>,
+    /// Whether the registers of threads are searched too.
+    pub registers: bool,
     /// Whether the report may hold what differs from run to run.
     pub measured: bool,
+    /// Whether what is no checkpoint is scanned too, as plain bytes; a folder is one target then.
+    pub raw: bool,
+    /// Which memory is scanned; empty: everything.
+    pub filter: Filter,
 }
 
 impl Default for Settings {
@@ -75,7 +84,10 @@ impl Default for Settings {
             grep: Vec::new(),
             yara: None,
             fingerprint_key: None,
+            registers: false,
             measured: false,
+            raw: false,
+            filter: Filter::default(),
         }
     }
 }
@@ -133,12 +145,15 @@ pub enum ScanError {
     #[error("{0}")]
     Unreadable(io::Error),
     /// The target holds no checkpoint; what it is instead.
-    #[error("not a checkpoint: {0}")]
+    #[error("not a checkpoint: {0} (--raw scans it as plain bytes)")]
     NotACheckpoint(String),
     /// A folder that holds no checkpoint now, but is where checkpoints are kept: there is nothing in
     /// it, or archives none of which is one.
     #[error("no checkpoint in this folder: {0}")]
     NoneInFolder(&'static str),
+    /// The filter lets nothing of any target through; the filter.
+    #[error("nothing fits {0}: no memory was scanned")]
+    NothingFits(String),
     /// A rule or a pattern is wrong.
     #[error(transparent)]
     Rules(#[from] RuleFileError),
@@ -160,6 +175,8 @@ pub struct Outcome {
     pub failed: Vec<(String, ScanError)>,
     /// Bytes that the rules have seen.
     pub scanned_bytes: u64,
+    /// Whether the filter, if there is one, has let any memory through.
+    pub fits: bool,
 }
 
 /// What a target holds, for [`inspect`].
@@ -253,7 +270,8 @@ pub fn scan_from(
                 .map(|()| None)
                 .map_err(ScanError::Output),
         };
-        let failed = match Collection::of(target, settings) {
+        let collection = if settings.raw { None } else { Collection::of(target, settings) };
+        let failed = match collection {
             None => one(target, &none)?,
             Some(collection) => {
                 parents.add(&collection.targets());
@@ -271,6 +289,13 @@ pub fn scan_from(
             outcome.complete = false;
             outcome.failed.push((target.name(), error));
         }
+    }
+    if !settings.filter.is_empty() && !outcome.fits && outcome.failed.is_empty() {
+        // Nobody should take a pid that is not there for a clean one.
+        outcome.complete = false;
+        let filter = settings.filter.to_string();
+        let failed = |target: &Target| (target.name(), ScanError::NothingFits(filter.clone()));
+        outcome.failed.extend(targets.iter().map(failed));
     }
     Ok(outcome)
 }

@@ -31,14 +31,8 @@ impl Owners {
     /// The checkpoint whose images or files lie at a path: the deepest folder that holds it. What
     /// lies in none is the first one's.
     pub(super) fn of_path(&self, path: &str) -> usize {
-        let within = |folder: &str| {
-            folder.is_empty()
-                || path.strip_prefix(folder).is_some_and(|rest| {
-                    rest.is_empty() || folder.ends_with('!') || rest.starts_with(['/', '!'])
-                })
-        };
         let depth = |owner: &Owner| {
-            owner.folders.iter().filter(|folder| within(folder)).map(String::len).max()
+            owner.folders.iter().filter(|folder| is_within(path, folder)).map(String::len).max()
         };
         let deepest = self
             .checkpoints
@@ -54,4 +48,12 @@ impl Owners {
         let of_unit = || self.of_path(units.get(&set).map_or("", String::as_str));
         self.checkpoints.iter().position(|owner| owner.sets.contains(&set)).unwrap_or_else(of_unit)
     }
+}
+
+/// Whether a path is that of a folder or archive, or of something in it.
+pub(super) fn is_within(path: &str, folder: &str) -> bool {
+    folder.is_empty()
+        || path.strip_prefix(folder).is_some_and(|rest| {
+            rest.is_empty() || folder.ends_with('!') || rest.starts_with(['/', '!'])
+        })
 }

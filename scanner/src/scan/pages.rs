@@ -48,7 +48,7 @@ impl Walk<'_> {
                 // A stream's length is known from its header only.
                 let map = stream.map();
                 let len = map.map(|map| map.size()).or(size).unwrap_or(u64::MAX);
-                let is_ready = self.builder.is_ready(path, id) || self.second;
+                let is_ready = self.is_ready(path, id) || self.second;
                 if is_ready && self.builder.is_chained(path, id) {
                     return self.chained_pages(path, id, size, stream);
                 }
@@ -63,6 +63,13 @@ impl Walk<'_> {
                 self.early_pages(path, id, size.unwrap_or(u64::MAX), stream)
             }
         }
+    }
+
+    /// Whether all is known that pages need to be laid out, and to be looked at or left out.
+    fn is_ready(&self, path: &str, id: u32) -> bool {
+        let filter = &self.settings.filter;
+        self.builder.is_ready(path, id)
+            && (filter.is_empty() || self.builder.can_filter(path, id, filter))
     }
 
     /// A second pages image of the same name: the first one is the memory, this is searched too.
@@ -245,7 +252,7 @@ impl Walk<'_> {
     }
 
     /// Counts bytes that a header promises and that are not there.
-    fn lost(&mut self, unit: &str, bytes: u64) {
+    pub(super) fn lost(&mut self, unit: &str, bytes: u64) {
         let ledger = self.ledger(unit);
         ledger.total = ledger.total.saturating_add(bytes);
         ledger.skip(Reason::Unreadable, bytes);
@@ -339,6 +346,7 @@ impl Walk<'_> {
         self.unowned_note(path, from, extent.stored().saturating_sub(before));
         let (space, parts) = raw_space(path, from, extent.len(), extent.map().map(|map| &**map));
         let (name, member): (Arc<str>, Arc<str>) = (Arc::from(path), Arc::from(path));
+        let scope = self.scope(&space);
         for own in parts.into_iter().flat_map(|part| job::windows(part, RAW_PAGE)) {
             self.dispatcher.send(Job {
                 space: Arc::clone(&space),
@@ -347,6 +355,7 @@ impl Walk<'_> {
                 unit: path_id(&unit),
                 region: own.clone(),
                 own,
+                scope: scope.clone(),
                 input: Input::Extent(extent.clone()),
                 decoded,
             });
@@ -377,6 +386,7 @@ impl Walk<'_> {
         let (space, parts) = raw_space(path, from, len, map.as_deref());
         let (name, member): (Arc<str>, Arc<str>) = (Arc::from(path), Arc::from(path));
         self.units.entry(path_id(&unit)).or_insert_with(|| unit.clone());
+        let scope = self.scope(&space);
         let mut at = from;
         for own in parts.into_iter().flat_map(|part| job::windows(part, RAW_PAGE)) {
             stream.pass(own.start.saturating_sub(at))?;
@@ -394,6 +404,7 @@ impl Walk<'_> {
                 unit: path_id(&unit),
                 region: own.start..at,
                 own: own.start..at,
+                scope: scope.clone(),
                 input: Input::Bytes(own.start, bytes, Vec::new()),
                 decoded: self.decoded(),
             });

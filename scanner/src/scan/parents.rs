@@ -184,7 +184,7 @@ impl Visitor for Surveyor<'_> {
                         }
                     }
                 },
-                Want::Decode | Want::Keep | Want::Scan(_) | Want::Skip(_) => {}
+                Want::Decode | Want::Objects | Want::Keep | Want::Scan(_) | Want::Skip(_) => {}
             },
             MemberKind::Folder
             | MemberKind::Hardlink(_)

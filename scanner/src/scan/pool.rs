@@ -116,7 +116,7 @@ pub(super) struct Dispatcher {
 impl Dispatcher {
     pub(super) fn send(&self, job: Job) {
         let job = Arc::new(job);
-        if let Some(lines) = &self.lines {
+        if let Some(lines) = self.lines.as_ref().filter(|_| !job.is_excluded()) {
             lines.borrow_mut().send(&job);
         }
         // Workers take jobs until the sender is dropped.

@@ -8,24 +8,28 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 
 use super::chain::Dumps;
+use super::collection::Collection;
 use super::content::drain;
+use super::kernel::Waiting;
 use super::pages::Held;
 use super::parents::Parents;
 use super::pool::Dispatcher;
+use super::raw::{self, Cores};
 use super::{Progress, ScanError, Settings, Target, window_bytes};
 use crate::archive::{
-    self, Body, Container, ContainerError, Extent, Flow, Member, MemberKind, Opening, Problem,
-    Source, Sparse, Stream, Visitor, container_of, name,
+    self, Body, Container, ContainerError, Content, Extent, Flow, Member, MemberKind, Opening,
+    Problem, Source, Sparse, Stream, Visitor, container_of, name,
 };
-use crate::checkpoint::{Builder, Checkpoint, Want, path_id};
+use crate::checkpoint::{Builder, Checkpoint, Scope, Want, path_id};
 use crate::coverage::{Coverage, Reason};
 use crate::diagnostic::{Code, Diagnostic, Level};
 use crate::limits::Budget;
-use crate::region::RegionKind;
+use crate::region::{Holder, RegionKind};
 use crate::tally::Partial;
 
-/// Bytes of an image of kernel buffers whose records are counted; one default pipe holds 64 KiB.
-const COUNTED: u64 = 4 << 20;
+
+/// Folders and archives with a ledger of their own.
+const UNITS: usize = 1 << 16;
 
 /// What walk and work have made of one target.
 #[derive(Debug)]
@@ -80,12 +84,18 @@ pub(super) fn walk(
         frames: Vec::new(),
         held: Vec::new(),
         held_bytes: 0,
+        waiting: Vec::new(),
         beside: Vec::new(),
         later: BTreeSet::new(),
         second: false,
         compression: None,
         again: matches!(target, Target::Path(_)),
         kind: String::new(),
+        own_name: raw::name_of(target),
+        cores: BTreeMap::new(),
+        scopes: BTreeMap::new(),
+        // A folder of archives and other files, which without `raw` would be as many targets.
+        is_mixed: settings.raw && Collection::of(target, settings).is_some(),
     };
     match target {
         Target::Stdin => walk.target(Body::Stream(Stream::new(stdin))).map_err(unreadable)?,
@@ -98,6 +108,7 @@ pub(super) fn walk(
             }
         }
     }
+    walk.waiting_objects();
     let lent = match target {
         Target::Path(path) => walk.find_parents(path, parents),
         Target::Stdin => Dumps::new(),
@@ -164,6 +175,8 @@ pub(super) struct Walk<'a> {
     /// Pages images that can be read at any time, until all metadata are known.
     pub(super) held: Vec<Held>,
     pub(super) held_bytes: u64,
+    /// Images of kernel objects that can be laid out when all metadata are known.
+    pub(super) waiting: Vec<Waiting>,
     /// Folders beside the target that hold parent dumps of it.
     pub(super) beside: Vec<PathBuf>,
     /// Pages images of a stream that came before what explains them.
@@ -175,6 +188,13 @@ pub(super) struct Walk<'a> {
     pub(super) again: bool,
     /// What the target is, in words.
     pub(super) kind: String,
+    /// Last part of the target's path, for what has no other name.
+    pub(super) own_name: String,
+    /// ELF cores by path, where the target is raw.
+    pub(super) cores: Cores,
+    /// What the filter lets through of the memory that was met.
+    pub(super) scopes: BTreeMap<Holder, Scope>,
+    is_mixed: bool,
 }
 
 impl Visitor for Walk<'_> {
@@ -236,6 +256,17 @@ impl Walk<'_> {
                 self.kind = format!("{} without CRIU images", container.name);
                 self.nested("", container, peek.body(), Ledger::Members);
             }
+            None if self.settings.raw => {
+                let body = peek.body();
+                let size = match &body {
+                    Body::At(extent) => Some(extent.stored()),
+                    Body::Stream(_) => None,
+                };
+                self.frames.push(Frame { path: String::new(), ledger: Ledger::Members, inner: 0 });
+                let done = self.plain("", size, head.bytes(), body);
+                self.frames.pop();
+                done?;
+            }
             None if head.bytes().is_empty() => "empty".clone_into(&mut self.kind),
             None => "no archive and no CRIU image folder".clone_into(&mut self.kind),
         }
@@ -283,6 +314,17 @@ impl Walk<'_> {
         let id = path_id(unit);
         self.units.entry(id).or_insert_with(|| unit.to_owned());
         self.partial.coverage.entry(id).or_default()
+    }
+
+    /// The folder or archive whose ledger a member counts in. Beyond [`UNITS`] it is the target's own:
+    /// each member may lie in a folder of its own.
+    pub(super) fn unit(&self, path: &str) -> String {
+        self.known_unit(unit_of(path))
+    }
+
+    fn known_unit(&self, unit: String) -> String {
+        let is_known = self.units.len() < UNITS || self.units.contains_key(&path_id(&unit));
+        if is_known { unit } else { String::new() }
     }
 
     /// Counts a member of which `got` bytes are there; `size` is what its header says.
@@ -341,9 +383,17 @@ impl Walk<'_> {
         if self.second {
             return self.take_again(path, size, head.bytes(), body);
         }
-        match self.builder.offer(path, size, head.bytes()) {
+        let want = match self.builder.offer(path, size, head.bytes()) {
+            // A deleted file that was compressed: what is inside of it has no name of its own.
+            Want::Objects if self.frames.last().is_some_and(|frame| frame.path == path) => {
+                Want::Scan(RegionKind::GhostFile)
+            }
+            want => want,
+        };
+        match want {
             Want::Decode => self.image(path, size, mtime, body),
             Want::Pages(id) => self.pages(path, id, size, body),
+            Want::Objects => self.objects(path, size, head.bytes(), body),
             Want::Keep => {
                 self.new_file(path);
                 let (data, map) = self.whole(path, size, body)?;
@@ -356,9 +406,17 @@ impl Walk<'_> {
             }
             Want::Skip(reason) => {
                 let got = drain(body)?;
-                let unit = unit_of(path);
+                let unit = self.unit(path);
                 self.count(&unit, size, got);
                 self.skip(&unit, reason, got);
+                Ok(())
+            }
+            Want::Scan(_) if self.leaves_out(path) => {
+                self.new_file(path);
+                let got = drain(body)?;
+                let unit = unit_of(path);
+                self.count(&unit, size, got);
+                self.skip(&unit, Reason::Excluded, got);
                 Ok(())
             }
             Want::Scan(kind) => {
@@ -367,42 +425,37 @@ impl Walk<'_> {
                     RegionKind::File
                         | RegionKind::TmpfsFile
                         | RegionKind::VolumeFile
+                        | RegionKind::GhostFile
                         | RegionKind::Log
                 );
                 let container = container_of(head.bytes()).filter(|_| opens);
                 if let Some(container) = container
                     && self.may_open(path, &body)
                 {
+                    if container.content == Content::Pieces {
+                        return self.file_and_pieces(path, kind, container, size, body);
+                    }
                     self.archive(path, container, size, body);
                     return Ok(());
+                }
+                if self.settings.raw && kind == RegionKind::File && !Builder::is_of_container(path)
+                {
+                    return self.plain(path, size, head.bytes(), body);
                 }
                 if self.builder.is_unknown_image(path) {
                     let text = "no image that cryoscan knows; scanned as raw bytes";
                     self.note(Diagnostic::new(Level::Note, Code::ImageUnknown, path, text));
                 }
                 self.new_file(path);
-                let is_small = size.is_some_and(|size| size <= COUNTED);
-                let has_records =
-                    matches!(kind, RegionKind::Pipe | RegionKind::Fifo | RegionKind::SocketQueue);
-                if has_records && is_small && body.map().is_none() {
-                    let (data, map) = self.whole(path, size, body)?;
-                    self.payload(path, &data);
-                    self.bytes(path, kind, data, map.as_ref());
-                    return Ok(());
-                }
-                if kind == RegionKind::TcpQueue {
-                    self.payload(path, head.bytes());
-                }
                 self.file(path, kind, size, body)
             }
         }
     }
 
-    /// Lets the builder count what the kernel held.
-    fn payload(&mut self, path: &str, data: &[u8]) {
-        if let Err(note) = self.builder.payload(path, data) {
-            self.note(note);
-        }
+    /// Whether a member is left out unseen: of a container's files no filter lets anything through,
+    /// and none of them can hold memory.
+    fn leaves_out(&self, path: &str) -> bool {
+        !self.settings.filter.is_empty() && Builder::is_of_container(path)
     }
 
     /// A member in the second opening: only pages that came too early are wanted.
@@ -418,7 +471,7 @@ impl Walk<'_> {
             return self.pages(path, id, size, body);
         }
         let inside = |later: &String| later.starts_with(path);
-        if let Some(container) = container_of(head)
+        if let Some(container) = container_of(head).filter(|it| it.content != Content::Pieces)
             && self.later.iter().any(inside)
             && body.map().is_none_or(|map| self.is_dense(map))
         {
@@ -442,7 +495,7 @@ impl Walk<'_> {
     }
 
     /// Whether an archive may be opened; one that is nearly all holes is told, and scanned as a file.
-    fn may_open(&mut self, path: &str, body: &Body<'_>) -> bool {
+    pub(super) fn may_open(&mut self, path: &str, body: &Body<'_>) -> bool {
         let Some(map) = body.map().filter(|map| !self.is_dense(map)) else { return true };
         let text = "an archive that is nearly all holes was not opened; what is stored was scanned";
         let note = Diagnostic::new(Level::Error, Code::LimitReached, path, text);
@@ -454,7 +507,7 @@ impl Walk<'_> {
     }
 
     /// Opens an archive inside the target.
-    fn archive(
+    pub(super) fn archive(
         &mut self,
         path: &str,
         container: &'static Container,
@@ -462,7 +515,7 @@ impl Walk<'_> {
         body: Body<'_>,
     ) {
         // What an archive holds counts with it, not with the folder that it lies in.
-        let unit = format!("{path}!");
+        let unit = self.known_unit(format!("{path}!"));
         let members = self.adds_to_total();
         if path.is_empty() && members {
             // The archive inside the target's own compression is the target.
@@ -509,9 +562,38 @@ impl Walk<'_> {
         }
     }
 
+    /// Scans a file, and what stands in it in pieces.
+    fn file_and_pieces(
+        &mut self,
+        path: &str,
+        kind: RegionKind,
+        container: &'static Container,
+        size: Option<u64>,
+        body: Body<'_>,
+    ) -> io::Result<()> {
+        let most = self.settings.limits.held_bytes;
+        self.new_file(path);
+        match body.hold(most)? {
+            Body::At(extent) => {
+                self.file(path, kind, size, Body::At(extent.clone()))?;
+                self.nested(path, container, Body::At(extent), Ledger::Decoded);
+                Ok(())
+            }
+            stream @ Body::Stream(_) => {
+                let text = "too long to be read out of order from a stream: values that lie in several pieces were not put together";
+                let note = Diagnostic::new(Level::Error, Code::LimitReached, path, text);
+                self.note(note.expected(format!("at most {most} bytes"), "more"));
+                self.file(path, kind, size, stream)
+            }
+        }
+    }
+
     fn finish(self, target: String) -> Scanned {
         let mut partial = self.partial;
-        let (checkpoints, notes) = self.builder.finish();
+        let (mut checkpoints, notes) = self.builder.finish();
+        if self.settings.raw {
+            raw::add(&mut checkpoints, self.cores, &self.units, self.is_mixed);
+        }
         for note in notes {
             partial.note(note, &self.settings.limits);
         }
@@ -543,5 +625,5 @@ pub(super) fn unit_of(path: &str) -> String {
 
 /// Whether a container's bytes are not those of its members.
 fn is_packed(container: &Container, body: &Body<'_>) -> bool {
-    container.transparent || container.name == "zip" || body.map().is_some()
+    container.content == Content::Decoded || body.map().is_some()
 }

@@ -9,8 +9,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::job::{Input, Job};
 use super::pieces::{self, Bad};
 use super::{Progress, Settings};
+use crate::checkpoint::Scope;
 use crate::coverage::Reason;
 use crate::diagnostic::{Code, Diagnostic, Level};
+use crate::finding;
 use crate::matching::{Engine, Scratch};
 use crate::region::{CELL, Cut, Form, HolderKind, REACH, Space, Window};
 use crate::rule::{Class, Report};
@@ -66,6 +68,9 @@ impl Work<'_> {
         scratch: &mut Scratch,
         part: &mut Partial,
     ) {
+        if job.is_excluded() {
+            return self.excluded(job, part);
+        }
         let (base, bytes, bad) = match &job.input {
             Input::Bytes(base, bytes, bad) => (*base, bytes.as_slice(), bad.clone()),
             Input::Extent(_) | Input::Layers(_) => {
@@ -83,11 +88,11 @@ impl Work<'_> {
         let seen_end = base.saturating_add(bytes.len() as u64);
         let own = job.own.start..job.own.end.min(seen_end);
         let limits = &self.settings.limits;
-        let is_file = job.space.holder.kind == HolderKind::File;
+        let is_file = matches!(job.space.holder.kind, HolderKind::File | HolderKind::Ghost);
         let own_bytes = slice(bytes, base, own.start, own.end);
         // Matches come in the order of their start, so that each line feed is counted once.
         let mut counted = (own.start, LineFeeds::default());
-        let mut throttled = Vec::new();
+        let (mut throttled, mut decoded) = (Vec::new(), 0u64);
         for stretch in between(base..seen_end, &bad) {
             // Memory is cut where it ends, and where a block of it is lost.
             let ends = |at: u64, edge: u64, seen: u64| job.space.cut && (at == edge || at != seen);
@@ -105,9 +110,10 @@ impl Work<'_> {
                         || ends(stretch.end, job.region.end, seen_end),
                 },
             };
-            throttled.extend(self.engine.scan(&window, scratch, |mut found| {
+            let scanned = self.engine.scan(&window, scratch, |mut found| {
                 let span = found.locus.at..found.locus.at.saturating_add(found.locus.len.into());
-                if !job.space.is_own(&span)
+                if !job.scope.contains(found.locus.at)
+                    || !job.space.is_own(&span)
                     || job.input.is_there_later(&span, bytes, &(base..seen_end))
                 {
                     return;
@@ -125,14 +131,25 @@ impl Work<'_> {
                 let rule = self.engine.rules().get(found.judgement.rule);
                 let proven = rule.report == Report::Proven;
                 let shown = self.settings.show_secrets || rule.class == Class::Indicator;
+                if finding::needs_value(rule) {
+                    part.keep_for_proof(&found);
+                }
                 part.add(found, &job.name, proven, shown, limits);
-            }));
+            });
+            throttled.extend(scanned.throttled);
+            decoded = decoded.saturating_add(scanned.decoded);
         }
-        if is_file && (job.own != job.region) {
+        // A deleted file has a region for each of its chunks.
+        let is_alone = job.own == job.region && job.space.holder.kind == HolderKind::File;
+        if is_file && !is_alone {
             let key = (job.space.holder, own.start);
             part.line_feeds.insert(key, line_feeds(own_bytes, own.start));
         }
-        let is_told = |bad: &&Bad| own.contains(&bad.range.start) && job.space.is_own(&bad.range);
+        let parts = job.scope.within(&own);
+        let is_part = |range: &Range<u64>| parts.iter().any(|part| overlap(part, range) > 0);
+        let is_told = |bad: &&Bad| {
+            own.contains(&bad.range.start) && is_part(&bad.range) && job.space.is_own(&bad.range)
+        };
         for bad in bad.iter().filter(is_told) {
             let len = bad.range.end.saturating_sub(bad.range.start);
             let text = "a block of compressed pages does not expand to them; it was not scanned";
@@ -143,31 +160,50 @@ impl Work<'_> {
         }
         keep_labels(job, &own, own_bytes, part);
         let mut lost = std::collections::BTreeSet::new();
+        throttled.retain(|it| is_part(&(it.cell..it.cell.saturating_add(CELL))));
         for throttled in throttled {
-            let rule = &self.engine.rules().get(throttled.rule).id;
             let holder = match job.space.holder.kind {
                 HolderKind::Memory => format!("memory of process {}", job.space.holder.id),
                 HolderKind::Shared => format!("shared segment {}", job.space.holder.id),
-                HolderKind::File | HolderKind::RawImage => job.name.to_string(),
+                _ => job.name.to_string(),
             };
-            let text = format!("{holder}: too many candidates of rule {rule} in 64 KiB");
+            let text = match throttled.rule.map(|rule| &self.engine.rules().get(rule).id) {
+                Some(rule) => format!("{holder}: too many candidates of rule {rule} in 64 KiB"),
+                None => format!("{holder}: too much encoded text in 64 KiB"),
+            };
             let note = Diagnostic::new(Level::Error, Code::Throttled, &job.name, text);
             part.note(note.at(throttled.cell), limits);
             lost.insert(throttled.cell);
         }
-        let lost_to_blocks = bad.iter().fold(0u64, |sum, bad| {
-            let part = bad.range.start.max(own.start)..bad.range.end.min(own.end);
-            sum.saturating_add(ledger_bytes(&job.space, &part))
+        let of_parts = bad.iter().flat_map(|bad| {
+            let within = |part: &Range<u64>| {
+                bad.range.start.max(part.start)..bad.range.end.min(part.end)
+            };
+            parts.iter().map(within)
         });
+        let lost_to_blocks =
+            of_parts.fold(0u64, |sum, part| sum.saturating_add(ledger_bytes(&job.space, &part)));
         // What is stored nowhere is counted where it was laid out, if at all.
-        let Stored { bytes: stored, zeros } = stored(&job.space, &own, own_bytes, &bad);
-        let scanned = stored.saturating_sub(lost_to_blocks);
+        let (mut seen, mut zeros) = (0u64, 0u64);
+        for part in &parts {
+            let bytes = slice(bytes, base, part.start, part.end);
+            let stored = stored(&job.space, part, bytes, &bad);
+            seen = seen.saturating_add(stored.bytes);
+            zeros = zeros.saturating_add(stored.zeros);
+        }
+        let excluded = match job.scope {
+            Scope::All => 0,
+            Scope::Parts(_) => stored(&job.space, &own, &[], &bad).bytes.saturating_sub(seen),
+        };
+        let scanned = seen.saturating_sub(lost_to_blocks);
         self.progress.scanned.fetch_add(scanned, Ordering::Relaxed);
         let coverage = part.coverage.entry(job.unit).or_default();
+        coverage.decoded = coverage.decoded.saturating_add(decoded);
         if job.decoded {
             coverage.decoded = coverage.decoded.saturating_add(scanned);
             return;
         }
+        coverage.skip(Reason::Excluded, excluded);
         coverage.skip(Reason::Unreadable, lost_to_blocks);
         let mut rest = scanned;
         let mut skip = |reason, bytes: u64| {
@@ -180,6 +216,20 @@ impl Work<'_> {
         }
         skip(Reason::ZeroPage, zeros);
         coverage.scanned = coverage.scanned.saturating_add(rest);
+    }
+
+    /// Counts a window of which nothing is looked at.
+    fn excluded(&self, job: &Job, part: &mut Partial) {
+        let end = match &job.input {
+            Input::Bytes(base, bytes, _) => base.saturating_add(bytes.len() as u64),
+            Input::Extent(_) | Input::Layers(_) => u64::MAX,
+        };
+        let own = job.own.start..job.own.end.min(end);
+        let bytes = stored(&job.space, &own, &[], &[]).bytes;
+        self.progress.scanned.fetch_add(bytes, Ordering::Relaxed);
+        if !job.decoded {
+            part.coverage.entry(job.unit).or_default().skip(Reason::Excluded, bytes);
+        }
     }
 
     /// Reads the window's bytes; gives how many there are, and which blocks of them are bad.
@@ -244,6 +294,10 @@ fn between(range: Range<u64>, bad: &[Bad]) -> Vec<Range<u64>> {
         rest.push(from..range.end);
     }
     rest
+}
+
+fn overlap(a: &Range<u64>, b: &Range<u64>) -> u64 {
+    a.end.min(b.end).saturating_sub(a.start.max(b.start))
 }
 
 /// Stored bytes in a range that count in the ledger of this checkpoint.
