@@ -51,8 +51,8 @@ impl Builder {
     /// A builder for the target at `location` (a path, for producers that only a path tells).
     pub fn new(location: &str, limits: Limits) -> Self {
         let location = location.trim_end_matches('/').to_owned();
-        let (sets, metadata, layouts, deletions, parents) = Default::default();
-        Self { location, limits, sets, metadata, layouts, deletions, parents }
+        let (sets, metadata, layouts, parents, deletions) = Default::default();
+        Self { location, limits, sets, metadata, layouts, parents, deletions }
     }
 
     /// Says what becomes of the member at `path`, of that stored size, whose first bytes are `head`.
