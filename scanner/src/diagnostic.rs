@@ -47,7 +47,7 @@ codes! {
     ContainerTruncated "container-truncated" "An archive or compressed stream ends early; what it still held was scanned.",
     DigestMismatch "digest-mismatch" "A blob of an OCI layout is not what its digest or its manifest promises: damaged, or replaced; it was scanned all the same.",
     DuplicateMember "duplicate-member" "Two members of an archive have the same name; both were scanned, the last one is what a restore would use.",
-    Encrypted "encrypted" "The image set is encrypted; its pages were skipped, metadata and files were scanned.",
+    Encrypted "encrypted" "The image set, or a member of a zip, is encrypted; the pages or the member were skipped, the rest was scanned.",
     ImageMalformed "image-malformed" "A CRIU image does not decode from this offset on; the records before it were used.",
     ImageTruncated "image-truncated" "A CRIU image ends inside a record; the records before it were used.",
     ImageUnknown "image-unknown" "A file beside the images is no image that cryoscan knows; it was scanned as raw bytes.",

@@ -15,7 +15,7 @@
 
 mod archive;
 mod images;
-mod kernel;
+pub mod kernel;
 mod layouts;
 mod mapping;
 mod metadata;

@@ -6,7 +6,9 @@
 pub mod builder;
 pub mod fixtures;
 pub mod generate;
+pub mod git;
 pub mod keys;
+pub mod keystores;
 pub mod random;
 pub mod reader;
 pub mod recall;
@@ -14,5 +16,6 @@ mod rsa;
 pub mod samples;
 pub mod sarif;
 pub mod scanned;
+pub mod sqlite;
 pub mod values;
 mod vendor_tokens;

@@ -18,7 +18,7 @@ use flate2::Compression;
 const SEEDS: std::ops::Range<u64> = 1..5;
 
 /// Checks that tell by themselves where a value ends, whatever follows it.
-const FIND_THE_END: [&str; 23] = [
+const FIND_THE_END: [&str; 25] = [
     "aws-access-key-id",
     "azure-account-key",
     "azure-cask-key",
@@ -32,6 +32,7 @@ const FIND_THE_END: [&str; 23] = [
     "jenkins-ciphertext",
     "jwt",
     "kubernetes-key-data",
+    "kubernetes-secret-proto",
     "kubernetes-service-account",
     "npm-crc32",
     "openai-key",
@@ -39,6 +40,7 @@ const FIND_THE_END: [&str; 23] = [
     "pem",
     "prefixed-jwt",
     "pypi-macaroon",
+    "rsa-public-key",
     "slack-token",
     "stripe-key",
     "vault-token",
@@ -310,6 +312,10 @@ fn settings(case: &Case<'_>, seed: u64) -> Vec<Setting> {
     };
     if case.rule.anchor == Anchor::Path {
         return vec![plain];
+    }
+    // Numbers stand at addresses that eight divides.
+    if case.rule.anchor == Anchor::Number {
+        return vec![Setting { before: Before::Nul, ..plain }];
     }
     let mut all = Vec::new();
     for encoding in [Encoding::Ascii, Encoding::As(&[Notation::Utf16Le])] {

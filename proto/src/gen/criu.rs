@@ -138,6 +138,8 @@ pub struct FileEntry {
     pub tty: ::core::option::Option<TtyFileEntry>,
     #[prost(message, optional, tag = "20")]
     pub memfd: ::core::option::Option<MemfdFileEntry>,
+    #[prost(message, optional, tag = "21")]
+    pub bpf: ::core::option::Option<BpfmapFileEntry>,
 }
 /// What every file entry of the images before CRIU 3.4 begins with.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
@@ -204,6 +206,14 @@ pub struct TtyFileEntry {
     /// Id in files.img of its path.
     #[prost(uint32, optional, tag = "6")]
     pub regf_id: ::core::option::Option<u32>,
+}
+/// An open BPF map.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct BpfmapFileEntry {
+    #[prost(uint32, optional, tag = "1")]
+    pub id: ::core::option::Option<u32>,
+    #[prost(uint32, optional, tag = "8")]
+    pub map_id: ::core::option::Option<u32>,
 }
 /// An open memfd.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
@@ -785,29 +795,99 @@ pub struct CredsEntry {
     #[prost(uint32, repeated, packed = "false", tag = "19")]
     pub cap_amb: ::prost::alloc::vec::Vec<u32>,
 }
-/// Registers of x86: those that say where the stack is.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+/// Registers of x86.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ThreadInfoX86 {
     #[prost(message, optional, tag = "2")]
     pub gpregs: ::core::option::Option<UserX86RegsEntry>,
+    #[prost(message, optional, tag = "3")]
+    pub fpregs: ::core::option::Option<UserX86FpregsEntry>,
+}
+/// Registers of x86 for floating point and vectors. Of words that stand for bytes the low one is first.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct UserX86FpregsEntry {
+    /// Eight registers of 16 bytes.
+    #[prost(uint32, repeated, packed = "false", tag = "9")]
+    pub st_space: ::prost::alloc::vec::Vec<u32>,
+    /// 16 registers of 16 bytes.
+    #[prost(uint32, repeated, packed = "false", tag = "10")]
+    pub xmm_space: ::prost::alloc::vec::Vec<u32>,
+    #[prost(message, optional, tag = "13")]
+    pub xsave: ::core::option::Option<UserX86XsaveEntry>,
+}
+/// The upper parts of vector registers.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct UserX86XsaveEntry {
+    /// Bytes 16 to 31 of 16 registers.
+    #[prost(uint32, repeated, packed = "false", tag = "2")]
+    pub ymmh_space: ::prost::alloc::vec::Vec<u32>,
+    #[prost(uint64, repeated, packed = "false", tag = "5")]
+    pub opmask_reg: ::prost::alloc::vec::Vec<u64>,
+    /// Bytes 32 to 63 of 16 registers.
+    #[prost(uint64, repeated, packed = "false", tag = "6")]
+    pub zmm_upper: ::prost::alloc::vec::Vec<u64>,
+    /// 16 more registers of 64 bytes.
+    #[prost(uint64, repeated, packed = "false", tag = "7")]
+    pub hi16_zmm: ::prost::alloc::vec::Vec<u64>,
 }
 /// General registers of x86.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct UserX86RegsEntry {
+    #[prost(uint64, optional, tag = "1")]
+    pub r15: ::core::option::Option<u64>,
+    #[prost(uint64, optional, tag = "2")]
+    pub r14: ::core::option::Option<u64>,
+    #[prost(uint64, optional, tag = "3")]
+    pub r13: ::core::option::Option<u64>,
+    #[prost(uint64, optional, tag = "4")]
+    pub r12: ::core::option::Option<u64>,
+    #[prost(uint64, optional, tag = "5")]
+    pub bp: ::core::option::Option<u64>,
+    #[prost(uint64, optional, tag = "6")]
+    pub bx: ::core::option::Option<u64>,
+    #[prost(uint64, optional, tag = "7")]
+    pub r11: ::core::option::Option<u64>,
+    #[prost(uint64, optional, tag = "8")]
+    pub r10: ::core::option::Option<u64>,
+    #[prost(uint64, optional, tag = "9")]
+    pub r9: ::core::option::Option<u64>,
+    #[prost(uint64, optional, tag = "10")]
+    pub r8: ::core::option::Option<u64>,
+    #[prost(uint64, optional, tag = "11")]
+    pub ax: ::core::option::Option<u64>,
+    #[prost(uint64, optional, tag = "12")]
+    pub cx: ::core::option::Option<u64>,
+    #[prost(uint64, optional, tag = "13")]
+    pub dx: ::core::option::Option<u64>,
+    #[prost(uint64, optional, tag = "14")]
+    pub si: ::core::option::Option<u64>,
+    #[prost(uint64, optional, tag = "15")]
+    pub di: ::core::option::Option<u64>,
     #[prost(uint64, optional, tag = "17")]
     pub ip: ::core::option::Option<u64>,
     #[prost(uint64, optional, tag = "20")]
     pub sp: ::core::option::Option<u64>,
 }
-/// Registers of aarch64: those that say where the stack is.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+/// Registers of aarch64.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ThreadInfoAarch64 {
     #[prost(message, optional, tag = "3")]
     pub gpregs: ::core::option::Option<UserAarch64RegsEntry>,
+    #[prost(message, optional, tag = "4")]
+    pub fpsimd: ::core::option::Option<UserAarch64FpsimdContextEntry>,
+}
+/// Vector registers of aarch64: 32 of 16 bytes, the low half first.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct UserAarch64FpsimdContextEntry {
+    #[prost(uint64, repeated, packed = "false", tag = "1")]
+    pub vregs: ::prost::alloc::vec::Vec<u64>,
 }
 /// General registers of aarch64.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct UserAarch64RegsEntry {
+    /// x0 to x30.
+    #[prost(uint64, repeated, packed = "false", tag = "1")]
+    pub regs: ::prost::alloc::vec::Vec<u64>,
     #[prost(uint64, optional, tag = "2")]
     pub sp: ::core::option::Option<u64>,
     #[prost(uint64, optional, tag = "3")]

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::builder::Builder;
 use super::container::Metadata;
 use super::image_set::ImageSet;
+use super::kernel;
 use super::member::{join, root_of, split};
 use super::pod;
 use super::process::{self, Process};
@@ -93,6 +94,13 @@ impl Builder {
             memory_bytes = memory_bytes.saturating_add(bytes);
             spaces.insert(space.holder, Arc::new(space));
         }
+        spaces.extend(set.objects.clone());
+        let (objects, is_all) = kernel::describe(set.objects.keys(), records);
+        if !is_all {
+            let text = "so many processes have pipes, sockets or deleted files open that not all \
+                        of them are told";
+            notes.push(Diagnostic::new(Level::Warning, Code::LimitReached, folder, text));
+        }
         // Archives made to be reproducible have no times: 0.
         let written = set.written.filter(|seconds| *seconds > 0);
         let written = written.and_then(|seconds| jiff::Timestamp::from_second(seconds).ok());
@@ -120,6 +128,7 @@ impl Builder {
             descriptors: Vec::new(),
             processes,
             shared: shared(records),
+            objects,
             pages: set.pages.iter().map(|(id, (path, _))| (*id, path.clone())).collect(),
             spaces,
             memory_bytes,

@@ -1,20 +1,21 @@
 //! The builder: takes members as they come, in any order, and says what becomes of each.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::address_space::Layout;
 use super::container::{self, Metadata};
 use super::deletions::Deletions;
 use super::dump_log::DumpLog;
 use super::image_set::{ImageSet, pagemap_key};
-use super::member::{METADATA, content, payload_kind, root_of, split};
+use super::member::{METADATA, content, root_of, split};
 use super::oci::{self, Layouts};
-use super::path_id;
+use super::{kernel, path_id};
 use crate::coverage::Reason;
-use crate::criu::{self, PagemapKey, Role};
+use crate::criu::{self, Contents, PagemapKey, Role};
 use crate::diagnostic::{Code, Diagnostic, Level};
 use crate::limits::Limits;
-use crate::region::RegionKind;
+use crate::region::{RegionKind, Space};
 
 /// What becomes of a member.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,6 +24,8 @@ pub enum Want {
     Decode,
     /// The pages image of this number in its image set.
     Pages(u32),
+    /// An image of kernel objects: ask [`Builder::contents`] what of it is content.
+    Objects,
     /// Metadata: read it whole, give it to [`Builder::metadata`], and match it too.
     Keep,
     /// Match its bytes, or open it if it is an archive.
@@ -73,9 +76,13 @@ impl Builder {
                     return Want::Pages(id);
                 }
             }
-            Role::Payload => return Want::Scan(payload_kind(name)),
+            Role::Payload => return Want::Objects,
+            Role::Raw => return Want::Scan(RegionKind::RawImage),
             Role::Archive => return Want::Scan(RegionKind::TmpfsFile),
             Role::Ignored => return Want::Skip(Reason::NotContent),
+            Role::Text if name.as_bytes().ends_with(b".img") => {
+                return Want::Scan(RegionKind::Metadata);
+            }
             Role::Text | Role::Unknown => {}
         }
         let is_config = name == "config.json" && is_engine_config(size, head);
@@ -140,20 +147,23 @@ impl Builder {
         result.map_err(Diagnostic::from)
     }
 
-    /// Counts what an image of kernel buffers holds. `data` is the whole image; of a tcp-stream its
-    /// beginning is enough.
-    ///
-    /// # Errors
-    /// When the image is damaged. Its bytes are content, which is matched all the same.
-    pub fn payload(&mut self, path: &str, data: &[u8]) -> Result<(), Diagnostic> {
+    /// Says what of an image of kernel objects is content. `data` are its first bytes, `len` is its
+    /// length; `None`: all of it is needed.
+    pub fn contents(&mut self, path: &str, data: &[u8], len: u64) -> Option<Contents> {
         let (folder, name) = split(path);
         let records = &mut self.sets.entry(folder.to_owned()).or_default().records;
-        criu::held(path, name.as_bytes(), data, &self.limits, records).map_err(|error| {
-            let mut diagnostic = Diagnostic::from(error);
-            diagnostic.level = Level::Warning;
-            diagnostic.message.push_str("; scanned as raw bytes");
-            diagnostic
-        })
+        criu::contents(path, name.as_bytes(), data, len, &self.limits, records)
+    }
+
+    /// Lays out the contents of an image of kernel objects, one space an object. `ordinal` counts the
+    /// images of this path. What a unix socket held can be laid out when files.img is known.
+    pub fn objects(&mut self, path: &str, ordinal: u32, contents: &Contents) -> Vec<Arc<Space>> {
+        let folder = split(path).0;
+        let set = self.sets.entry(folder.to_owned()).or_default();
+        let spaces = kernel::lay_out(contents, path_id(folder), ordinal, &set.records);
+        let spaces: Vec<_> = spaces.into_iter().map(Arc::new).collect();
+        set.objects.extend(spaces.iter().map(|space| (space.holder, Arc::clone(space))));
+        spaces
     }
 
     /// Takes a metadata file.

@@ -1,12 +1,13 @@
 //! One folder of images: what its metadata say of its pages.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::address_space::{self, Layout};
 use super::member::split;
 use super::path_id;
 use crate::criu::{Pagemap, PagemapKey, Records};
-use crate::region::{Holder, HolderKind, RegionKind};
+use crate::region::{Holder, HolderKind, RegionKind, Space};
 
 /// What is known of one folder of images.
 #[derive(Debug, Default)]
@@ -18,6 +19,8 @@ pub(super) struct ImageSet {
     pub pagemaps: BTreeMap<PagemapKey, String>,
     /// Whose pages an image holds, by its number.
     pub owners: BTreeMap<u32, PagemapKey>,
+    /// What kernel objects held.
+    pub objects: BTreeMap<Holder, Arc<Space>>,
     /// When the inventory was written, in seconds since 1970.
     pub written: Option<i64>,
 }

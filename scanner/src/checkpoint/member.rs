@@ -1,5 +1,6 @@
 //! What the path of a member says: the folder it belongs to, and what kind of bytes it has.
 
+use crate::criu;
 use crate::region::RegionKind;
 
 /// Metadata that engines put beside the images or the root file system.
@@ -59,7 +60,10 @@ pub(super) fn root_of(set: &str) -> &str {
 pub(super) fn content(path: &str) -> Option<RegionKind> {
     let (archive, _) = path.rsplit_once('!')?;
     let inside = |name: &str| archive.split('!').any(|part| split(part).1 == name || part == name);
-    if archive.split('!').any(|part| part.as_bytes().ends_with(b".tar.gz.img"))
+    let is_ghost = |part: &str| criu::is_ghost(split(part).1.as_bytes());
+    if archive.split('!').any(is_ghost) {
+        Some(RegionKind::GhostFile)
+    } else if archive.split('!').any(|part| part.as_bytes().ends_with(b".tar.gz.img"))
         || inside("devshm-checkpoint.tar")
     {
         Some(RegionKind::TmpfsFile)
@@ -70,20 +74,5 @@ pub(super) fn content(path: &str) -> Option<RegionKind> {
         Some(RegionKind::VolumeFile)
     } else {
         None
-    }
-}
-
-/// The kind of region of an image that carries bytes of processes.
-pub(super) fn payload_kind(name: &str) -> RegionKind {
-    match name.split_once('.').map_or(name, |(stem, _)| stem) {
-        "pipes-data" => RegionKind::Pipe,
-        "fifo-data" => RegionKind::Fifo,
-        "sk-queues" => RegionKind::SocketQueue,
-        "tty-data" => RegionKind::Tty,
-        "bpfmap-data" => RegionKind::BpfMap,
-        stem if stem.starts_with("tcp-stream-") => RegionKind::TcpQueue,
-        stem if stem.starts_with("ghost-file-") => RegionKind::GhostFile,
-        stem if stem.starts_with("ipcns-msg-") => RegionKind::SysvMessage,
-        _ => RegionKind::RawImage,
     }
 }

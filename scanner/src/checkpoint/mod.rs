@@ -10,6 +10,7 @@ mod deletions;
 mod docker_archive;
 mod dump_log;
 mod image_set;
+mod kernel;
 mod member;
 mod oci;
 mod pod;
@@ -26,6 +27,7 @@ use crate::region::{Holder, RegionKind, Space};
 pub use address_space::{Layout, Shortfall};
 pub use builder::{Builder, Want};
 pub use container::{Container, Pod, SpecMount};
+pub use kernel::{Connection, End, KernelObject, Opener};
 pub use process::{Process, VmaInfo, VmaKind, file_path};
 pub use producer::{PRODUCERS, Producer};
 
@@ -91,9 +93,11 @@ pub struct Checkpoint {
     pub processes: BTreeMap<u32, Process>,
     /// Shared segments, by N of `pagemap-shmem-N.img`.
     pub shared: BTreeMap<u32, Shared>,
+    /// Kernel objects that held bytes: what they are, and who has them open.
+    pub objects: BTreeMap<Holder, KernelObject>,
     /// Member paths of the pages images, by N of `pages-N.img`.
     pub pages: BTreeMap<u32, String>,
-    /// The layout of every process's memory and of every shared segment.
+    /// The layout of every process's memory, shared segment and kernel object.
     pub spaces: BTreeMap<Holder, Arc<Space>>,
     /// Bytes of memory pages in the set.
     pub memory_bytes: u64,
@@ -115,8 +119,8 @@ pub struct Shared {
     pub name: Option<String>,
     /// Who maps it, in the order of pid and address.
     pub mappings: Vec<Mapping>,
-    /// Processes that have it open.
-    pub open_by: Vec<u32>,
+    /// Processes that have it open, each with its lowest descriptor of it.
+    pub open_by: Vec<(u32, u32)>,
 }
 
 /// One mapping of a shared segment.

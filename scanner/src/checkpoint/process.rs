@@ -198,6 +198,7 @@ pub fn file_path(file_id: u32, records: &Records) -> Option<String> {
         | FileEntry::Netlink(_)
         | FileEntry::Packet(_)
         | FileEntry::Tty { .. }
+        | FileEntry::BpfMap { .. }
         | FileEntry::Other { .. } => None,
     }
 }

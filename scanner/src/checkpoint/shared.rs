@@ -44,12 +44,16 @@ pub(super) fn shared(records: &Records) -> BTreeMap<u32, Shared> {
     for (pid, ids) in &records.ids {
         let open = tables.entry(ids.files_id).or_insert_with(|| {
             let table = records.fdinfo.get(&ids.files_id).into_iter().flatten();
-            let open = table.filter_map(|fd| memfd(fd.file_id));
-            open.map(|(id, kind, name)| (id, (kind, name))).collect::<BTreeMap<_, _>>()
+            let mut open: BTreeMap<u32, (RegionKind, Option<String>, u32)> = BTreeMap::new();
+            for (fd, (id, kind, name)) in table.filter_map(|fd| Some((fd.fd, memfd(fd.file_id)?))) {
+                let (_, _, lowest) = open.entry(id).or_insert((kind, name, fd));
+                *lowest = fd.min(*lowest);
+            }
+            open
         });
-        for (id, (kind, name)) in open {
+        for (id, (kind, name, fd)) in open {
             let segment = segments.entry(*id).or_insert_with(|| new(*kind, name.clone()));
-            segment.open_by.push(*pid);
+            segment.open_by.push((*pid, *fd));
         }
     }
     segments

@@ -162,6 +162,13 @@ pub(super) struct ScanArgs {
     )]
     pub(super) yara_includes: bool,
 
+    /// Search the registers of threads too: fragments of 64 bytes at most
+    #[arg(
+        long, value_parser = BoolishValueParser::new(),
+        env = "CRYOSCAN_REGISTERS", hide_env_values = true
+    )]
+    pub(super) registers: bool,
+
     /// Worker threads [default: one a core]
     #[arg(
         short = 'j',

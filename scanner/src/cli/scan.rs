@@ -78,6 +78,7 @@ fn settings(args: &ScanArgs) -> anyhow::Result<Settings> {
         grep: args.grep.clone(),
         yara,
         fingerprint_key: args.fingerprint_key.as_deref().map(key).transpose()?,
+        registers: args.registers,
         measured: !args.no_measured,
     })
 }

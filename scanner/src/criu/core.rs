@@ -234,10 +234,10 @@ mod tests {
             loginuid: Some(u32::MAX),
             ..Default::default()
         };
-        let gpregs = UserX86RegsEntry { sp: Some(0x7ffc_0000_0000), ip: None };
+        let gpregs = UserX86RegsEntry { sp: Some(0x7ffc_0000_0000), ..Default::default() };
         let entry = CoreEntry {
             mtype: Some(1),
-            thread_info: Some(ThreadInfoX86 { gpregs: Some(gpregs) }),
+            thread_info: Some(ThreadInfoX86 { gpregs: Some(gpregs), fpregs: None }),
             tc: Some(task),
             thread_core: Some(thread),
             ..Default::default()

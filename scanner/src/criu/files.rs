@@ -77,6 +77,11 @@ pub enum FileEntry {
         /// File id of its path.
         path_id: Option<u32>,
     },
+    /// A BPF map.
+    BpfMap {
+        /// Its number in the kernel, which bpfmap-data.img refers to.
+        map_id: u32,
+    },
     /// Anything else; also a file whose description is missing.
     Other {
         /// A number of [`file_type`], or one that is newer.
@@ -152,6 +157,7 @@ pub(super) fn files(
             file_type::PACKET_SOCKET => entry.psk.map(FileEntry::from),
             file_type::MEMFD => entry.memfd.map(FileEntry::from),
             file_type::TTY => entry.tty.map(FileEntry::from),
+            file_type::BPF_MAP => entry.bpf.map(FileEntry::from),
             _ => None,
         };
         records.files.entry(id).or_insert(file.unwrap_or(FileEntry::Other { file_type }));
@@ -237,7 +243,7 @@ macro_rules! described {
         })*
     };
 }
-described!(RegFileEntry, PipeEntry, FifoEntry, TtyFileEntry);
+described!(RegFileEntry, PipeEntry, FifoEntry, TtyFileEntry, BpfmapFileEntry);
 described!(InetSkEntry, UnixSkEntry, NetlinkSkEntry, PacketSockEntry);
 
 impl From<proto::RegFileEntry> for FileEntry {
@@ -293,6 +299,12 @@ impl From<proto::MemfdFileEntry> for FileEntry {
     fn from(entry: proto::MemfdFileEntry) -> Self {
         let inode_id = entry.inode_id().into();
         Self::Memfd { inode_id, flags: entry.flags(), pos: entry.pos() }
+    }
+}
+
+impl From<proto::BpfmapFileEntry> for FileEntry {
+    fn from(entry: proto::BpfmapFileEntry) -> Self {
+        Self::BpfMap { map_id: entry.map_id() }
     }
 }
 

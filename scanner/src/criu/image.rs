@@ -53,6 +53,10 @@ pub enum ImageErrorKind {
     #[error("more than {limit} {what}")]
     #[expect(missing_docs, reason = "the message names the fields")]
     TooMany { what: &'static str, limit: u64 },
+    /// A part of a file lies over another, or beyond the end of all files.
+    #[error("a part at {at:#x}, where the one before it ends at {end:#x}")]
+    #[expect(missing_docs, reason = "the message names the fields")]
+    Disorder { at: u64, end: u64 },
     /// The record is no protobuf message, or another one.
     #[error("record does not decode: {0}")]
     Protobuf(#[from] DecodeError),
@@ -63,7 +67,9 @@ impl ImageErrorKind {
         match self {
             Self::Truncated { .. } => Code::ImageTruncated,
             Self::TooLong { .. } | Self::TooMany { .. } => Code::LimitReached,
-            Self::Magic { .. } | Self::BigEndian | Self::Protobuf(_) => Code::ImageMalformed,
+            Self::Magic { .. } | Self::BigEndian | Self::Disorder { .. } | Self::Protobuf(_) => {
+                Code::ImageMalformed
+            }
         }
     }
 
@@ -81,6 +87,9 @@ impl ImageErrorKind {
             }
             Self::TooMany { what, limit } => {
                 Some((format!("at most {limit} {what}"), "more".to_owned()))
+            }
+            Self::Disorder { at, end } => {
+                Some((format!("an offset from {end} on"), format!("{at}")))
             }
             Self::Protobuf(_) => None,
         }
@@ -154,6 +163,15 @@ impl<'a> Image<'a> {
     /// # Errors
     /// When the record is cut, over a limit, or no message of this type.
     pub fn record<M: Message + Default>(&mut self) -> Result<Option<M>, ImageError> {
+        let at = self.offset();
+        self.body()?.map(|body| self.message(at, body)).transpose()
+    }
+
+    /// The bytes of the next record, which end where [`Self::offset`] then is; `None` at a clean end.
+    ///
+    /// # Errors
+    /// When the record is cut, or over a limit.
+    pub fn body(&mut self) -> Result<Option<&'a [u8]>, ImageError> {
         if self.pos == self.data.len() {
             return Ok(None);
         }
@@ -167,7 +185,7 @@ impl<'a> Image<'a> {
             let (limit, found) = (self.record_bytes.into(), len.into());
             return Err(self.error(at, ImageErrorKind::TooLong { limit, found }));
         }
-        self.message(at, body).map(Some)
+        Ok(Some(body))
     }
 
     /// Decodes the next record, which must be there: the head of a pagemap, the only record of an
@@ -238,7 +256,8 @@ impl<'a> Image<'a> {
         self.error(self.offset(), ImageErrorKind::Truncated { expected, found })
     }
 
-    fn error(&self, offset: u64, kind: ImageErrorKind) -> ImageError {
+    /// An error at a byte of the image.
+    pub fn error(&self, offset: u64, kind: ImageErrorKind) -> ImageError {
         ImageError { file: self.name.to_owned(), offset, kind }
     }
 }

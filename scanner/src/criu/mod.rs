@@ -1,13 +1,18 @@
 //! CRIU's images: from the bytes of one file to plain values. No I/O, nothing beside the bytes.
 //!
 //! [`role_of`] says by its name what a file of an image set is; [`decode`] reads those that are
-//! [`Role::Decoded`] into [`Records`]. To add an image, write its `decode` and a line in [`IMAGES`].
+//! [`Role::Decoded`] into [`Records`], and [`contents`] finds what is content in those that are
+//! [`Role::Payload`]. To add an image, write its `decode` and a line in [`IMAGES`].
 #![deny(clippy::arithmetic_side_effects, clippy::as_conversions, clippy::indexing_slicing)]
 
+mod bpf;
+mod contents;
 mod core;
 mod files;
+mod ghost;
 mod image;
 mod inventory;
+mod ipc;
 mod mm;
 mod mounts;
 mod name;
@@ -16,24 +21,28 @@ mod pagemap;
 mod pstree;
 mod queues;
 mod records;
+mod registers;
 #[cfg(test)]
 mod sample;
 mod shared;
 mod sockets;
 
+pub use self::contents::{Content, Contents, Object, contents};
 pub use self::core::{Core, Creds, Ids, TaskState};
 pub use files::{Fd, FileEntry, FsInfo, Regular, Remap, file_type};
 pub use image::{Image, ImageError, ImageErrorKind};
 pub use inventory::Inventory;
+pub use ipc::SysvShm;
 pub use mm::{Mm, Vma, status};
 pub use mounts::Mount;
-pub use name::{Key, OTHERS, Role, key_of, kind_of, pages_id, role_of};
+pub use name::{Key, OTHERS, Role, is_ghost, key_of, kind_of, pages_id, role_of};
 pub use namespaces::Cgroup;
 pub use pagemap::{Compressed, Pagemap, PagemapEntry, PagemapKey};
 pub use pstree::TreeItem;
-pub use queues::{TcpQueues, held};
+pub use queues::TcpQueues;
 pub use records::Records;
-pub use shared::{MemfdInode, SysvShm};
+pub use registers::registers;
+pub use shared::MemfdInode;
 pub use sockets::{InetSocket, NetlinkSocket, PacketSocket, UnixSocket, state_name};
 
 use cryoscan_proto as proto;
@@ -72,7 +81,6 @@ pub static IMAGES: &[ImageKind] = &[
     image("files.img", 0x5630_3138, files::files),
     image("remap-fpath.img", 0x5913_3954, files::remaps),
     image("memfd.img", 0x4845_3499, shared::memfds),
-    image("ipcns-shm-%u.img", 0x4628_3044, shared::segments),
     image("mountpoints-%u.img", 0x5556_3928, mounts::decode),
     image("utsns-%u.img", 0x5447_3203, namespaces::hostname),
     image("cgroup.img", 0x5938_3330, namespaces::cgroups),
@@ -96,7 +104,7 @@ pub static IMAGES: &[ImageKind] = &[
     image("eventpoll.img", 0x4502_3858, files::other::<{ file_type::EPOLL }>),
     image("inotify.img", 0x4842_4431, files::other::<{ file_type::INOTIFY }>),
     image("fanotify.img", 0x5509_6122, files::other::<{ file_type::FANOTIFY }>),
-    image("bpfmap-file.img", 0x5750_6142, files::other::<{ file_type::BPF_MAP }>),
+    image("bpfmap-file.img", 0x5750_6142, files::of_type::<proto::BpfmapFileEntry>),
     image("pidfd.img", 0x5443_5556, files::other::<{ file_type::PIDFD }>),
 ];
 

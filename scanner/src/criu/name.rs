@@ -16,6 +16,8 @@ pub enum Role {
     Payload,
     /// Text.
     Text,
+    /// Bytes of the kernel or of a device that are not taken apart.
+    Raw,
     /// A gzip tar of a tmpfs.
     Archive,
     /// An image without content of processes: timers, limits, network settings.
@@ -34,8 +36,15 @@ pub static OTHERS: &[(&str, Role)] = &[
     ("ghost-file-%x.img", Role::Payload),
     ("tty-data.img", Role::Payload),
     ("ipcns-msg-%u.img", Role::Payload),
+    ("ipcns-shm-%u.img", Role::Payload),
     ("bpfmap-data.img", Role::Payload),
-    ("amdgpu-%s", Role::Payload),
+    ("amdgpu-%s", Role::Raw),
+    ("ifaddr-%u.img", Role::Raw),
+    ("netns-ct-%u.img", Role::Raw),
+    ("netns-exp-%u.img", Role::Raw),
+    ("route-%u.img", Role::Raw),
+    ("route6-%u.img", Role::Raw),
+    ("rule-%u.img", Role::Raw),
     ("iptables-%u.img", Role::Text),
     ("ip6tables-%u.img", Role::Text),
     ("nftables-%u.img", Role::Text),
@@ -54,7 +63,6 @@ pub static OTHERS: &[(&str, Role)] = &[
     ("eventpoll-tfd.img", Role::Ignored),
     ("fanotify-mark.img", Role::Ignored),
     ("filelocks.img", Role::Ignored),
-    ("ifaddr-%u.img", Role::Ignored),
     ("inotify-wd.img", Role::Ignored),
     ("ipcns-sem-%u.img", Role::Ignored),
     ("ipcns-var-%u.img", Role::Ignored),
@@ -62,14 +70,9 @@ pub static OTHERS: &[(&str, Role)] = &[
     ("itimers-%u.img", Role::Ignored),
     ("netdev-%u.img", Role::Ignored),
     ("netns-%u.img", Role::Ignored),
-    ("netns-ct-%u.img", Role::Ignored),
-    ("netns-exp-%u.img", Role::Ignored),
     ("pidns-%u.img", Role::Ignored),
     ("posix-timers-%u.img", Role::Ignored),
     ("rlimit-%u.img", Role::Ignored),
-    ("route-%u.img", Role::Ignored),
-    ("route6-%u.img", Role::Ignored),
-    ("rule-%u.img", Role::Ignored),
     ("seccomp.img", Role::Ignored),
     ("sigacts-%u.img", Role::Ignored),
     ("signal-p-%u.img", Role::Ignored),
@@ -97,6 +100,11 @@ pub fn role_of(file_name: &[u8]) -> Role {
 /// The number in the name of any of CRIU's files: the inode of a tcp-stream, the device of a tmpfs.
 pub fn key_of(file_name: &[u8]) -> Option<Key> {
     lookup(file_name).map(|(_, key)| key)
+}
+
+/// Whether a file of that name holds a deleted file.
+pub fn is_ghost(file_name: &[u8]) -> bool {
+    number("ghost-file-%x.img", file_name).is_some()
 }
 
 /// N of pages-N.img.
@@ -147,9 +155,11 @@ mod tests {
             ("ghost-file-10.img", Role::Payload, Some(16)),
             ("tmpfs-dev-43.tar.gz.img", Role::Archive, Some(43)),
             ("iptables-10.img", Role::Text, Some(10)),
-            ("amdgpu-pages-1-2.img", Role::Payload, Some(0)),
+            ("amdgpu-pages-1-2.img", Role::Raw, Some(0)),
+            ("ipcns-shm-9.img", Role::Payload, Some(9)),
             ("stats-dump", Role::Decoded, Some(0)),
-            ("netns-ct-10.img", Role::Ignored, Some(10)),
+            ("netns-ct-10.img", Role::Raw, Some(10)),
+            ("seccomp.img", Role::Ignored, Some(0)),
             ("core-4294967296.img", Role::Unknown, None), // Over 32 bits.
             ("core-.img", Role::Unknown, None),
             ("core-07.img", Role::Unknown, None), // Another spelling of core-7.img.

@@ -1,19 +1,16 @@
-//! How much the kernel held for processes: the records of tcp-stream-INO.img, sk-queues.img,
-//! pipes-data.img and fifo-data.img, without the bytes behind them.
+//! pipes-data.img, fifo-data.img, sk-queues.img, tcp-stream-INO.img and tty-data.img: what processes
+//! had written and nobody had read.
 
-use std::collections::BTreeMap;
+use cryoscan_proto::{PipeDataEntry, SkPacketEntry, TcpStreamEntry, TtyDataEntry};
 
-use cryoscan_proto::{PipeDataEntry, SkPacketEntry, TcpStreamEntry};
-use prost::Message;
+use super::contents::{Contained, Object, field};
+use super::{ImageError, Key, Records};
 
-use super::name::key_of;
-use super::{Image, ImageError, Key, Records};
-use crate::limits::Limits;
-
-const TCP_STREAM: u32 = 0x5146_5506;
-const SK_QUEUES: u32 = 0x5626_4026;
-const PIPES_DATA: u32 = 0x5645_3709;
-const FIFO_DATA: u32 = 0x5933_3054;
+pub(super) const TCP_STREAM: u32 = 0x5146_5506;
+pub(super) const SK_QUEUES: u32 = 0x5626_4026;
+pub(super) const PIPES_DATA: u32 = 0x5645_3709;
+pub(super) const FIFO_DATA: u32 = 0x5933_3054;
+pub(super) const TTY_DATA: u32 = 0x5941_3026;
 
 /// Bytes in the queues of a TCP connection.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -24,128 +21,169 @@ pub struct TcpQueues {
     pub sent: u32,
 }
 
-/// Counts what an image of kernel buffers holds; any other file is left alone. `data` is the whole
-/// image; of a tcp-stream the first 512 bytes are enough.
-///
-/// # Errors
-/// When the image ends early, is over a limit or does not decode. What was counted before stays.
-pub fn held(
-    name: &str,
-    file_name: &[u8],
-    data: &[u8],
-    limits: &Limits,
+pub(super) fn pipes(
+    image: &mut Contained<'_>,
+    _: Key,
     records: &mut Records,
 ) -> Result<(), ImageError> {
-    let open = |magic| Image::new(name, data, magic, limits);
-    let (result, counted, counts) = match (file_name, key_of(file_name)) {
-        (b"pipes-data.img" | b"fifo-data.img", _) => {
-            let magic = if file_name == b"pipes-data.img" { PIPES_DATA } else { FIFO_DATA };
-            let (result, counted) =
-                count(open(magic)?, |entry: &PipeDataEntry| (entry.pipe_id(), entry.bytes()));
-            (result, counted, &mut records.pipe_bytes)
-        }
-        (b"sk-queues.img", _) => {
-            let (result, counted) = count(open(SK_QUEUES)?, |packet: &SkPacketEntry| {
-                (packet.id_for(), packet.length())
-            });
-            (result, counted, &mut records.unix_queues)
-        }
-        (_, Some(inode)) if file_name.starts_with(b"tcp-stream-") => {
-            return tcp(&mut open(TCP_STREAM)?, inode, records);
-        }
-        _ => return Ok(()),
-    };
-    for (id, bytes) in counted {
-        counts.entry(id).or_insert(bytes);
-    }
-    result
+    pipes_of(image, Object::Pipe, records)
 }
 
-fn tcp(image: &mut Image<'_>, inode: Key, records: &mut Records) -> Result<(), ImageError> {
-    let entry: TcpStreamEntry = image.required()?;
-    let queues = TcpQueues { received: entry.inq_len(), sent: entry.outq_len() };
-    records.tcp_queues.entry(inode).or_insert(queues);
+pub(super) fn fifos(
+    image: &mut Contained<'_>,
+    _: Key,
+    records: &mut Records,
+) -> Result<(), ImageError> {
+    pipes_of(image, Object::Fifo, records)
+}
+
+fn pipes_of(
+    image: &mut Contained<'_>,
+    object: fn(u32) -> Object,
+    records: &mut Records,
+) -> Result<(), ImageError> {
+    while let Some(entry) = image.record::<PipeDataEntry>()? {
+        let bytes = u64::from(entry.bytes());
+        image.take_next(object(entry.pipe_id()), None, bytes, 0)?;
+        records.pipe_bytes.entry(entry.pipe_id()).or_insert(bytes);
+    }
     Ok(())
 }
 
-/// Bytes behind the records of an image, by what they belong to; `of` says what, and how many.
-fn count<M: Message + Default>(
-    mut image: Image<'_>,
-    of: fn(&M) -> (u32, u32),
-) -> (Result<(), ImageError>, BTreeMap<u32, u64>) {
-    let mut counts: BTreeMap<u32, u64> = BTreeMap::new();
-    let mut walk = || {
-        while let Some(entry) = image.record::<M>()? {
-            let (id, bytes) = of(&entry);
-            image.payload(bytes.into())?;
-            let count = counts.entry(id).or_default();
-            *count = count.saturating_add(bytes.into());
+pub(super) fn packets(
+    image: &mut Contained<'_>,
+    _: Key,
+    records: &mut Records,
+) -> Result<(), ImageError> {
+    // A second image of this name adds nothing.
+    let known = std::mem::take(&mut records.unix_queues);
+    let result = packets_of(image, records);
+    records.unix_queues.extend(known);
+    result
+}
+
+fn packets_of(image: &mut Contained<'_>, records: &mut Records) -> Result<(), ImageError> {
+    while let Some(packet) = image.record::<SkPacketEntry>()? {
+        let bytes = u64::from(packet.length());
+        image.take_next(Object::UnixQueue(packet.id_for()), None, bytes, 0)?;
+        let count = records.unix_queues.entry(packet.id_for()).or_default();
+        *count = count.saturating_add(bytes);
+    }
+    Ok(())
+}
+
+/// Only the record at its beginning is looked at, so that of a long queue the rest may pass by.
+pub(super) fn connection(
+    image: &mut Contained<'_>,
+    inode: Key,
+    records: &mut Records,
+) -> Result<(), ImageError> {
+    let entry: TcpStreamEntry = image.required()?;
+    let queues = TcpQueues { received: entry.inq_len(), sent: entry.outq_len() };
+    records.tcp_queues.entry(inode).or_insert(queues);
+    let at = image.offset();
+    let at = image.take(Object::TcpReceived(inode), None, at, queues.received.into())?;
+    image.take(Object::TcpSent(inode), None, at, queues.sent.into()).map(drop)
+}
+
+pub(super) fn terminals(
+    image: &mut Contained<'_>,
+    _: Key,
+    _: &mut Records,
+) -> Result<(), ImageError> {
+    // The bytes are a field of the record.
+    const DATA: u32 = 2;
+    while let Some((entry, body, offset)) = image.body::<TtyDataEntry>()? {
+        for data in field(body, DATA) {
+            let len = data.end.saturating_sub(data.start);
+            let at = offset.saturating_add(data.start);
+            image.take(Object::Tty(entry.tty_id()), None, at, len)?;
         }
-        Ok(())
-    };
-    (walk(), counts)
+    }
+    Ok(())
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use crate::criu::sample::framed;
+    use prost::Message;
 
-    fn counted(name: &str, data: &[u8]) -> (Records, Result<(), ImageError>) {
+    use super::*;
+    use crate::criu::contents::{Content, contents};
+    use crate::criu::sample::with_payload;
+    use crate::limits::Limits;
+
+    fn found(name: &str, data: &[u8]) -> (Records, Vec<Content>) {
         let mut records = Records::default();
-        let result = held(name, name.as_bytes(), data, &Limits::default(), &mut records);
-        (records, result)
+        let len = u64::try_from(data.len()).expect("small");
+        let limits = Limits::default();
+        let found = contents(name, name.as_bytes(), data, len, &limits, &mut records);
+        (records, found.expect("all of it").contents)
     }
 
-    /// Records of an image, each with so many bytes behind it.
-    fn image(magic: u32, entries: &[(Vec<u8>, usize)]) -> Vec<u8> {
-        let mut data = framed(magic, &[]);
-        for (entry, bytes) in entries {
-            data.extend_from_slice(&framed(magic, std::slice::from_ref(entry))[8..]);
-            data.extend(std::iter::repeat_n(b'x', *bytes));
-        }
-        data
+    fn bytes(count: u32) -> Vec<u8> {
+        vec![b'x'; usize::try_from(count).expect("small")]
     }
 
     #[test]
     fn pipes_and_fifos_by_their_number() {
-        let entry = |pipe_id, bytes| {
-            let entry = PipeDataEntry { pipe_id: Some(pipe_id), bytes: Some(bytes), size: None };
-            (entry.encode_to_vec(), usize::try_from(bytes).expect("small"))
+        let entry = |pipe_id, count| {
+            let entry = PipeDataEntry { pipe_id: Some(pipe_id), bytes: Some(count), size: None };
+            (entry.encode_to_vec(), bytes(count))
         };
         for (name, magic) in [("pipes-data.img", PIPES_DATA), ("fifo-data.img", FIFO_DATA)] {
-            let data = image(magic, &[entry(7, 22), entry(8, 0), entry(9, 5)]);
-            let (records, result) = counted(name, &data);
-            assert_eq!((result, records.pipe_bytes), (Ok(()), [(7, 22), (8, 0), (9, 5)].into()));
-            let (records, result) = counted(name, &data[..data.len() - 1]);
-            assert!(result.is_err());
+            let data = with_payload(magic, &[entry(7, 22), entry(8, 0), entry(9, 5)]);
+            let (records, contents) = found(name, &data);
+            assert_eq!(records.pipe_bytes, [(7, 22), (8, 0), (9, 5)].into());
+            let at: Vec<_> = contents.iter().map(|it| (it.offset, it.len)).collect();
+            assert_eq!(at, [(16, 22), (data.len() as u64 - 5, 5)]);
+            let (records, contents) = found(name, &data[..data.len() - 1]);
             assert_eq!(records.pipe_bytes, [(7, 22), (8, 0)].into());
+            assert_eq!(contents.last().map(|it| it.len), Some(4));
         }
     }
 
     #[test]
     fn packets_of_one_socket_add_up() {
-        let entry = |id_for, length| {
+        let entry = |id_for, count| {
             let entry =
-                SkPacketEntry { id_for: Some(id_for), length: Some(length), ..Default::default() };
-            (entry.encode_to_vec(), usize::try_from(length).expect("small"))
+                SkPacketEntry { id_for: Some(id_for), length: Some(count), ..Default::default() };
+            (entry.encode_to_vec(), bytes(count))
         };
-        let data = image(SK_QUEUES, &[entry(3, 10), entry(4, 1), entry(3, 5)]);
-        let (mut records, _) = counted("sk-queues.img", &data);
+        let data = with_payload(SK_QUEUES, &[entry(3, 10), entry(4, 1), entry(3, 5)]);
+        let (mut records, contents) = found("sk-queues.img", &data);
         assert_eq!(records.unix_queues, [(3, 15), (4, 1)].into());
-        // A second image of the same name adds nothing.
-        held("", b"sk-queues.img", &data, &Limits::default(), &mut records).expect("a good image");
+        let whose: Vec<_> = contents.iter().map(|it| (it.object, it.len)).collect();
+        let queue = Object::UnixQueue;
+        assert_eq!(whose, [(queue(3), 10), (queue(4), 1), (queue(3), 5)]);
+        let len = data.len() as u64;
+        super::super::contents("", b"sk-queues.img", &data, len, &Limits::default(), &mut records);
         assert_eq!(records.unix_queues, [(3, 15), (4, 1)].into());
     }
 
     #[test]
     fn the_first_bytes_of_a_connection_are_enough() {
         let entry = TcpStreamEntry { inq_len: Some(9000), outq_len: Some(5), ..Default::default() };
-        let data = image(TCP_STREAM, &[(entry.encode_to_vec(), 100)]);
-        let (records, result) = counted("tcp-stream-1f.img", &data);
-        assert_eq!(result, Ok(()));
+        let data = with_payload(TCP_STREAM, &[(entry.encode_to_vec(), bytes(100))]);
+        let mut records = Records::default();
+        let name = "tcp-stream-1f.img";
+        let limits = Limits::default();
+        let start = u64::try_from(data.len()).expect("small") - 100;
+        let full = start + 9005;
+        let whole = contents(name, name.as_bytes(), &data, full, &limits, &mut records);
+        let at = |object, offset, len| Content { object, at: None, offset, len };
+        let (received, sent) = (Object::TcpReceived(0x1f), Object::TcpSent(0x1f));
+        let expected = vec![at(received, start, 9000), at(sent, start + 9000, 5)];
+        assert_eq!(whole.expect("enough").contents, expected);
         assert_eq!(records.tcp_queues, [(0x1f, TcpQueues { received: 9000, sent: 5 })].into());
-        assert!(counted("tcp-stream-1f.img", &data[..10]).1.is_err());
-        assert_eq!(counted("ghost-file-1.img", &data), (Records::default(), Ok(())));
+        // Cut in the first queue: what is there is received.
+        assert_eq!(found(name, &data).1, [at(received, start, 100)]);
+    }
+
+    #[test]
+    fn terminals_of_criu_4_2() {
+        let data = b"\x19\x43\x56\x54\x26\x30\x41\x59\x13\0\0\0\x08\x01\x12\x0ftyped, not read\
+                     \x0f\0\0\0\x08\0\x12\x0boutput here";
+        let at = |id, offset, len| Content { object: Object::Tty(id), at: None, offset, len };
+        assert_eq!(found("tty-data.img", data).1, [at(1, 16, 15), at(0, 39, 11)]);
     }
 }

@@ -5,13 +5,14 @@ use std::collections::BTreeMap;
 use super::core::{Core, Ids};
 use super::files::{Fd, FileEntry, FsInfo, Remap};
 use super::inventory::Inventory;
+use super::ipc::SysvShm;
 use super::mm::Mm;
 use super::mounts::Mount;
 use super::namespaces::Cgroup;
 use super::pagemap::{Pagemap, PagemapKey};
 use super::pstree::TreeItem;
 use super::queues::TcpQueues;
-use super::shared::{MemfdInode, SysvShm};
+use super::shared::MemfdInode;
 
 /// What the images of one set say. Paths, names and options are bytes, as in Linux.
 ///

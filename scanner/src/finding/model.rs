@@ -158,6 +158,19 @@ pub struct Place {
     /// Name of the process.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub comm: Option<String>,
+    /// Its descriptor of the pipe, socket, terminal or deleted file that holds the bytes; the lowest one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fd: Option<u32>,
+    /// Which end of a pipe or FIFO it has open.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub end: Option<PipeEnd>,
+    /// CRIU's number of the kernel object that holds the bytes: of a pipe, FIFO, socket, terminal,
+    /// message queue, BPF map or deleted file.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub object: Option<u64>,
+    /// The socket in whose queue the bytes waited.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub socket: Option<Socket>,
     /// Virtual address of the first byte.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub address: Option<Address>,
@@ -166,9 +179,14 @@ pub struct Place {
     /// The mapping around the address.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub vma: Option<Vma>,
-    /// Path chain of the file: `rootfs-diff.tar!root/.netrc`.
+    /// Path chain of the file: `rootfs-diff.tar!root/.netrc`. Where there is an `image`: path of the FIFO,
+    /// terminal or deleted file as the container sees it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub path: Option<String>,
+    /// Path of the file as the container sees it, where `path` leads into an archive of its files:
+    /// `/root/.netrc`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub container_path: Option<String>,
     /// The image that holds the bytes: `checkpoint/pages-1.img`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub image: Option<String>,
@@ -190,6 +208,45 @@ pub struct Place {
     /// Whether a later dump of the chain replaced this page.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub superseded: bool,
+}
+
+/// An end of a pipe.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[cfg_attr(feature = "dev", derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub enum PipeEnd {
+    /// For reading.
+    Read,
+    /// For writing.
+    Write,
+    /// For both.
+    Both,
+}
+
+/// A socket in whose queue bytes waited.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[cfg_attr(feature = "dev", derive(schemars::JsonSchema))]
+pub struct Socket {
+    /// `tcp` or `unix`.
+    pub protocol: String,
+    /// Its own side: address and port, `10.0.0.7:5432`, or the name of a unix socket, in which `@`
+    /// stands for NUL; `null` if it has none.
+    pub local: Option<String>,
+    /// The other side.
+    pub remote: Option<String>,
+    /// Which way they went.
+    pub queue: Queue,
+}
+
+/// Which way bytes in a queue went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[cfg_attr(feature = "dev", derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub enum Queue {
+    /// Received, and not read by the program.
+    Received,
+    /// Sent by the program, and not acknowledged by the other side.
+    Sent,
 }
 
 /// One mapping of a process.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Address, Context, Place, Value, Vma};
+use super::{Address, Context, Place, Value, Vma, kernel};
 use crate::checkpoint::{Process, Shared, VmaInfo};
 use crate::region::{Holder, HolderKind, Locus, RegionKind};
 use crate::tally::LineFeeds;
@@ -27,6 +27,8 @@ pub(super) fn places(value: &Value<'_>, context: &Context<'_>) -> Places {
     let memory = value.found.holders.iter().filter(|holder| holder.kind == HolderKind::Memory);
     let mut processes: BTreeSet<u32> =
         memory.filter_map(|holder| u32::try_from(holder.id).ok()).collect();
+    let objects = value.found.holders.iter();
+    processes.extend(objects.flat_map(|holder| kernel::pids(*holder, context.checkpoint)));
     for (holder, kind, tally) in &value.found.tallies {
         let mut of_one = 1u64;
         for (locus, lines) in &tally.lowest {
@@ -111,10 +113,15 @@ pub(super) fn words(
         region: kind,
         pid: None,
         comm: None,
+        fd: None,
+        end: None,
+        object: None,
+        socket: None,
         address: None,
         length: locus.len.into(),
         vma: None,
         path: None,
+        container_path: None,
         image: None,
         offset: None,
         block_offset: None,
@@ -125,6 +132,13 @@ pub(super) fn words(
     };
     let checkpoint = context.checkpoint;
     let in_image = |place: Place| {
+        // Before CRIU 3.0 System V segments had their bytes in an image of their own.
+        if let Some(name) = context.names.get(&holder).filter(|_| holder.kind == HolderKind::Shared)
+        {
+            let space = checkpoint.spaces.get(&holder);
+            let offset = space.and_then(|space| space.image_offset(locus.at)).map(|it| it.1);
+            return Place { image: Some(name.to_string()), offset, ..place };
+        }
         let found = checkpoint.spaces.get(&holder).and_then(|space| space.image_offset(locus.at));
         match found {
             Some((image, offset, block_offset)) => Place {
@@ -165,7 +179,9 @@ pub(super) fn words(
             if shared.open_by.is_empty() {
                 return vec![plain];
             }
-            shared.open_by.iter().map(|pid| of_process(*pid, None, plain.clone())).collect()
+            let open = shared.open_by.iter();
+            open.map(|(pid, fd)| Place { fd: Some(*fd), ..of_process(*pid, None, plain.clone()) })
+                .collect()
         }
         HolderKind::RawImage => {
             let image = context.names.get(&holder).map(ToString::to_string);
@@ -178,8 +194,12 @@ pub(super) fn words(
                 return vec![Place { image: name, offset, ..plain }];
             }
             let (line, column) = line_and_column(holder, locus.at, lines, context);
-            vec![Place { path: name, offset, line: Some(line), column: Some(column), ..plain }]
+            let container_path =
+                name.as_deref().and_then(|name| kernel::container_path(name, checkpoint));
+            let (line, column) = (Some(line), Some(column));
+            vec![Place { path: name, container_path, offset, line, column, ..plain }]
         }
+        _ => kernel::places(holder, locus, lines, plain, context),
     }
 }
 
@@ -190,6 +210,7 @@ fn is_image(kind: RegionKind) -> bool {
         RegionKind::File
             | RegionKind::VolumeFile
             | RegionKind::TmpfsFile
+            | RegionKind::GhostFile
             | RegionKind::Log
             | RegionKind::Metadata
     )
@@ -215,7 +236,7 @@ fn vma(info: &VmaInfo) -> Vma {
 }
 
 /// Line and column (in bytes) of an offset in a file, both from 1.
-fn line_and_column(
+pub(super) fn line_and_column(
     holder: Holder,
     at: u64,
     within: Option<LineFeeds>,
@@ -251,6 +272,7 @@ pub(super) fn owner(holder: Holder, locus: Locus, context: &Context<'_>) -> Stri
         HolderKind::File | HolderKind::RawImage => {
             context.names.get(&holder).map(ToString::to_string).unwrap_or_default()
         }
+        _ => kernel::owner(holder, context),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Class, Context, Excerpt, Finding, Place, RuleName, place};
+use super::{Class, Context, Excerpt, Finding, Place, RuleName, kernel, place};
 use crate::region::{Holder, HolderKind};
 use crate::tally::Held;
 
@@ -54,7 +54,8 @@ pub(super) fn finding(rule: u32, holds: &Holds<'_>, context: &Context<'_>) -> Op
             .map(|value| data_encoding::BASE64.encode(value)),
     };
     let at = place::holder_in_words(*first, *kind, *locus, context);
-    let files = holds.holders.iter().filter(|holder| holder.kind == HolderKind::File);
+    let is_file = |it: &&Holder| matches!(it.kind, HolderKind::File | HolderKind::Ghost);
+    let files = holds.holders.iter().filter(is_file);
     Some(Finding {
         id: String::new(),
         fingerprint,
@@ -94,6 +95,8 @@ fn places(holds: &Holds<'_>, context: &Context<'_>) -> place::Places {
     let memory = holds.holders.iter().filter(|holder| holder.kind == HolderKind::Memory);
     let mut processes: BTreeSet<u32> =
         memory.filter_map(|holder| u32::try_from(holder.id).ok()).collect();
+    let objects = holds.holders.iter();
+    processes.extend(objects.flat_map(|holder| kernel::pids(*holder, context.checkpoint)));
     for (holder, held) in &holds.by {
         let mut of_one = 1u64;
         for (locus, (kind, position)) in &held.lowest {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::confirm::Confirmed;
-use super::overlap;
+use super::{environment, overlap};
 use super::prefilter::Prefilter;
 use super::search::{Haystack, Search, TextRun};
 use crate::check::{Confidence, Outcome};
@@ -67,6 +67,8 @@ pub struct Scratch {
     pub(super) candidates: Vec<Candidate>,
     pub(super) counts: BTreeMap<(RuleId, bool, u64), usize>,
     pub(super) throttled: Vec<Throttled>,
+    /// Offsets of the strings of environments that have no label.
+    pub(super) variables: Vec<std::ops::Range<usize>>,
     /// By rule: whether it looks into this window at all.
     pub(super) wanted: Vec<bool>,
 }
@@ -111,6 +113,10 @@ impl Engine {
         scratch.throttled.clear();
         scratch.wanted.clear();
         scratch.wanted.extend(self.rules.rules().iter().map(|rule| is_wanted(rule, window)));
+        scratch.variables.clear();
+        if !window.space.labels.is_empty() {
+            environment::each(window, |range| scratch.variables.push(range));
+        }
         let raw = Haystack { text: window.bytes, base: window.base, cut: window.cut, from: None };
         let mut candidates = self.plain(window, raw, scratch);
         let decoded = self.cells(window, raw, &mut candidates, scratch);
@@ -174,6 +180,7 @@ impl Engine {
                 Anchor::Prefix | Anchor::Inside => {}
                 Anchor::Run { class, len, word } => search.runs(class, *len, *word, scratch),
                 Anchor::Label => search.labels(scratch),
+                Anchor::Number => search.numbers(scratch),
                 Anchor::Path => search.start_of_file(scratch),
                 Anchor::Text => search.every_text(scratch),
             }

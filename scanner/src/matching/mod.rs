@@ -7,8 +7,11 @@
 mod confirm;
 mod encoding;
 mod engine;
+mod environment;
 mod islands;
 mod labels;
+mod length_word;
+mod number;
 mod overlap;
 mod prefilter;
 mod runs;

@@ -2,14 +2,15 @@
 
 use std::ops::Range;
 
-use super::confirm::{self, Found, Run};
+use super::confirm::{self, Confirmed, Found, Run};
 use super::encoding::SpanMap;
 use super::engine::{Candidate, SURROUNDINGS, Scratch, Throttled, WIDEST};
-use super::{labels, runs, text_run};
-use crate::check::Notation;
+use super::{labels, length_word, number, runs, text_run};
+use crate::check::{Notation, Outcome};
 use crate::region::{CELL, Cut, Decoded, LabelKind, RegionKind, Window};
 use crate::rule::{Anchor, Rule, RuleId, View};
 use crate::secret::SecretBytes;
+use crate::tally::Evidence;
 
 /// Characters that the candidates of one rule may make the engine look at in one cell, about.
 const CELL_BUDGET: usize = 4 << 20;
@@ -17,6 +18,13 @@ const CELL_BUDGET: usize = 4 << 20;
 /// Candidates of one rule in one cell, whatever their length: a token every hundred bytes is data,
 /// more is an attack.
 const CELL_CANDIDATES: std::ops::RangeInclusive<usize> = 640..=1024;
+
+/// Characters before what a rule sees, in which the string that holds it may begin.
+const LONGEST_BEFORE: usize = 8 << 10;
+
+/// Numbers in one cell that are tested for being prime, which takes up to three milliseconds each: the
+/// keys of twenty certificates with all that may be taken for one.
+const CELL_NUMBERS: usize = 64;
 
 /// Text that is matched: bytes of a window, or what was decoded from them.
 #[derive(Debug, Clone, Copy)]
@@ -59,10 +67,19 @@ pub(super) struct Search<'a> {
     pub haystack: Haystack<'a>,
 }
 
+/// What kind of region a match lies in.
+#[derive(Debug, Clone, Copy)]
+enum Place {
+    /// This one, or what the address says.
+    Of(Option<RegionKind>),
+    /// What the address says; a rule for environments looks there too.
+    Copy,
+}
+
 /// A text around a candidate: offsets in the haystack, and which ends are no true ends.
 type Around = (Range<usize>, Cut);
 
-const WHOLE: Cut = Cut { start: false, end: false };
+pub(super) const WHOLE: Cut = Cut { start: false, end: false };
 
 impl Search<'_> {
     /// Whether the rule looks into this text at all.
@@ -80,7 +97,7 @@ impl Search<'_> {
         is_read
             && (self.rule.view == View::Text || holds_bytes())
             && match self.rule.anchor {
-                Anchor::Label | Anchor::Path => false,
+                Anchor::Label | Anchor::Path | Anchor::Number => false,
                 Anchor::Run { word, .. } => !word || is_wide(),
                 Anchor::Prefix | Anchor::Inside | Anchor::Text => true,
             }
@@ -105,8 +122,12 @@ impl Search<'_> {
         let cell = from.map_or(of_address, |from| from.cell);
         let count = scratch.counts.entry((self.id, from.is_some(), cell)).or_default();
         *count += 1;
-        let most = (CELL_BUDGET / (self.rule.before + self.rule.max_len))
-            .clamp(*CELL_CANDIDATES.start(), *CELL_CANDIDATES.end());
+        let most = if self.rule.anchor == Anchor::Number {
+            CELL_NUMBERS
+        } else {
+            (CELL_BUDGET / (self.rule.before + self.rule.max_len))
+                .clamp(*CELL_CANDIDATES.start(), *CELL_CANDIDATES.end())
+        };
         if *count > most {
             if *count == most + 1 {
                 let cell = self.window.region_start.saturating_add(cell.saturating_mul(CELL));
@@ -157,6 +178,20 @@ impl Search<'_> {
         });
     }
 
+    /// Numbers in words of the machine.
+    pub(super) fn numbers(&self, scratch: &mut Scratch) {
+        let last = self.window.own.end.saturating_add(WIDEST);
+        let Haystack { text, base, .. } = self.haystack;
+        number::each(text, base, |range| {
+            let at = range.start;
+            if self.haystack.address(at) < last && self.is_allowed(at, scratch) {
+                let bytes = text.get(range).unwrap_or_default();
+                let whole = Found::of(0..bytes.len());
+                self.judge(bytes, WHOLE, at, whole, None, scratch);
+            }
+        });
+    }
+
     /// Whether the length of a string stands in the four bytes before it: in bytes, as HotSpot
     /// keeps it, or in characters, as V8 does.
     fn has_length_word(&self, at: usize, len: usize) -> bool {
@@ -182,6 +217,26 @@ impl Search<'_> {
                 self.confirm((text.start..end, cut), text.start, Some(kind), scratch);
             }
         });
+        if self.rule.places.holds(RegionKind::Environ) {
+            self.variables(scratch);
+        }
+    }
+
+    /// Strings of environments that were copied to where no label is.
+    fn variables(&self, scratch: &mut Scratch) {
+        let variables = std::mem::take(&mut scratch.variables);
+        for Range { start, end } in variables.iter().cloned() {
+            let shown = end.min(start.saturating_add(self.rule.max_len));
+            let text = self.haystack.text.get(start..shown).unwrap_or_default();
+            let run = Run { text, cut: Cut { start: false, end: shown < end } };
+            for found in confirm::find_all(self.rule, run, 0) {
+                let Some(mut confirmed) = confirm::judge(self.rule, run, found) else { continue };
+                let check = "environment-copy".to_owned();
+                confirmed.evidence.push(Evidence { check, outcome: Outcome::Pass });
+                self.push(text, start, confirmed, Place::Copy, scratch);
+            }
+        }
+        scratch.variables = variables;
     }
 
     /// The text at the start of a file.
@@ -241,8 +296,49 @@ impl Search<'_> {
         let start = range.start;
         let Some(text) = self.haystack.text.get(range) else { return };
         for found in confirm::find_all(self.rule, Run { text, cut }, at - start) {
-            self.judge(text, cut, start, found, kind, scratch);
+            let run = Run { text, cut };
+            let judged = confirm::judge(self.rule, run, found.clone());
+            let bounded = self.by_length(run, start, at, found.span(), judged.as_ref());
+            if let Some(confirmed) = bounded.or(judged) {
+                self.push(text, start, confirmed, Place::Of(kind), scratch);
+            }
         }
+    }
+
+    /// Judges once more what stands in a string that says how long it is.
+    fn by_length(
+        &self,
+        run: Run<'_>,
+        start: usize,
+        at: usize,
+        span: &Range<usize>,
+        judged: Option<&Confirmed>,
+    ) -> Option<Confirmed> {
+        let Search { window, haystack, rule, .. } = *self;
+        let is_string = matches!(rule.anchor, Anchor::Prefix | Anchor::Inside | Anchor::Run { .. });
+        if !window.space.cut || !is_string || length_word::is_settled(judged) {
+            return None;
+        }
+        // Where the text stands in memory as it is, or in wide characters.
+        let (start_in_memory, unit) = match haystack.from {
+            None => (start, 1),
+            Some(from) => {
+                let unit = wide(from.decoded)?;
+                let span = from.map.span(start..start + run.text.len());
+                (span.start, (span.len() == unit * run.text.len()).then_some(unit)?)
+            }
+        };
+        let place = length_word::Place {
+            run,
+            at: at - start,
+            bytes: window.bytes,
+            base: window.base,
+            start: start_in_memory,
+            unit,
+            // Nearly all that is refused is no value at all: not worth a long look.
+            before: judged.map(|_| start - text_run::start(haystack.text, start, LONGEST_BEFORE)),
+        };
+        length_word::judge(rule, &place, span)
     }
 
     /// Judges what the pattern found in `text`, which starts at `start` in the haystack.
@@ -255,16 +351,33 @@ impl Search<'_> {
         kind: Option<RegionKind>,
         scratch: &mut Scratch,
     ) {
+        if let Some(confirmed) = confirm::judge(self.rule, Run { text, cut }, found) {
+            self.push(text, start, confirmed, Place::Of(kind), scratch);
+        }
+    }
+
+    /// Keeps a match in `text`, which starts at `start` in the haystack.
+    fn push(
+        &self,
+        text: &[u8],
+        start: usize,
+        confirmed: Confirmed,
+        place: Place,
+        scratch: &mut Scratch,
+    ) {
         let Search { window, haystack, rule, .. } = *self;
-        let Some(confirmed) = confirm::judge(rule, Run { text, cut }, found) else { return };
         let Some(value) = text.get(confirmed.span.clone()) else { return };
         let first = haystack.address(start + confirmed.span.start);
-        let kind = kind.or(haystack.from.map(|from| from.kind));
-        let kind = kind.unwrap_or_else(|| window.space.kind_at(first));
+        let here = || haystack.from.map_or_else(|| window.space.kind_at(first), |from| from.kind);
+        let (kind, asked) = match place {
+            Place::Of(Some(kind)) => (kind, kind),
+            Place::Of(None) => (here(), here()),
+            Place::Copy => (here(), RegionKind::Environ),
+        };
         let own = self.own();
         let matters =
             first.saturating_add(WIDEST) >= own.start && first < own.end.saturating_add(WIDEST);
-        if matters && rule.places.holds(kind) {
+        if matters && rule.places.holds(asked) {
             scratch.candidates.push(Candidate {
                 rule: self.id,
                 start: first,
@@ -277,6 +390,17 @@ impl Search<'_> {
                 lost: false,
             });
         }
+    }
+}
+
+/// Bytes of a character of text that is written so and no other way.
+fn wide(decoded: Decoded) -> Option<usize> {
+    if decoded == Notation::Utf16Le.into() {
+        Some(2)
+    } else if decoded == Notation::Utf32Le.into() {
+        Some(4)
+    } else {
+        None
     }
 }
 

@@ -11,6 +11,26 @@ pub enum HolderKind {
     Memory,
     /// A shared segment; `id` is N of `pagemap-shmem-N.img`.
     Shared,
+    /// A pipe; `id` is the `pipe_id` of CRIU.
+    Pipe,
+    /// A named pipe; `id` is the `pipe_id` of CRIU.
+    Fifo,
+    /// The receive queue of a unix socket; `id` is its id in files.img.
+    UnixQueue,
+    /// What a TCP connection has received; `id` is the inode of its socket.
+    TcpReceived,
+    /// What a TCP connection has sent and the other side not acknowledged; `id` is the same.
+    TcpSent,
+    /// The buffer of a terminal; `id` is its `tty_info_id`.
+    Tty,
+    /// A queue of System V messages; `id` is its IPC namespace, shifted by 32 bits, and its own.
+    SysvMessages,
+    /// A BPF map; `id` is its number in the kernel.
+    BpfMap,
+    /// A deleted file that was open; `id` is the number of its ghost-file image.
+    Ghost,
+    /// The registers of a thread; `id` is the thread's.
+    Registers,
     /// A file, log or metadata file of the target; `id` is the hash of its path chain.
     File,
     /// Bytes of a pages image without addresses; `id` is the hash of its path chain.
@@ -28,6 +48,14 @@ pub struct Holder {
     pub id: u64,
     /// Ordinal among members of the same name (files only).
     pub ordinal: u32,
+}
+
+impl HolderKind {
+    /// Whether the kernel held the bytes, so that [`Holder::id`] is a number of CRIU's, and what it is
+    /// and who has it open is joined at the fold.
+    pub fn is_kernel(self) -> bool {
+        !matches!(self, Self::Memory | Self::Shared | Self::File | Self::RawImage)
+    }
 }
 
 impl Holder {

@@ -9,7 +9,9 @@ use super::record::{
 use crate::check::{Confidence, Outcome, Severity};
 use crate::coverage::{Coverage, Reason};
 use crate::diagnostic::{Code, Diagnostic, Level};
-use crate::finding::{Address, Class, Evidence, Excerpt, Finding, Indicator, Place, RuleName, Vma};
+use crate::finding::{
+    Address, Class, Evidence, Excerpt, Finding, Indicator, PipeEnd, Place, RuleName, Vma,
+};
 use crate::region::RegionKind;
 
 /// Two checkpoints with findings, gaps and diagnostics.
@@ -228,6 +230,7 @@ fn grep() -> Finding {
     let mut in_pipe = place(RegionKind::Pipe, 12);
     in_pipe.pid = Some(15);
     in_pipe.comm = Some("java".to_owned());
+    (in_pipe.fd, in_pipe.end, in_pipe.object) = (Some(4), Some(PipeEnd::Read), Some(143_820));
     in_pipe.image = Some("checkpoint/pipes-data.img".to_owned());
     in_pipe.offset = Some(96);
     Finding {
@@ -338,10 +341,15 @@ fn place(region: RegionKind, length: u64) -> Place {
         region,
         pid: None,
         comm: None,
+        fd: None,
+        end: None,
+        object: None,
+        socket: None,
         address: None,
         length,
         vma: None,
         path: None,
+        container_path: None,
         image: None,
         offset: None,
         block_offset: None,

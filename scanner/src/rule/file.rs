@@ -134,6 +134,7 @@ enum AnchorKey {
     Literal,
     Run,
     Word,
+    Number,
     Label,
     Path,
 }
@@ -521,6 +522,9 @@ fn anchor(
     hir: &regex_syntax::hir::Hir,
     max_len: usize,
 ) -> Result<(Anchor, Vec<Vec<u8>>, usize), String> {
+    if entry.view == ViewKey::Bytes && entry.anchor == AnchorKey::Number {
+        return Ok((Anchor::Number, Vec::new(), 0));
+    }
     if entry.view == ViewKey::Bytes {
         if entry.anchor != AnchorKey::Literal || entry.keywords.is_empty() {
             return Err("view bytes asks for keywords and the anchor literal".to_owned());
@@ -535,6 +539,7 @@ fn anchor(
         return Ok((Anchor::Inside, words, before));
     }
     match entry.anchor {
+        AnchorKey::Number => Err("the anchor number asks for view bytes".to_owned()),
         AnchorKey::Label => Ok((Anchor::Label, Vec::new(), 0)),
         AnchorKey::Path => Ok((Anchor::Path, Vec::new(), 0)),
         AnchorKey::Run | AnchorKey::Word => {

@@ -49,6 +49,8 @@ pub enum Anchor {
         /// little-endian.
         word: bool,
     },
+    /// A number in words of the machine, as programs hold the primes of RSA keys.
+    Number,
     /// A string of the arguments or the environment of a process.
     Label,
     /// The content of a file whose path the rule names.

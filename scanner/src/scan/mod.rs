@@ -6,6 +6,7 @@ mod content;
 mod digest;
 mod fold;
 mod job;
+mod kernel;
 mod line;
 mod omissions;
 mod owners;
@@ -56,6 +57,8 @@ pub struct Settings {
     pub yara: Option<Arc<yara::Rules>>,
     /// Key of fingerprints; `None`: the built-in one.
     pub fingerprint_key: Option<SecretBytes>,
+    /// Whether the registers of threads are searched too.
+    pub registers: bool,
     /// Whether the report may hold what differs from run to run.
     pub measured: bool,
 }
@@ -72,6 +75,7 @@ impl Default for Settings {
             grep: Vec::new(),
             yara: None,
             fingerprint_key: None,
+            registers: false,
             measured: false,
         }
     }

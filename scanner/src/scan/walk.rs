@@ -8,12 +8,13 @@ use std::path::Path;
 use std::sync::atomic::Ordering;
 
 use super::content::drain;
+use super::kernel::Waiting;
 use super::pages::Held;
 use super::pool::Dispatcher;
 use super::{Progress, ScanError, Settings, Target, window_bytes};
 use crate::archive::{
-    self, Body, Container, ContainerError, Extent, Flow, Member, MemberKind, Opening, Problem,
-    Source, Sparse, Stream, Visitor, container_of, name,
+    self, Body, Container, ContainerError, Content, Extent, Flow, Member, MemberKind, Opening,
+    Problem, Source, Sparse, Stream, Visitor, container_of, name,
 };
 use crate::checkpoint::{Builder, Checkpoint, Want, path_id};
 use crate::coverage::{Coverage, Reason};
@@ -22,8 +23,9 @@ use crate::limits::Budget;
 use crate::region::RegionKind;
 use crate::tally::Partial;
 
-/// Bytes of an image of kernel buffers whose records are counted; one default pipe holds 64 KiB.
-const COUNTED: u64 = 4 << 20;
+
+/// Folders and archives with a ledger of their own.
+const UNITS: usize = 1 << 16;
 
 /// What walk and work have made of one target.
 #[derive(Debug)]
@@ -77,6 +79,7 @@ pub(super) fn walk(
         frames: Vec::new(),
         held: Vec::new(),
         held_bytes: 0,
+        waiting: Vec::new(),
         later: BTreeSet::new(),
         second: false,
         compression: None,
@@ -94,6 +97,7 @@ pub(super) fn walk(
             }
         }
     }
+    walk.waiting_objects();
     walk.held_pages();
     walk.missing_pages();
     let found = walk.kind.clone();
@@ -156,6 +160,8 @@ pub(super) struct Walk<'a> {
     /// Pages images that can be read at any time, until all metadata are known.
     pub(super) held: Vec<Held>,
     pub(super) held_bytes: u64,
+    /// Images of kernel objects that can be laid out when all metadata are known.
+    pub(super) waiting: Vec<Waiting>,
     /// Pages images of a stream that came before what explains them.
     pub(super) later: BTreeSet<String>,
     /// Whether this is the second opening, for `later`.
@@ -271,6 +277,17 @@ impl Walk<'_> {
         self.partial.coverage.entry(id).or_default()
     }
 
+    /// The folder or archive whose ledger a member counts in. Beyond [`UNITS`] it is the target's own:
+    /// each member may lie in a folder of its own.
+    pub(super) fn unit(&self, path: &str) -> String {
+        self.known_unit(unit_of(path))
+    }
+
+    fn known_unit(&self, unit: String) -> String {
+        let is_known = self.units.len() < UNITS || self.units.contains_key(&path_id(&unit));
+        if is_known { unit } else { String::new() }
+    }
+
     /// Counts a member of which `got` bytes are there; `size` is what its header says.
     pub(super) fn count(&mut self, unit: &str, size: Option<u64>, got: u64) {
         match self.frames.last_mut() {
@@ -326,9 +343,17 @@ impl Walk<'_> {
         if self.second {
             return self.take_again(path, size, head.bytes(), body);
         }
-        match self.builder.offer(path, size, head.bytes()) {
+        let want = match self.builder.offer(path, size, head.bytes()) {
+            // A deleted file that was compressed: what is inside of it has no name of its own.
+            Want::Objects if self.frames.last().is_some_and(|frame| frame.path == path) => {
+                Want::Scan(RegionKind::GhostFile)
+            }
+            want => want,
+        };
+        match want {
             Want::Decode => self.image(path, size, mtime, body),
             Want::Pages(id) => self.pages(path, id, size, body),
+            Want::Objects => self.objects(path, size, head.bytes(), body),
             Want::Keep => {
                 self.new_file(path);
                 let (data, map) = self.whole(path, size, body)?;
@@ -341,7 +366,7 @@ impl Walk<'_> {
             }
             Want::Skip(reason) => {
                 let got = drain(body)?;
-                let unit = unit_of(path);
+                let unit = self.unit(path);
                 self.count(&unit, size, got);
                 self.skip(&unit, reason, got);
                 Ok(())
@@ -352,12 +377,16 @@ impl Walk<'_> {
                     RegionKind::File
                         | RegionKind::TmpfsFile
                         | RegionKind::VolumeFile
+                        | RegionKind::GhostFile
                         | RegionKind::Log
                 );
                 let container = container_of(head.bytes()).filter(|_| opens);
                 if let Some(container) = container
                     && self.may_open(path, &body)
                 {
+                    if container.content == Content::Pieces {
+                        return self.file_and_pieces(path, kind, container, size, body);
+                    }
                     self.archive(path, container, size, body);
                     return Ok(());
                 }
@@ -366,27 +395,8 @@ impl Walk<'_> {
                     self.note(Diagnostic::new(Level::Note, Code::ImageUnknown, path, text));
                 }
                 self.new_file(path);
-                let is_small = size.is_some_and(|size| size <= COUNTED);
-                let has_records =
-                    matches!(kind, RegionKind::Pipe | RegionKind::Fifo | RegionKind::SocketQueue);
-                if has_records && is_small && body.map().is_none() {
-                    let (data, map) = self.whole(path, size, body)?;
-                    self.payload(path, &data);
-                    self.bytes(path, kind, data, map.as_ref());
-                    return Ok(());
-                }
-                if kind == RegionKind::TcpQueue {
-                    self.payload(path, head.bytes());
-                }
                 self.file(path, kind, size, body)
             }
-        }
-    }
-
-    /// Lets the builder count what the kernel held.
-    fn payload(&mut self, path: &str, data: &[u8]) {
-        if let Err(note) = self.builder.payload(path, data) {
-            self.note(note);
         }
     }
 
@@ -403,7 +413,7 @@ impl Walk<'_> {
             return self.pages(path, id, size, body);
         }
         let inside = |later: &String| later.starts_with(path);
-        if let Some(container) = container_of(head)
+        if let Some(container) = container_of(head).filter(|it| it.content != Content::Pieces)
             && self.later.iter().any(inside)
             && body.map().is_none_or(|map| self.is_dense(map))
         {
@@ -427,7 +437,7 @@ impl Walk<'_> {
     }
 
     /// Whether an archive may be opened; one that is nearly all holes is told, and scanned as a file.
-    fn may_open(&mut self, path: &str, body: &Body<'_>) -> bool {
+    pub(super) fn may_open(&mut self, path: &str, body: &Body<'_>) -> bool {
         let Some(map) = body.map().filter(|map| !self.is_dense(map)) else { return true };
         let text = "an archive that is nearly all holes was not opened; what is stored was scanned";
         let note = Diagnostic::new(Level::Error, Code::LimitReached, path, text);
@@ -439,7 +449,7 @@ impl Walk<'_> {
     }
 
     /// Opens an archive inside the target.
-    fn archive(
+    pub(super) fn archive(
         &mut self,
         path: &str,
         container: &'static Container,
@@ -447,7 +457,7 @@ impl Walk<'_> {
         body: Body<'_>,
     ) {
         // What an archive holds counts with it, not with the folder that it lies in.
-        let unit = format!("{path}!");
+        let unit = self.known_unit(format!("{path}!"));
         let members = self.adds_to_total();
         if path.is_empty() && members {
             // The archive inside the target's own compression is the target.
@@ -494,6 +504,32 @@ impl Walk<'_> {
         }
     }
 
+    /// Scans a file, and what stands in it in pieces.
+    fn file_and_pieces(
+        &mut self,
+        path: &str,
+        kind: RegionKind,
+        container: &'static Container,
+        size: Option<u64>,
+        body: Body<'_>,
+    ) -> io::Result<()> {
+        let most = self.settings.limits.held_bytes;
+        self.new_file(path);
+        match body.hold(most)? {
+            Body::At(extent) => {
+                self.file(path, kind, size, Body::At(extent.clone()))?;
+                self.nested(path, container, Body::At(extent), Ledger::Decoded);
+                Ok(())
+            }
+            stream @ Body::Stream(_) => {
+                let text = "too long to be read out of order from a stream: values that lie in several pieces were not put together";
+                let note = Diagnostic::new(Level::Error, Code::LimitReached, path, text);
+                self.note(note.expected(format!("at most {most} bytes"), "more"));
+                self.file(path, kind, size, stream)
+            }
+        }
+    }
+
     fn finish(self, target: String) -> Scanned {
         let mut partial = self.partial;
         let (checkpoints, notes) = self.builder.finish();
@@ -528,5 +564,5 @@ pub(super) fn unit_of(path: &str) -> String {
 
 /// Whether a container's bytes are not those of its members.
 fn is_packed(container: &Container, body: &Body<'_>) -> bool {
-    container.transparent || container.name == "zip" || body.map().is_some()
+    container.content == Content::Decoded || body.map().is_some()
 }

@@ -11,6 +11,7 @@ use super::pieces::{self, Bad};
 use super::{Progress, Settings};
 use crate::coverage::Reason;
 use crate::diagnostic::{Code, Diagnostic, Level};
+use crate::finding;
 use crate::matching::{Engine, Scratch};
 use crate::region::{CELL, Cut, Form, HolderKind, REACH, Space, Window};
 use crate::rule::{Class, Report};
@@ -83,7 +84,7 @@ impl Work<'_> {
         let seen_end = base.saturating_add(bytes.len() as u64);
         let own = job.own.start..job.own.end.min(seen_end);
         let limits = &self.settings.limits;
-        let is_file = job.space.holder.kind == HolderKind::File;
+        let is_file = matches!(job.space.holder.kind, HolderKind::File | HolderKind::Ghost);
         let own_bytes = slice(bytes, base, own.start, own.end);
         // Matches come in the order of their start, so that each line feed is counted once.
         let mut counted = (own.start, LineFeeds::default());
@@ -119,12 +120,17 @@ impl Work<'_> {
                 let rule = self.engine.rules().get(found.judgement.rule);
                 let proven = rule.report == Report::Proven;
                 let shown = self.settings.show_secrets || rule.class == Class::Indicator;
+                if finding::needs_value(rule) {
+                    part.keep_for_proof(&found);
+                }
                 part.add(found, &job.name, proven, shown, limits);
             });
             throttled.extend(scanned.throttled);
             decoded = decoded.saturating_add(scanned.decoded);
         }
-        if is_file && (job.own != job.region) {
+        // A deleted file has a region for each of its chunks.
+        let is_alone = job.own == job.region && job.space.holder.kind == HolderKind::File;
+        if is_file && !is_alone {
             let key = (job.space.holder, own.start);
             part.line_feeds.insert(key, line_feeds(own_bytes, own.start));
         }
@@ -141,7 +147,7 @@ impl Work<'_> {
             let holder = match job.space.holder.kind {
                 HolderKind::Memory => format!("memory of process {}", job.space.holder.id),
                 HolderKind::Shared => format!("shared segment {}", job.space.holder.id),
-                HolderKind::File | HolderKind::RawImage => job.name.to_string(),
+                _ => job.name.to_string(),
             };
             let text = match throttled.rule.map(|rule| &self.engine.rules().get(rule).id) {
                 Some(rule) => format!("{holder}: too many candidates of rule {rule} in 64 KiB"),

@@ -154,12 +154,21 @@ impl<'r> Scanner<'r> {
                 self.timed_out = true;
                 Mode::Off
             }
-            HolderKind::File if self.is_mostly_holes(subject) => {
+            HolderKind::File | HolderKind::Ghost if self.is_mostly_holes(subject) => {
                 self.open_blocks(subject, facts::of_file(subject.name, &[], false));
                 Mode::Blocks
             }
             HolderKind::File => Mode::Whole,
-            HolderKind::Memory | HolderKind::Shared | HolderKind::RawImage => Mode::Off,
+            HolderKind::Ghost => {
+                // Between its chunks it may be as long as no file is.
+                if is_contiguous(subject) {
+                    Mode::Whole
+                } else {
+                    self.open_blocks(subject, facts::of_file(subject.name, &[], false));
+                    Mode::Blocks
+                }
+            }
+            _ => Mode::Off,
         };
         if !too_often && self.mode == Mode::Off && self.rules.runs_on_memory() {
             self.open_blocks(subject, ["", "", "", "", "", ""].map(str::to_owned));
@@ -200,7 +209,7 @@ impl<'r> Scanner<'r> {
     /// Ends a holder: what holds there.
     pub fn finish(&mut self, subject: Subject<'_>) -> Yield {
         let mut found = Yield::default();
-        let is_file = subject.space.holder.kind == HolderKind::File;
+        let is_file = is_file(subject);
         match std::mem::replace(&mut self.mode, Mode::Off) {
             Mode::Off => {}
             Mode::Whole if self.content.is_empty() => {}
@@ -312,7 +321,7 @@ impl<'r> Scanner<'r> {
     fn finish_blocks(&mut self, subject: Subject<'_>, found: &mut Yield) {
         let mut blocks = std::mem::take(&mut self.blocks);
         blocks.finish(&mut |base, bytes| self.block(base, bytes));
-        let is_file = subject.space.holder.kind == HolderKind::File;
+        let is_file = is_file(subject);
         if is_file {
             let text = "too long to be scanned by YARA at once, or little but holes; rules that run \
                         on files only were not tried";
@@ -454,13 +463,28 @@ fn line_and_column(content: &[u8], at: u64) -> (u64, u64) {
     (line + 1, (at - start) as u64 + 1)
 }
 
+/// Whether it is a file, also a deleted one.
+fn is_file(subject: Subject<'_>) -> bool {
+    matches!(subject.space.holder.kind, HolderKind::File | HolderKind::Ghost)
+}
+
+/// Whether a file has all of its bytes from the first one on.
+fn is_contiguous(subject: Subject<'_>) -> bool {
+    let mut end = 0u64;
+    subject.space.pieces.iter().all(|piece| {
+        let follows = piece.at == end;
+        end = piece.at.saturating_add(piece.len);
+        follows
+    })
+}
+
 /// Which memory it is; a file is named beside the message.
 fn words(subject: Subject<'_>) -> String {
     let holder = subject.space.holder;
     match holder.kind {
         HolderKind::Memory => format!("memory of process {}: ", holder.id),
         HolderKind::Shared => format!("shared segment {}: ", holder.id),
-        HolderKind::File | HolderKind::RawImage => String::new(),
+        _ => String::new(),
     }
 }
 

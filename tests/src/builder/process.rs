@@ -37,6 +37,7 @@ pub struct Process {
     open: Vec<(u32, String)>,
     descriptors: Vec<(u32, proto::FileEntry)>,
     creds: proto::CredsEntry,
+    vectors: Vec<u8>,
 }
 
 #[derive(Debug, Clone)]
@@ -68,6 +69,7 @@ impl Process {
                 egid: Some(0),
                 ..proto::CredsEntry::default()
             },
+            vectors: Vec::new(),
         }
     }
 
@@ -127,6 +129,14 @@ impl Process {
         self
     }
 
+    /// What its vector registers hold, 16 bytes in each of 16.
+    #[must_use]
+    pub fn vectors(mut self, bytes: &[u8]) -> Self {
+        self.vectors = bytes.to_vec();
+        self.vectors.resize(16 * 16, 0);
+        self
+    }
+
     /// Credentials: root without capabilities unless told.
     #[must_use]
     pub fn creds(mut self, creds: proto::CredsEntry) -> Self {
@@ -162,10 +172,20 @@ impl Process {
     }
 
     pub(super) fn core(&self) -> Vec<u8> {
-        let registers = proto::UserX86RegsEntry { ip: Some(0x40_1000), sp: Some(ARGUMENTS - 0x80) };
+        let gpregs = proto::UserX86RegsEntry {
+            ip: Some(0x40_1000),
+            sp: Some(ARGUMENTS - 0x80),
+            ..proto::UserX86RegsEntry::default()
+        };
+        let words = self.vectors.chunks_exact(4);
+        let words = words.map(|it| u32::from_le_bytes([it[0], it[1], it[2], it[3]]));
+        let fpregs = proto::UserX86FpregsEntry {
+            xmm_space: words.collect(),
+            ..proto::UserX86FpregsEntry::default()
+        };
         record(&proto::CoreEntry {
             mtype: Some(1),
-            thread_info: Some(proto::ThreadInfoX86 { gpregs: Some(registers) }),
+            thread_info: Some(proto::ThreadInfoX86 { gpregs: Some(gpregs), fpregs: Some(fpregs) }),
             tc: Some(proto::TaskCoreEntry {
                 task_state: Some(1),
                 exit_code: Some(0),

@@ -170,7 +170,7 @@ fn kernel_buffers_hold_their_bytes() {
         .pipes(&[(7, b"in a pipe")])
         .socket_queues(&[(3, b"first"), (3, b"second")])
         .tcp_stream(0x231d7, b"received", b"sent")
-        .terminal(1, b"typed")
+        .terminals(&[(1, b"typed")])
         .ghost(1, 9, b"deleted")
         .tmpfs(41, &[("run/token", b"in a tmpfs")]);
     let set: BTreeMap<String, Vec<u8>> = checkpoint.image_set().into_iter().collect();

@@ -414,7 +414,7 @@ fn shared(from: &checkpoint::Checkpoint, segments: &BTreeMap<u32, Held>) -> Vec<
             })
             .collect();
         mappings.sort_by_key(|mapping| (mapping.pid, mapping.start));
-        let mut open_by = segment.open_by.clone();
+        let mut open_by: Vec<u32> = segment.open_by.iter().map(|(pid, _)| *pid).collect();
         open_by.sort_unstable();
         let (kind, name) = (segment.kind, segment.name.clone());
         let segment = Shared { id: *id, kind, name, dumped_bytes: 0, mappings, open_by };

@@ -3,11 +3,12 @@
 use serde_json::Value;
 use serde_sarif::sarif::{Address, ArtifactLocation, Location, PhysicalLocation, Region};
 
+use super::super::plain::escape;
 use super::artifacts::{Artifacts, Role};
 use super::logical::{Logical, container_name, mapping_name};
 use super::uri;
 use super::words::{bag, clean, int, message, number};
-use crate::finding::{Place, Vma};
+use crate::finding::{Place, Queue, Socket, Vma};
 use crate::region::RegionKind;
 use crate::report::{CheckpointRecord, Pod};
 
@@ -31,7 +32,8 @@ pub(super) fn full(
     artifacts: &mut Artifacts,
     logical: &mut Logical,
 ) -> Location {
-    let holder = place.path.as_ref().or(place.image.as_ref());
+    // The path of a deleted file is none in the archive.
+    let holder = place.image.as_ref().or(place.path.as_ref());
     let mut artifact =
         holder.map_or(current.target, |chain| artifacts.member(current.target, chain));
     let comm = place.comm.as_deref().unwrap_or_default();
@@ -61,7 +63,7 @@ pub(super) fn full(
             length: int(length),
             ..Address::default()
         });
-    } else if place.path.is_some() {
+    } else if place.path.is_some() && place.image.is_none() {
         region = text(place).or(region);
     } else if matches!(
         place.region,
@@ -70,6 +72,10 @@ pub(super) fn full(
         artifacts.mark(artifact, Role::Memory);
     }
     artifacts.mark(artifact, Role::Found);
+    let named = match &place.image {
+        Some(_) => place.path.as_ref(),
+        None => place.container_path.as_ref(),
+    };
     let properties = bag([
         ("region", serde_json::to_value(place.region).unwrap_or_default()),
         ("length", number(place.length)),
@@ -78,6 +84,11 @@ pub(super) fn full(
         ("offset", place.offset.map_or(Value::Null, number)),
         ("line", place.line.map_or(Value::Null, number)),
         ("column", place.column.map_or(Value::Null, number)),
+        ("fd", Value::from(place.fd)),
+        ("end", place.end.map_or(Value::Null, |end| serde_json::to_value(end).unwrap_or_default())),
+        ("object", place.object.map_or(Value::Null, number)),
+        ("socket", place.socket.as_ref().map_or(Value::Null, socket)),
+        ("path", named.map_or(Value::Null, |path| Value::from(escape(path)))),
         ("decoded", some(place.decoded.clone())),
         ("superseded", if place.superseded { Value::from(true) } else { Value::Null }),
     ]);
@@ -211,7 +222,11 @@ fn words(place: &Place) -> String {
     }
     match (&place.vma, place.address) {
         (Some(vma), Some(address)) => parts.push(format!("{} at {address}", mapping_name(vma))),
-        _ => parts.extend(place.path.clone().or_else(|| place.image.clone())),
+        _ => {
+            parts.extend(place.fd.map(|fd| format!("fd {fd}")));
+            parts.extend(place.socket.as_ref().map(connection));
+            parts.extend(place.path.clone().or_else(|| place.image.clone()));
+        }
     }
     match (place.line, place.column) {
         (Some(line), Some(column)) => parts.push(format!("line {line}, column {column}")),
@@ -222,6 +237,29 @@ fn words(place: &Place) -> String {
     }
     parts.extend(place.decoded.iter().cloned());
     parts.join(", ")
+}
+
+/// `tcp received by 10.0.0.7:80 from 10.0.0.9:4242`.
+fn connection(socket: &Socket) -> String {
+    let (first, second) = match socket.queue {
+        Queue::Received => ("received by", "from"),
+        Queue::Sent => ("sent by", "to"),
+    };
+    let sides = [(first, &socket.local), (second, &socket.remote)].into_iter();
+    let sides = sides.filter_map(|(word, name)| Some(format!(" {word} {}", name.as_ref()?)));
+    sides.fold(socket.protocol.clone(), |words, side| words + &side)
+}
+
+fn socket(socket: &Socket) -> Value {
+    let side = |name: &Option<String>| Value::from(name.as_deref().map(escape));
+    let queue = serde_json::to_value(socket.queue).unwrap_or_default();
+    let pairs = [
+        ("protocol", Value::from(socket.protocol.clone())),
+        ("local", side(&socket.local)),
+        ("remote", side(&socket.remote)),
+        ("queue", queue),
+    ];
+    Value::Object(pairs.into_iter().map(|(key, value)| (key.to_owned(), value)).collect())
 }
 
 /// A mapping's name in an address: those of which a process has many come with their start.

@@ -4,7 +4,7 @@ use super::super::Style;
 use super::super::plain::{Line, bytes, clip, number, paragraph, safe};
 use super::{MARGIN, color};
 use crate::check::Outcome;
-use crate::finding::{Class, Finding, Place, Vma};
+use crate::finding::{Class, Finding, PipeEnd, Place, Queue, Socket, Vma};
 use crate::region::RegionKind;
 
 /// What it is, why it is believed, where it lies, what to do.
@@ -117,7 +117,11 @@ fn place(style: &Style, place: &Place) -> String {
         let vma = place.vma.as_ref().map(|vma| mapping(style, vma)).unwrap_or_default();
         parts.push(format!("at {address}{vma}"));
     }
-    parts.extend(place.path.as_ref().map(|path| safe(style, path)));
+    parts.extend(place.path.as_ref().map(|path| {
+        let seen = place.container_path.as_ref();
+        let seen = seen.map(|seen| format!(" ({} in the container)", safe(style, seen)));
+        safe(style, path) + &seen.unwrap_or_default()
+    }));
     match (place.line, place.column) {
         (Some(line), Some(column)) => parts.push(format!("line {line}, column {column}")),
         (Some(line), None) => parts.push(format!("line {line}")),
@@ -139,7 +143,8 @@ fn place(style: &Style, place: &Place) -> String {
     parts.join(", ")
 }
 
-/// `java (15)`, `environment of java (15)`, `metadata`; nothing for a plain file.
+/// `java (15)`, `environment of java (15)`, `pipe 7 (read end, fd 3 of sh (12))`, `metadata`; nothing for
+/// a plain file.
 fn holder(style: &Style, place: &Place) -> Option<String> {
     let comm = place.comm.as_ref().map(|comm| safe(style, comm));
     let process = match (comm, place.pid) {
@@ -147,12 +152,50 @@ fn holder(style: &Style, place: &Place) -> Option<String> {
         (None, Some(pid)) => Some(format!("process {pid}")),
         (comm, None) => comm,
     };
+    if let Some(number) = place.object {
+        let socket = place.socket.as_ref().map(|socket| connection(style, socket));
+        let open = open(place, process);
+        let open = open.map(|open| format!(" ({open})")).unwrap_or_default();
+        return Some(match place.region {
+            // Its path says which.
+            RegionKind::GhostFile => format!("{}{open}", name(place.region)),
+            RegionKind::SysvMessage => format!("message in SysV queue {number}"),
+            region => format!("{} {number}{}{open}", name(region), socket.unwrap_or_default()),
+        });
+    }
     match (process, place.region) {
         (Some(process), RegionKind::Memory) => Some(process),
         (Some(process), region) => Some(format!("{} of {process}", name(region))),
         (None, RegionKind::File) => None,
         (None, region) => Some(name(region).to_owned()),
     }
+}
+
+/// `read end, fd 3 of sh (12)`.
+fn open(place: &Place, process: Option<String>) -> Option<String> {
+    let process = process?;
+    let end = match place.end {
+        Some(PipeEnd::Read) => "read end, ",
+        Some(PipeEnd::Write) => "write end, ",
+        Some(PipeEnd::Both) => "both ends, ",
+        None => "",
+    };
+    Some(match place.fd {
+        Some(fd) => format!("{end}fd {fd} of {process}"),
+        None => format!("{end}mapped by {process}"),
+    })
+}
+
+/// ` received by 10.0.0.7:80 from 10.0.0.9:4242`.
+fn connection(style: &Style, socket: &Socket) -> String {
+    let (first, second) = match socket.queue {
+        Queue::Received => ("received by", "from"),
+        Queue::Sent => ("sent by", "to"),
+    };
+    let side = |word: &str, name: &Option<String>| {
+        name.as_ref().map(|name| format!(" {word} {}", safe(style, name))).unwrap_or_default()
+    };
+    side(first, &socket.local) + &side(second, &socket.remote)
 }
 
 fn mapping(style: &Style, vma: &Vma) -> String {

@@ -85,7 +85,7 @@ pub(super) fn open_file(records: &Records, fd: &Fd, machine: u32) -> OpenFile {
             file.path = file_path(fd.file_id, records);
             file.size = records.memfds.get(inode_id).map(|inode| inode.size);
         }
-        Some(FileEntry::Packet(_) | FileEntry::Other { .. }) | None => {}
+        Some(FileEntry::Packet(_) | FileEntry::BpfMap { .. } | FileEntry::Other { .. }) | None => {}
     }
     file
 }

@@ -106,6 +106,7 @@ pub(super) fn sockets(records: &Records, tables: &mut Tables<'_>, room: &mut Roo
             | FileEntry::Fifo { .. }
             | FileEntry::Memfd { .. }
             | FileEntry::Tty { .. }
+            | FileEntry::BpfMap { .. }
             | FileEntry::Other { .. } => continue,
         };
         if room.take::<Socket>(socket.path.as_ref().map_or(0, String::len)).is_none() {
