@@ -21,5 +21,5 @@ mod text_run;
 #[doc(hidden)]
 pub mod fuzzing;
 
-pub use encoding::{ENCODINGS, Encoding, Island, Run, SpanMap};
+pub use encoding::{Decode, ENCODINGS, Encoding, Island, Run, SpanMap};
 pub use engine::{Engine, Scanned, Scratch, Throttled};

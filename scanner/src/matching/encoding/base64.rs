@@ -75,7 +75,7 @@ fn find(bytes: &[u8], found: &mut dyn FnMut(Run)) {
 
 /// The line that goes on after `line`, if that one is as long as lines are.
 fn next_line(bytes: &[u8], line: &std::ops::Range<usize>) -> Option<std::ops::Range<usize>> {
-    if !LINE.contains(&line.len()) || line.len() % 4 != 0 {
+    if !LINE.contains(&line.len()) || !line.len().is_multiple_of(4) {
         return None;
     }
     let rest = bytes.get(line.end..)?;

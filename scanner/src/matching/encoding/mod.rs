@@ -42,6 +42,9 @@ pub struct Island {
     pub cut: Cut,
 }
 
+/// Decodes a run in bytes, or a part of one.
+pub type Decode = fn(&[u8], &Run, usize, &mut dyn FnMut(Island));
+
 /// A way to write text, or several that are found together.
 #[derive(Debug)]
 pub struct Encoding {
@@ -51,7 +54,7 @@ pub struct Encoding {
     pub find: fn(&[u8], &mut dyn FnMut(Run)),
     /// Decodes a run or a part of one; an island has at most the given number of bytes, or no more than
     /// the run.
-    pub decode: fn(&[u8], &Run, usize, &mut dyn FnMut(Island)),
+    pub decode: Decode,
     /// Whether a run cannot be read from the middle on.
     pub is_whole: bool,
 }

@@ -60,9 +60,10 @@ impl SpanMap {
     /// The smallest span that encodes all of a range of decoded bytes.
     pub fn span(&self, decoded: Range<usize>) -> Range<usize> {
         let last = decoded.end.saturating_sub(1).max(decoded.start);
-        let (first, last) = match self.sextets {
-            true => (decoded.start * 8 / 6, (last * 8 + 7) / 6),
-            false => (decoded.start, last),
+        let (first, last) = if self.sextets {
+            (decoded.start * 8 / 6, (last * 8 + 7) / 6)
+        } else {
+            (decoded.start, last)
         };
         self.unit(first).start..self.unit(last).end
     }

@@ -53,10 +53,9 @@ struct Case {
 }
 
 fn case() -> impl Strategy<Value = Case> {
-    let ends = (0.0..1.0f64, 0.0..1.0f64);
+    let ends = (any::<prop::sample::Index>(), any::<prop::sample::Index>());
     (text(), ends, surroundings(), surroundings()).prop_map(|(text, ends, before, after)| {
-        let at = |share: f64| (share * text.len() as f64) as usize;
-        let (a, b) = (at(ends.0), at(ends.1));
+        let (a, b) = (ends.0.index(text.len()), ends.1.index(text.len()));
         let part = a.min(b)..(a.max(b) + 1).min(text.len());
         Case { text, part, before, after }
     })
@@ -140,9 +139,8 @@ proptest! {
         let width = 4 * width;
         let end = [if crlf { "\r\n" } else { "\n" }, &" ".repeat(indent)].concat();
         let text = BASE64.encode(&case.text);
-        let lines: Vec<&str> = (0..text.len()).step_by(width)
-            .map(|at| &text[at..(at + width).min(text.len())]).collect();
-        let bytes = case.around(lines.join(&end).as_bytes());
+        let lines: Vec<&[u8]> = text.as_bytes().chunks(width).collect();
+        let bytes = case.around(&lines.join(end.as_bytes()));
         let raw = |character: usize| case.before.len() + character + character / width * end.len();
         let expected = raw(case.part.start * 8 / 6)..raw((case.part.end * 8 - 1) / 6) + 1;
         let found = spans(&bytes, Notation::Base64, &case.text, &case.part);
@@ -260,13 +258,13 @@ fn bombs_stop_at_their_bounds() {
     // A block that ends at a byte can be repeated.
     let mut packer = flate2::Compress::new(flate2::Compression::best(), false);
     let mut block = Vec::with_capacity(4 << 10);
-    packer.compress_vec(&[0; 1 << 20], &mut block, flate2::FlushCompress::Full).unwrap();
+    packer.compress_vec(&vec![0; 1 << 20], &mut block, flate2::FlushCompress::Full).unwrap();
     for (notation, head) in
         [(Notation::Gzip, &b"\x1f\x8b\x08\0\0\0\0\0\0\x03"[..]), (Notation::Zlib, &b"\x78\xda"[..])]
     {
         let mut bomb = [head, &block.repeat(100)].concat();
         assert!(bomb.len() as u64 > REACH && block.len() < 2 << 10);
-        bomb.truncate(REACH as usize);
+        bomb.truncate(usize::try_from(REACH).unwrap());
         let mut made = Vec::new();
         let run = Run { notation, range: 0..bomb.len() };
         (deflate::ENCODING.decode)(&bomb, &run, usize::MAX, &mut |island| made.push(island));
@@ -288,10 +286,10 @@ fn a_stream_of_text_stops_at_one_mebibyte() {
     let mut word = 1u64;
     while text.len() < 3 << 19 {
         word = word.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
-        text.push_str(&format!(
+        text.extend([format!(
             "{{\"event\":\"request\",\"id\":{:04},\"status\":200}}\n",
             word >> 54
-        ));
+        )]);
     }
     let packed = pack(Notation::Gzip, flate2::Compression::best(), text.as_bytes());
     let run = Run { notation: Notation::Gzip, range: 0..packed.len() };

@@ -108,11 +108,8 @@ fn four(bytes: &[u8], at: usize, done: usize, found: &mut dyn FnMut(Run)) -> usi
 
 /// Folds the characters to one byte each, from the first whole one on.
 fn decode(bytes: &[u8], run: &Run, _: usize, found: &mut dyn FnMut(Island)) {
-    let (width, at) = match run.notation {
-        Notation::Utf32Le => (4, 0),
-        Notation::Utf16Be => (2, 1),
-        _ => (2, 0),
-    };
+    let width = if run.notation == Notation::Utf32Le { 4 } else { 2 };
+    let at = usize::from(run.notation == Notation::Utf16Be);
     let all = bytes.get(run.range.clone()).unwrap_or_default();
     let is_unit = |unit: &[u8]| {
         let mut bytes = unit.iter().enumerate();
