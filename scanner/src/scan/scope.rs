@@ -39,13 +39,13 @@ impl Job {
 pub(super) fn fits(filter: &Filter, checkpoint: &Checkpoint) -> bool {
     checkpoint.spaces.iter().any(|(holder, space)| {
         let id = u32::try_from(holder.id).unwrap_or(u32::MAX);
-        let scope = match holder.kind {
-            HolderKind::Memory => checkpoint.processes.get(&id).map(|it| filter.of_memory(it)),
-            HolderKind::Shared => checkpoint
-                .shared
-                .get(&id)
-                .map(|segment| filter.of_shared(segment, &checkpoint.processes)),
-            _ => None,
+        let scope = if holder.kind == HolderKind::Memory {
+            checkpoint.processes.get(&id).map(|process| filter.of_memory(process))
+        } else if holder.kind == HolderKind::Shared {
+            let segment = checkpoint.shared.get(&id);
+            segment.map(|segment| filter.of_shared(segment, &checkpoint.processes))
+        } else {
+            None
         };
         scope.is_some_and(|scope| {
             let mut pieces = space.pieces.iter();
