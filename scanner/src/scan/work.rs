@@ -176,9 +176,8 @@ impl Work<'_> {
             lost.insert(throttled.cell);
         }
         let of_parts = bad.iter().flat_map(|bad| {
-            let within = |part: &Range<u64>| {
-                bad.range.start.max(part.start)..bad.range.end.min(part.end)
-            };
+            let within =
+                |part: &Range<u64>| bad.range.start.max(part.start)..bad.range.end.min(part.end);
             parts.iter().map(within)
         });
         let lost_to_blocks =
