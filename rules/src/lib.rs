@@ -15,6 +15,7 @@ pub const SECRETS: &[(&str, &str)] = &[
     ("jenkins.toml", include_str!("../secrets/jenkins.toml")),
     ("jwt.toml", include_str!("../secrets/jwt.toml")),
     ("keys.toml", include_str!("../secrets/keys.toml")),
+    ("keystores.toml", include_str!("../secrets/keystores.toml")),
     ("kubernetes.toml", include_str!("../secrets/kubernetes.toml")),
     ("npm.toml", include_str!("../secrets/npm.toml")),
     ("pypi.toml", include_str!("../secrets/pypi.toml")),

@@ -19,6 +19,11 @@ pub struct Limits {
     pub kept_member_bytes: u64,
     /// Bytes of all members of a target that are decoded whole in memory.
     pub kept_bytes: u64,
+    /// Bytes of a file in a stream that is held whole, as its format is read out of order (`SQLite`, packs of
+    /// git).
+    pub held_bytes: u64,
+    /// Bytes of one object that a delta in a pack of git is applied to, or makes.
+    pub delta_bytes: u64,
     /// Bytes of one protobuf record in an image.
     pub record_bytes: u32,
     /// Records of one image.
@@ -55,6 +60,8 @@ impl Default for Limits {
             expansion_floor: 64 << 20,
             kept_member_bytes: 64 << 20,
             kept_bytes: 512 << 20,
+            held_bytes: 32 << 20,
+            delta_bytes: 16 << 20,
             record_bytes: 16 << 20,
             records: 4_000_000,
             late_pages_bytes: 32 << 20,

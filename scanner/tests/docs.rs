@@ -14,6 +14,7 @@ use cryoscan::criu::{IMAGES, OTHERS, Role};
 use cryoscan::diagnostic::Code;
 use cryoscan::finding::PROOFS;
 use cryoscan::limits::Limits;
+use cryoscan::matching::ENCODINGS;
 use cryoscan::report::FORMATS;
 use cryoscan::rule::{MAX_MATCH, RuleSet};
 
@@ -111,6 +112,10 @@ fn every_format_is_listed() {
     assert_eq!(names(&page, "## Producers"), producers);
     let containers = list(&mut CONTAINERS.iter().map(|container| container.name));
     assert_eq!(names(&page, "## Containers"), containers);
+    let notations = ENCODINGS.iter().flat_map(|encoding| encoding.notations);
+    let mut encodings: Vec<&str> = notations.map(|notation| notation.name()).collect();
+    encodings.insert(0, "ascii");
+    assert_eq!(names(&page, "## Encodings"), encodings);
     let proofs = list(&mut PROOFS.iter().map(|proof| proof.name));
     assert_eq!(names(&page, "## Proofs"), proofs);
     let formats = FORMATS.iter().map(|format| (format.name.to_owned(), format.help.to_owned()));
@@ -164,6 +169,8 @@ fn limits_are_those_of_the_program() {
         expansion_floor,
         kept_member_bytes,
         kept_bytes,
+        held_bytes,
+        delta_bytes,
         record_bytes,
         records,
         late_pages_bytes,
@@ -198,6 +205,8 @@ fn limits_are_those_of_the_program() {
         count(expansion_ratio),
         mib(kept_member_bytes),
         mib(kept_bytes),
+        mib(held_bytes),
+        mib(delta_bytes),
         mib(record_bytes.into()),
         count(records),
         mib(late_pages_bytes),

@@ -9,7 +9,7 @@ use data_encoding::BASE64;
 
 use crate::random::Random;
 use crate::values::{self, Algorithm};
-use crate::{keys, values::BASE62, vendor_tokens};
+use crate::{keys, keystores, values::BASE62, vendor_tokens};
 
 /// A template that cannot be filled in.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -180,10 +180,25 @@ fn fill(part: &str, before: &str, random: &mut Random) -> Option<String> {
             Some(BASE64.encode(values::pem_private_key(random).as_bytes()))
         }
         "der-rsa" => der(&keys::rsa(1024, random), argument),
+        "prime-words" => Some(characters(&keys::prime_words(argument.parse().ok()?, random))),
+        "modulus" => {
+            let mut number = random.bytes(argument.parse::<usize>().ok()? / 8);
+            *number.first_mut()? |= 0x80;
+            *number.last_mut()? |= 1;
+            Some(characters(&number))
+        }
         "der-ec" => der(&keys::ec_p256(random), argument),
         "der-ed25519" => der(&keys::ed25519(random), argument),
+        "jks" => Some(binary(&keystores::jks(argument == "1", random))),
+        "pkcs12" => Some(binary(&keystores::pkcs12(argument == "1", random))),
+        "keytab" => Some(binary(&keystores::keytab(argument == "1", random))),
         _ => vendor_tokens::fill(class, argument, random),
     }
+}
+
+/// Bytes, each as the character of that number.
+fn characters(bytes: &[u8]) -> String {
+    bytes.iter().copied().map(char::from).collect()
 }
 
 /// The key inside of armour, each byte as the character of that number; its first half for `0`.
@@ -192,6 +207,11 @@ fn der(armour: &str, argument: &str) -> Option<String> {
     let bytes = BASE64.decode(body.as_bytes()).ok()?;
     let len = if argument == "0" { bytes.len() / 2 } else { bytes.len() };
     Some(bytes.into_iter().take(len).map(char::from).collect())
+}
+
+/// Each byte as the character of that number.
+fn binary(bytes: &[u8]) -> String {
+    bytes.iter().copied().map(char::from).collect()
 }
 
 /// The number of a port with so many digits.

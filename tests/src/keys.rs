@@ -6,6 +6,7 @@ use crate::random::Random;
 use crate::rsa;
 
 const INTEGER: u8 = 0x02;
+const BITS: u8 = 0x03;
 const OCTETS: u8 = 0x04;
 const NULL: u8 = 0x05;
 const IDENTIFIER: u8 = 0x06;
@@ -15,6 +16,25 @@ const SEQUENCE: u8 = 0x30;
 pub fn rsa(bits: usize, random: &mut Random) -> String {
     let numbers = rsa::key(bits, random).map(|number| integer(&number));
     armour("RSA PRIVATE KEY", &element(SEQUENCE, &[&integer(&[0])[..], &numbers.concat()].concat()))
+}
+
+/// A prime of so many bits, a multiple of 64, as the words in which OpenSSL keeps it on this machine's
+/// like: little-endian.
+pub fn prime_words(bits: usize, random: &mut Random) -> Vec<u8> {
+    rsa::prime(bits, random).iter().flat_map(|limb| limb.to_le_bytes()).collect()
+}
+
+/// An RSA key of so many bits, a multiple of 128: its two primes as little-endian words, and its public
+/// key as certificates hold it (SubjectPublicKeyInfo, RFC 5280 §4.1).
+pub fn rsa_words(bits: usize, random: &mut Random) -> ([Vec<u8>; 2], Vec<u8>) {
+    let [modulus, exponent, _, p, q, ..] = rsa::key(bits, random);
+    let little = |number: Vec<u8>| number.into_iter().rev().collect();
+    let numbers = element(SEQUENCE, &[integer(&modulus), integer(&exponent)].concat());
+    let identifier = [0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 1, 1];
+    let algorithm = [element(IDENTIFIER, &identifier), element(NULL, &[])].concat();
+    let algorithm = element(SEQUENCE, &algorithm);
+    let bits = element(BITS, &[&[0][..], &numbers].concat());
+    ([little(p), little(q)], element(SEQUENCE, &[algorithm, bits].concat()))
 }
 
 /// A key of the curve P-256 (SEC 1, RFC 5915 §3), without the public half, which it may leave out.

@@ -37,7 +37,7 @@ type Number = Vec<u64>;
 
 /// A prime with its two highest bits set, so that a product of two has twice its bits. `bits` is a
 /// multiple of 64.
-fn prime(bits: usize, random: &mut Random) -> Number {
+pub(crate) fn prime(bits: usize, random: &mut Random) -> Number {
     loop {
         let mut number: Number = (0..bits / 64).map(|_| random.next_word()).collect();
         number[0] |= 1;

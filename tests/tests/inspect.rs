@@ -440,27 +440,14 @@ fn parents_in_a_ring_hide_nobody() {
 
 #[test]
 fn a_dump_and_its_pre_dump_are_told_apart() {
-    let inventory = proto::InventoryEntry {
-        img_version: Some(2),
-        pre_dump_mode: Some(1),
-        ..proto::InventoryEntry::default()
-    };
-    let inventory = inventory.encode_to_vec();
-    let size = u32::try_from(inventory.len()).unwrap().to_le_bytes();
-    let inventory = [&0x5831_3116u32.to_le_bytes()[..], &size, &inventory].concat();
     let set = |absent| {
         let heap = Mapping::noise(AT, 0x2000, 1);
         let heap = if absent { heap.in_parent(AT) } else { heap };
         Checkpoint::new().process(Process::new(1, "app").map(heap))
     };
-    let mut pre_dump = set(false).file("inventory.img", inventory);
-    for name in ["pstree", "core-1", "ids-1", "mm-1", "fs-1", "fdinfo-1", "files"] {
-        pre_dump = pre_dump.without(&format!("{name}.img"));
-    }
     let archive = Archive::default()
-        .images("images/1/", &pre_dump)
-        .images("images/2/", &set(true))
-        .link("images/2/parent", "../1");
+        .images("images/1/", &set(false).pre_dump())
+        .images("images/2/", &set(true));
     let inspection = built(&archive);
     insta::assert_snapshot!(page(&inspection, ALL));
     let pre_dumps: Vec<bool> = inspection.checkpoints.iter().map(|it| it.pre_dump).collect();

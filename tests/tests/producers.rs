@@ -2,7 +2,7 @@
 //! where they lie.
 #![expect(clippy::unwrap_used, reason = "a test that cannot run fails")]
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use cryoscan::scan::{self, Described, Settings, Target};
 use cryoscan_tests::builder::{Archive, Checkpoint, Image, Mapping, Order, Process, Producer};
@@ -31,7 +31,7 @@ fn checkpoint(pid: u32, value: &str) -> Checkpoint {
     Checkpoint::new().process(Process::new(pid, "counter").map(heap))
 }
 
-fn records<'a>(scanned: &'a Scanned) -> Vec<&'a Value> {
+fn records(scanned: &Scanned) -> Vec<&Value> {
     scanned.records.iter().filter(|it| it["type"] == "checkpoint").collect()
 }
 
@@ -489,6 +489,20 @@ fn archives_beside_unpacked_checkpoints_are_targets_of_their_own() {
 }
 
 #[test]
+fn a_stray_manifest_among_archives_costs_nothing() {
+    let files = Files::new();
+    let tar = files.add("a.tar", &Archive::of(Producer::Podman, &checkpoint(1, "")).tar());
+    let root = tar.parent().unwrap();
+    files.add("web/manifest.json", b"{}");
+    let scanned = scan(&[root], &revealing());
+    assert_eq!(records(&scanned).len(), 1);
+    assert!(scanned.outcome.complete && scanned.outcome.failed.is_empty(), "{:?}", scanned.lines);
+    // What should be a checkpoint and is none is no trifle.
+    files.add("torn/spec.dump", b"{}");
+    assert!(!scan(&[root], &revealing()).outcome.complete);
+}
+
+#[test]
 fn a_folder_of_archives_is_inspected_whole() {
     let files = Files::new();
     let first = files.add("a.tar", &Archive::of(Producer::Podman, &checkpoint(1, "")).tar());
@@ -681,10 +695,10 @@ fn metadata_of_other_shapes_cost_names_and_nothing_else() {
             files.add(&format!("{index}.tar"), &archive.tar())
         })
         .collect();
-    let paths: Vec<&Path> = paths.iter().map(|path| path.as_path()).collect();
+    let paths: Vec<&Path> = paths.iter().map(PathBuf::as_path).collect();
     let scanned = scan(&paths, &revealing());
     for (part, text) in scanned.parts(&paths).into_iter().zip(texts) {
-        let shown = &text[..text.len().min(80)];
+        let shown = text.get(..80).unwrap_or(text);
         assert_eq!(part.faults(), Vec::<String>::new(), "{shown}");
         assert!(part.holds(&value) && !part.is_incomplete(), "{shown}");
     }

@@ -3,17 +3,22 @@
 #![expect(clippy::expect_used, clippy::panic, reason = "a test that cannot go on fails")]
 
 use std::collections::BTreeMap;
+use std::io::Write;
+use std::ops::Range;
 
+use cryoscan::check::Notation;
 use cryoscan::matching::{Engine, Scratch};
 use cryoscan::region::{CELL, Cut, Form, Holder, HolderKind, Piece, RegionKind, Space, Window};
 use cryoscan::rule::{Anchor, Edge, Example, Rule, RuleSet, View};
 use cryoscan_tests::generate::{Generated, generate};
 use cryoscan_tests::random::Random;
+use data_encoding::{BASE64, BASE64URL_NOPAD, HEXLOWER};
+use flate2::Compression;
 
 const SEEDS: std::ops::Range<u64> = 1..5;
 
 /// Checks that tell by themselves where a value ends, whatever follows it.
-const FIND_THE_END: [&str; 23] = [
+const FIND_THE_END: [&str; 25] = [
     "aws-access-key-id",
     "azure-account-key",
     "azure-cask-key",
@@ -27,6 +32,7 @@ const FIND_THE_END: [&str; 23] = [
     "jenkins-ciphertext",
     "jwt",
     "kubernetes-key-data",
+    "kubernetes-secret-proto",
     "kubernetes-service-account",
     "npm-crc32",
     "openai-key",
@@ -34,6 +40,7 @@ const FIND_THE_END: [&str; 23] = [
     "pem",
     "prefixed-jwt",
     "pypi-macaroon",
+    "rsa-public-key",
     "slack-token",
     "stripe-key",
     "vault-token",
@@ -52,8 +59,25 @@ struct Case<'a> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Encoding {
     Ascii,
-    Utf16,
+    /// Text in another encoding; several from the outermost on.
+    As(&'static [Notation]),
 }
+
+/// Notations that a value is tried in.
+const WRITTEN: [&[Notation]; 12] = [
+    &[Notation::Utf16Le],
+    &[Notation::Utf16Be],
+    &[Notation::Utf32Le],
+    &[Notation::Base64],
+    &[Notation::Base64Url],
+    &[Notation::Hex],
+    &[Notation::Percent],
+    &[Notation::Escaped],
+    &[Notation::Base64, Notation::Utf16Le],
+    &[Notation::Base64, Notation::Base64],
+    &[Notation::Gzip],
+    &[Notation::Zlib],
+];
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Before {
@@ -102,6 +126,14 @@ struct Hit {
     rule: String,
     at: u64,
     len: u64,
+    /// A hash of the value.
+    key: [u8; 16],
+}
+
+impl Hit {
+    fn covers(&self, other: &Self) -> bool {
+        self.at <= other.at && self.at + self.len >= other.at + other.len
+    }
 }
 
 struct Bench {
@@ -118,14 +150,14 @@ impl Bench {
     /// Puts the text there and scans; gives where the value is, and what was found.
     fn scan(&mut self, case: &Case<'_>, setting: Setting) -> (Hit, Vec<Hit>) {
         let mut random = Random::new(setting.seed);
-        let encode = |text: &str| -> Vec<u8> {
+        let (text, value) = written(case, setting.encoding);
+        // What is left of a longer string is of the same width.
+        let widen = |text: &str| -> Vec<u8> {
             match setting.encoding {
-                // Bytes of any value are written as the characters of that number.
-                Encoding::Ascii if case.rule.view == View::Bytes => {
-                    text.chars().map(|c| u8::try_from(c).expect("a byte")).collect()
+                Encoding::As([Notation::Utf16Le]) => {
+                    text.encode_utf16().flat_map(u16::to_le_bytes).collect()
                 }
-                Encoding::Ascii => text.as_bytes().to_vec(),
-                Encoding::Utf16 => text.encode_utf16().flat_map(u16::to_le_bytes).collect(),
+                _ => text.as_bytes().to_vec(),
             }
         };
         let mut bytes = match setting.before {
@@ -133,19 +165,18 @@ impl Bench {
             Before::Nul => [random.bytes(16), vec![0; 8]].concat(),
             Before::Stale => {
                 let stale = random.text(ALPHABET, 17);
-                [vec![0; 8], encode(&stale)].concat()
+                [vec![0; 8], widen(&stale)].concat()
             }
         };
         let text_at = bytes.len() as u64;
-        let before_value = case.made.text.get(..case.made.offset()).unwrap_or_default();
-        let value_at = text_at + encode(before_value).len() as u64;
-        let value_len = encode(&case.made.value).len() as u64;
-        bytes.extend(encode(&case.made.text));
+        let value_at = text_at + value.start as u64;
+        let value_len = value.len() as u64;
+        bytes.extend(text);
         bytes.extend(match setting.after {
             After::Nul => vec![0, 0],
             After::Pointer => vec![0x90, 0x1f, 0xe4, 0xf7, 0xff, 0x7f, 0, 0],
             After::LetterPointer => vec![b'V', 0x9c, 0xe4, 0xf7, 0xff, 0x7f, 0, 0],
-            After::Stale => encode(&random.text(ALPHABET, 23)),
+            After::Stale => widen(&random.text(ALPHABET, 23)),
         });
         bytes.extend([0; 24]);
 
@@ -174,6 +205,8 @@ impl Bench {
             blocks: Vec::new(),
             labels: Vec::new(),
             cut: !is_file,
+            only: None,
+            foreign: u16::MAX,
         };
         // Windows end at cells. What lies before `base` is as if it held no text.
         let mut borders = vec![start];
@@ -192,17 +225,21 @@ impl Bench {
                 bytes: &bytes,
                 cut: Cut { start: space.cut && base == start, end: space.cut },
             };
-            let throttled = self.engine.scan(&window, &mut self.scratch, |found| {
+            let scanned = self.engine.scan(&window, &mut self.scratch, |found| {
                 hits.push(Hit {
                     rule: self.engine.rules().get(found.judgement.rule).id.clone(),
                     at: found.locus.at,
                     len: found.locus.len.into(),
+                    key: found.key.0,
                 });
             });
-            assert!(throttled.is_empty(), "{}: {setting:?}", case.rule.id);
+            assert!(scanned.throttled.is_empty(), "{}: {setting:?}", case.rule.id);
         }
         hits.sort();
-        (Hit { rule: case.rule.id.clone(), at: base + value_at, len: value_len }, hits)
+        (
+            Hit { rule: case.rule.id.clone(), at: base + value_at, len: value_len, key: [0; 16] },
+            hits,
+        )
     }
 }
 
@@ -278,10 +315,13 @@ fn settings(case: &Case<'_>, seed: u64) -> Vec<Setting> {
     if case.rule.anchor == Anchor::Path {
         return vec![plain];
     }
+    // Numbers stand at addresses that eight divides.
+    if case.rule.anchor == Anchor::Number {
+        return vec![Setting { before: Before::Nul, ..plain }];
+    }
     let mut all = Vec::new();
-    for encoding in [Encoding::Ascii, Encoding::Utf16] {
-        let has_length_word = matches!(case.rule.anchor, Anchor::Run { word: true, .. });
-        if encoding == Encoding::Utf16 && (!case.rule.utf16 || has_length_word) {
+    for encoding in [Encoding::Ascii, Encoding::As(&[Notation::Utf16Le])] {
+        if !is_read(case, encoding) {
             continue;
         }
         for after in [After::Nul, After::Pointer, After::LetterPointer, After::Stale] {
@@ -304,7 +344,98 @@ fn settings(case: &Case<'_>, seed: u64) -> Vec<Setting> {
             }
         }
     }
+    for encoding in WRITTEN.into_iter().skip(1).map(Encoding::As) {
+        if !is_read(case, encoding) {
+            continue;
+        }
+        for after in [After::Nul, After::Pointer] {
+            // Between zeros the order of the bytes does not show.
+            if after == After::Nul && encoding == Encoding::As(&[Notation::Utf16Be]) {
+                continue;
+            }
+            all.push(Setting { encoding, after, ..plain });
+            for position in [Position::Anywhere, Position::CellBorder] {
+                all.push(Setting { encoding, before: Before::Nul, after, position, ..plain });
+            }
+        }
+    }
     all
+}
+
+/// Whether the rule of a case looks into text that is written so.
+fn is_read(case: &Case<'_>, encoding: Encoding) -> bool {
+    let Encoding::As(notations) = encoding else { return true };
+    let has_length_word = matches!(case.rule.anchor, Anchor::Run { word: true, .. });
+    let is_binary = case.rule.view == View::Bytes;
+    !has_length_word
+        && notations.iter().all(|notation| case.rule.encodings.holds(*notation))
+        && (!is_binary || notations.iter().all(|notation| notation.holds_bytes()))
+}
+
+/// The text of a case as it is written, and where in it the value is encoded.
+fn written(case: &Case<'_>, encoding: Encoding) -> (Vec<u8>, Range<usize>) {
+    // Bytes of any value are written as the characters of that number.
+    let bytes = |text: &str| -> Vec<u8> {
+        match case.rule.view {
+            View::Bytes => text.chars().map(|c| u8::try_from(c).expect("a byte")).collect(),
+            View::Text => text.as_bytes().to_vec(),
+        }
+    };
+    let at = bytes(case.made.text.get(..case.made.offset()).expect("an offset")).len();
+    let plain = (bytes(&case.made.text), at..at + bytes(&case.made.value).len());
+    let Encoding::As(notations) = encoding else { return plain };
+    notations.iter().rev().fold(plain, |(text, value), notation| encode(*notation, &text, value))
+}
+
+/// Encodes a text: what it becomes, and where a part of it is then.
+fn encode(notation: Notation, text: &[u8], part: Range<usize>) -> (Vec<u8>, Range<usize>) {
+    let even = |width: usize| part.start * width..part.end * width;
+    let sextets = part.start * 8 / 6..(part.end * 8 - 1) / 6 + 1;
+    let units = || String::from_utf8_lossy(text).into_owned().encode_utf16().collect::<Vec<_>>();
+    let each = |escape: &dyn Fn(u8) -> Option<String>| {
+        let escaped = |text: &[u8]| -> Vec<u8> {
+            let byte = |byte: &u8| escape(*byte).map_or(vec![*byte], String::into_bytes);
+            text.iter().flat_map(byte).collect()
+        };
+        let start = escaped(&text[..part.start]).len();
+        let len = escaped(&text[part.clone()]).len();
+        (escaped(text), start..start + len)
+    };
+    match notation {
+        Notation::Utf16Le => (units().into_iter().flat_map(u16::to_le_bytes).collect(), even(2)),
+        Notation::Utf16Be => (units().into_iter().flat_map(u16::to_be_bytes).collect(), even(2)),
+        Notation::Utf32Le => {
+            let units = units().into_iter().map(u32::from);
+            (units.flat_map(u32::to_le_bytes).collect(), even(4))
+        }
+        Notation::Base64 => (BASE64.encode(text).into_bytes(), sextets),
+        Notation::Base64Url => (BASE64URL_NOPAD.encode(text).into_bytes(), sextets),
+        Notation::Hex => (HEXLOWER.encode(text).into_bytes(), even(2)),
+        Notation::Percent => each(&|byte| {
+            (!byte.is_ascii_alphanumeric() && !b"-_.~".contains(&byte))
+                .then(|| format!("%{byte:02X}"))
+        }),
+        Notation::Escaped => each(&|byte| match byte {
+            b'\n' => Some("\\n".to_owned()),
+            b'\r' => Some("\\r".to_owned()),
+            b'\t' => Some("\\t".to_owned()),
+            b'"' | b'\\' | b'/' => Some(format!("\\{}", char::from(byte))),
+            b'=' | b'&' => Some(format!("\\u{byte:04x}")),
+            _ => None,
+        }),
+        Notation::Gzip => {
+            let mut packer = flate2::write::GzEncoder::new(Vec::new(), Compression::default());
+            packer.write_all(text).expect("a vector takes all");
+            let packed = packer.finish().expect("a vector takes all");
+            (packed.clone(), 0..packed.len())
+        }
+        Notation::Zlib => {
+            let mut packer = flate2::write::ZlibEncoder::new(Vec::new(), Compression::default());
+            packer.write_all(text).expect("a vector takes all");
+            let packed = packer.finish().expect("a vector takes all");
+            (packed.clone(), 0..packed.len())
+        }
+    }
 }
 
 #[test]
@@ -322,8 +453,14 @@ fn examples_are_found_at_their_exact_bytes_in_every_surrounding() {
                 .filter(|hit| (hit.at, hit.len) == (expected.at, expected.len))
                 .collect();
             match there.as_slice() {
-                [hit] if hit.rule == expected.rule => {}
-                [hit] => *outranked.entry((expected.rule, hit.rule.clone())).or_default() += 1,
+                hits if hits.iter().any(|hit| hit.rule == expected.rule) && !is_twice(hits) => {}
+                [hit, ..] => *outranked.entry((expected.rule, hit.rule.clone())).or_default() += 1,
+                // A stream may hold a value as it lies.
+                [] if hits.iter().any(|hit| hit.rule == expected.rule && expected.covers(hit)) => {}
+                // What a rule finds by its carrier has the span of the carrier.
+                [] if hits.iter().any(|hit| hit.rule == "base64-pem" && hit.covers(&expected)) => {
+                    *outranked.entry((expected.rule, "base64-pem".to_owned())).or_default() += 1;
+                }
                 _ => faults.add(case, setting, &expected, &hits),
             }
         }
@@ -335,13 +472,29 @@ fn examples_are_found_at_their_exact_bytes_in_every_surrounding() {
     assert!(tried > 5000, "{tried}");
 }
 
+/// Whether what is encoded so is found as it lies too, with other characters beside it than the
+/// counterexample has.
+fn is_seen_plainly(setting: &Setting) -> bool {
+    let Encoding::As(notations) = setting.encoding else { return false };
+    matches!(notations, [Notation::Percent | Notation::Escaped | Notation::Utf16Be])
+}
+
+/// Whether one rule found one span twice. In a stream all values have the same one.
+fn is_twice(hits: &[&Hit]) -> bool {
+    let mut values: Vec<&Hit> = hits.to_vec();
+    values.sort();
+    values.dedup();
+    values.len() < hits.len()
+}
+
 #[test]
 fn counterexamples_are_never_found() {
     let mut bench = Bench::new();
     let rules = RuleSet::builtin().unwrap();
     let mut faults = Faults::default();
     for (index, case) in cases(&rules, |(_, _, none)| none).iter().enumerate() {
-        for setting in settings(case, index as u64) {
+        let settings = settings(case, index as u64);
+        for setting in settings.into_iter().filter(|setting| !is_seen_plainly(setting)) {
             let (unwanted, hits) = bench.scan(case, setting);
             if hits.iter().any(|hit| hit.rule == unwanted.rule) {
                 faults.add(case, setting, &unwanted, &hits);

@@ -232,5 +232,37 @@ fn every_rule_that_waits_for_a_proof_has_its_test() {
     let rules = RuleSet::builtin().unwrap();
     let waiting = rules.rules().iter().filter(|rule| rule.report == Report::Proven);
     let ids: Vec<&str> = waiting.map(|rule| rule.id.as_str()).collect();
-    assert_eq!(ids, ["aws-secret-key-alone", "jenkins-secret-key-copy"]);
+    // Those of RSA stand in `rsa_words.rs`.
+    let tested =
+        ["aws-secret-key-alone", "jenkins-secret-key-copy", "rsa-prime-words", "rsa-public-key"];
+    assert_eq!(ids, tested);
+}
+
+/// A program that writes a title over its arguments keeps its environment on the heap.
+#[test]
+fn the_copy_of_an_environment_is_read_as_one() {
+    let rules = RuleSet::builtin().unwrap();
+    let only_there =
+        |rule: &Rule| rule.anchor == Anchor::Label && rule.places.holds(RegionKind::Environ);
+    let cases = cases(&rules, 1, only_there);
+    let before = "\0LANG=C\0HOME=/root\0";
+    let process = |(pid, case): (u32, &Case)| {
+        let block = [before, &case.made.text, "\0PATH=/usr/bin:/bin\0TERM=xterm\0"].concat();
+        let heap = Mapping::zero(HEAP, 0x4000).put(HEAP + 0x1010, &block);
+        Process::new(pid, "app").argv(&["app: idle"]).map(heap)
+    };
+    let findings = scan(&of_processes((1..).zip(&cases).map(process)).tar());
+    let found = by_place(&findings, |place| {
+        (place.region == RegionKind::Memory).then_some((place.pid?, place.address?.0))
+    });
+    for (pid, case) in (1..).zip(&cases) {
+        let id = rules.rules()[case.rule].id.as_str();
+        let at = HEAP + 0x1010 + (before.len() + case.made.offset()) as u64;
+        let by = found.get(&(pid, at)).cloned().unwrap_or_default();
+        if case.wanted {
+            assert!(!by.is_empty(), "{id}: {:?}", case.made.text);
+        } else {
+            assert!(!by.contains(&id), "{id}: {:?}", case.made.text);
+        }
+    }
 }

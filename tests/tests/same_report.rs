@@ -2,7 +2,7 @@
 #![expect(clippy::panic, clippy::unwrap_used, reason = "a test that cannot run fails")]
 #![expect(clippy::disallowed_methods, reason = "reads its own fixtures")]
 
-use std::io::Read;
+use std::io::{Read, Write};
 use std::path::Path;
 
 use cryoscan::scan::Settings;
@@ -12,6 +12,7 @@ use cryoscan_tests::random::Random;
 use cryoscan_tests::samples::{self, CELL, HEAP};
 use cryoscan_tests::scanned::{Files, Scanned, revealing, scan, scan_pipe};
 use cryoscan_tests::values;
+use data_encoding::{BASE64, HEXLOWER};
 
 /// Threads and bytes of a window.
 const CUTS: [(usize, u64); 4] = [(1, 64 << 10), (2, 128 << 10), (8, 64 << 10), (8, 4 << 20)];
@@ -169,4 +170,59 @@ fn repacked(path: &Path) -> Archive {
         }
     }
     archive
+}
+
+/// Encoded text of several cells: runs without an end, islands at every border, and more than a cell
+/// may give.
+#[test]
+fn no_partition_changes_what_is_decoded() {
+    let start = 0x6400_0000_0000;
+    let mut random = Random::new(41);
+    let filler = "a line of text that is no secret and says nothing at all, ".repeat(5);
+    let mut line = || {
+        let value = values::github_token(&mut random);
+        (format!("{{\"user\":\"ci\",\"note\":\"{filler}\",\"token\":\"{value}\"}}\n"), value)
+    };
+    let cell = usize::try_from(CELL).unwrap();
+    let mut tokens = Vec::new();
+    let mut text = |len: usize| {
+        let mut text = String::new();
+        while text.len() < len {
+            let (line, value) = line();
+            text.push_str(&line);
+            tokens.push(value);
+        }
+        text.into_bytes()
+    };
+    let base64 = BASE64.encode(&text(3 * cell));
+    let wide: Vec<u8> = text(cell).into_iter().flat_map(|byte| [byte, 0]).collect();
+    let twice = BASE64.encode(BASE64.encode(&text(cell)).as_bytes());
+    let hex = HEXLOWER.encode(&text(cell));
+    let json = serde_json::to_string(&String::from_utf8(text(2 * cell)).unwrap()).unwrap();
+    let stream = |text: &[u8]| {
+        let mut packer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+        packer.write_all(text).unwrap();
+        packer.finish().unwrap()
+    };
+    let streams: Vec<Vec<u8>> = (0..6).map(|_| stream(&text(cell / 2))).collect();
+    let bombs = stream(&vec![b'a'; 4 << 20]).repeat(40);
+    let mut all = vec![0; cell - 100];
+    for part in [base64.as_bytes(), &wide, twice.as_bytes(), hex.as_bytes(), json.as_bytes()] {
+        all.extend_from_slice(part);
+        all.extend([0; 333]);
+    }
+    for part in streams.iter().chain([&bombs]) {
+        all.extend_from_slice(part);
+        all.extend([0; 7]);
+    }
+    all.resize(all.len().next_multiple_of(0x1000), 0);
+    let mapping = Mapping::zero(start, all.len()).put(start, all);
+    let process = Process::new(1, "decode").map(mapping);
+    let archive = Archive::of(Producer::Runc, &Checkpoint::new().process(process));
+    let files = Files::new();
+    let whole = assert_no_cut_matters(&files.add("encoded.tar", &archive.tar()), "encoded");
+    let whole = whole.whole();
+    let missing = tokens.iter().filter(|token| whole.finding(token.as_bytes()).is_none()).count();
+    assert_eq!(missing, 0, "of {} tokens", tokens.len());
+    assert!(whole.notes("throttled").count() > 0, "the bombs are told");
 }

@@ -3,7 +3,7 @@
 use std::io::{self, Read};
 use std::sync::Arc;
 
-use super::source::Extent;
+use super::source::{Extent, Source};
 use super::sparse::Sparse;
 use super::stream::Stream;
 
@@ -39,6 +39,22 @@ impl<'a> Body<'a> {
         match self {
             Self::At(extent) => Box::new(extent.reader()),
             Self::Stream(stream) => Box::new(stream),
+        }
+    }
+
+    /// The same as a range, if it is a stream of at most `most` bytes without holes, which are then
+    /// read; a longer one passes once, as before.
+    ///
+    /// # Errors
+    /// From reading it.
+    pub fn hold(self, most: u64) -> io::Result<Self> {
+        match self {
+            Self::At(extent) => Ok(Self::At(extent)),
+            Self::Stream(stream) if stream.map().is_some() => Ok(Self::Stream(stream)),
+            Self::Stream(mut stream) => match stream.whole(most)? {
+                Some(bytes) => Ok(Self::At(Extent::all(Source::bytes(bytes)))),
+                None => Ok(Self::Stream(stream)),
+            },
         }
     }
 

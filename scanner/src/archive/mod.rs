@@ -20,24 +20,30 @@ use std::io;
 use crate::limits::{Budget, Limits};
 
 mod body;
+mod bzip2;
 mod error;
 mod folder;
+mod git;
 mod gzip;
+mod inflate;
 mod input;
 pub mod name;
 mod packed;
 mod source;
 mod sparse;
+mod sqlite;
 mod stream;
 mod tar;
 #[cfg(test)]
 mod tests;
+mod xz;
 mod zip;
+mod zlib;
 mod zstd;
 
 pub use body::{Body, Head, Peek};
 pub use error::{Cause, ContainerError, Problem};
-pub use folder::folder;
+pub use folder::{flat_folder, folder};
 pub use source::{Extent, Source};
 pub use sparse::Sparse;
 pub use stream::Stream;
@@ -143,6 +149,18 @@ pub struct Consumed {
     pub bytes: u64,
 }
 
+/// What the members of a container are made of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Content {
+    /// Bytes that stand in it as they are.
+    Stored,
+    /// Bytes made by decoding its own, which say nothing else.
+    Decoded,
+    /// Bytes that stand in it in pieces. Between them is more that may be worth reading, so that
+    /// the container is a file as well.
+    Pieces,
+}
+
 /// A format that holds members.
 #[derive(Debug)]
 pub struct Container {
@@ -150,6 +168,8 @@ pub struct Container {
     pub name: &'static str,
     /// It compresses one file, which keeps the name that the container has.
     pub transparent: bool,
+    /// What its members are made of.
+    pub content: Content,
     is: fn(&[u8]) -> bool,
     open: fn(Body<'_>, &mut Opening<'_>) -> Result<Consumed, ContainerError>,
 }
@@ -179,12 +199,35 @@ impl Container {
     }
 }
 
-/// Every container format, none of which is told by its name.
+const fn packed(
+    name: &'static str,
+    is: fn(&[u8]) -> bool,
+    open: fn(Body<'_>, &mut Opening<'_>) -> Result<Consumed, ContainerError>,
+) -> Container {
+    Container { name, transparent: true, content: Content::Decoded, is, open }
+}
+
+const fn holding(
+    name: &'static str,
+    content: Content,
+    is: fn(&[u8]) -> bool,
+    open: fn(Body<'_>, &mut Opening<'_>) -> Result<Consumed, ContainerError>,
+) -> Container {
+    Container { name, transparent: false, content, is, open }
+}
+
+/// Every container format, none of which is told by its name. The first that fits is taken.
 pub static CONTAINERS: &[Container] = &[
-    Container { name: "gzip", transparent: true, is: gzip::is, open: gzip::open },
-    Container { name: "zstd", transparent: true, is: zstd::is, open: zstd::open },
-    Container { name: "zip", transparent: false, is: zip::is, open: zip::open },
-    Container { name: "tar", transparent: false, is: tar::is, open: tar::open },
+    packed("gzip", gzip::is, gzip::open),
+    packed("zstd", zstd::is, zstd::open),
+    packed("bzip2", bzip2::is, bzip2::open),
+    packed("xz", xz::is, xz::open),
+    holding("zip", Content::Decoded, zip::is, zip::open),
+    holding("sqlite", Content::Pieces, sqlite::is, sqlite::open),
+    holding("git-pack", Content::Decoded, git::pack::is, git::pack::open),
+    holding("git-object", Content::Decoded, git::loose::is, git::loose::open),
+    packed("zlib", zlib::is, zlib::open),
+    holding("tar", Content::Stored, tar::is, tar::open),
 ];
 
 /// The format of bytes that begin so (512 bytes suffice).

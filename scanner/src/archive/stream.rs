@@ -93,6 +93,21 @@ impl<'a> Stream<'a> {
         Ok(head)
     }
 
+    /// Takes all that is left, if it is at most `most` bytes; `None` leaves the stream where it is.
+    pub(super) fn whole(&mut self, most: u64) -> io::Result<Option<Vec<u8>>> {
+        self.ahead.drain(..self.again.min(self.ahead.len()));
+        self.again = 0;
+        let have = u64::try_from(self.ahead.len()).unwrap_or(u64::MAX);
+        let room = most.saturating_add(1).saturating_sub(have);
+        io::copy(&mut (&mut *self.inner).take(room), &mut self.ahead)?;
+        let len = u64::try_from(self.ahead.len()).unwrap_or(u64::MAX);
+        if len > most {
+            return Ok(None);
+        }
+        self.took(len);
+        Ok(Some(std::mem::take(&mut self.ahead)))
+    }
+
     /// The same stream, for a while; what is taken of it is taken of this one too.
     pub(super) fn lend(&mut self) -> Stream<'_> {
         Stream {

@@ -1,14 +1,18 @@
 //! zip (PKWARE APPNOTE.TXT 6.3): jar, war, wheels. Read from its first byte to its last, so that
 //! it need not be at hand whole, and what its central directory hides is seen too.
 
-use std::io::BufRead as _;
+use std::io::{BufRead as _, Read as _};
 
-use flate2::{Decompress, FlushDecompress, Status};
+use flate2::Decompress;
 
+use super::bzip2::Bzip2;
 use super::error::{Cause, ContainerError, Problem};
+use super::inflate::Inflate;
 use super::input::{Input, count};
 use super::packed::{Decoder, Metered};
 use super::stream::Stream;
+use super::xz::Xz;
+use super::zstd::Zstd;
 use super::{Body, Consumed, Flow, Member, MemberKind, Opening};
 use crate::diagnostic::{Code, Level};
 
@@ -56,6 +60,32 @@ struct Local {
     name: Vec<u8>,
 }
 
+impl Local {
+    /// What keeps it from being read.
+    fn why(&self) -> String {
+        if self.encrypted {
+            return "encrypted".to_owned();
+        }
+        format!("compressed by method {}", self.method)
+    }
+
+    fn packed<'m>(&self, body: Body<'m>) -> Member<'m> {
+        let (name, kind) = (self.name.clone(), self.kind.clone());
+        Member { name, kind, size: None, mtime: None, body }
+    }
+}
+
+/// Hands over what a decoder makes of a member; gives what ended it early.
+fn hand_over(
+    local: &Local,
+    decoder: impl Decoder,
+    opening: &mut Opening<'_>,
+) -> Result<(Flow, Option<Cause>), Cause> {
+    let mut body = Metered::new(decoder, opening.budget, true);
+    let flow = opening.member(local.packed(Body::Stream(Stream::new(&mut body))))?;
+    Ok((flow, body.fault))
+}
+
 impl Zip<'_> {
     fn walk(&mut self, opening: &mut Opening<'_>) -> Result<(), Cause> {
         loop {
@@ -95,29 +125,48 @@ impl Zip<'_> {
     }
 
     fn member(&mut self, local: &Local, opening: &mut Opening<'_>) -> Result<Flow, Cause> {
-        match (local.encrypted, local.method, local.stored) {
-            (false, 0, Some(size)) => self.stored(local, size, opening),
-            // Nothing, and then what describes it: checked below.
-            (false, 0, None) => self.stored(local, 0, opening),
-            (false, 8, _) => self.deflated(local, opening),
-            (encrypted, method, stored) => {
-                let why = if encrypted {
-                    "encrypted".to_owned()
-                } else {
-                    format!("compressed by method {method}")
-                };
-                let Some(size) = stored else {
+        let Some(size) = local.stored else {
+            return match (local.encrypted, local.method) {
+                // Nothing, and then what describes it: checked below.
+                (false, 0) => self.stored(local, 0, opening),
+                (false, 8) => self.deflated_to_its_end(local, opening),
+                _ => {
                     let expected = "a size in front of the member".to_owned();
-                    return Err(Cause::Malformed { expected, found: format!("none, {why}") });
-                };
-                let text = format!("member of a zip is {why}, its {size} bytes were skipped");
-                let problem = Problem::of(&local.name, Code::MemberUnreadable, text);
-                opening.problem(problem.lost(size));
-                self.input.skip_all(0, size)?;
-                self.described(local, size, None)?;
-                Ok(Flow::Continue)
-            }
+                    Err(Cause::Malformed { expected, found: format!("none, {}", local.why()) })
+                }
+            };
+        };
+        if local.encrypted {
+            let text = format!("member of a zip is encrypted, its {size} bytes were skipped");
+            opening.problem(Problem::of(&local.name, Code::Encrypted, text).lost(size));
+            self.input.skip_all(0, size)?;
+            self.described(local, size, None)?;
+            return Ok(Flow::Continue);
         }
+        if local.method == 8 {
+            let start = self.input.pos();
+            let inflate = Inflate::new(&mut self.input, size, &mut self.raw, false);
+            let (flow, fault) = hand_over(local, inflate, opening)?;
+            return self.behind(local, size, start, flow, fault, opening);
+        }
+        // APPNOTE 4.4.5.
+        if !matches!(local.method, 12 | 93 | 95) {
+            if local.method != 0 {
+                let why = local.why();
+                let text = format!("member of a zip is {why}, it was scanned as it is stored");
+                opening.problem(Problem::of(&local.name, Code::MemberUnreadable, text));
+            }
+            return self.stored(local, size, opening);
+        }
+        let start = self.input.pos();
+        let mut stored = self.input.by_ref().take(size);
+        let own = Input::new(Body::Stream(Stream::new(&mut stored)));
+        let (flow, fault) = match local.method {
+            12 => hand_over(local, Bzip2::new(own), opening)?,
+            93 => hand_over(local, Zstd::new(own).map_err(Cause::Io)?, opening)?,
+            _ => hand_over(local, Xz::new(own), opening)?,
+        };
+        self.behind(local, size, start, flow, fault, opening)
     }
 
     fn stored(
@@ -140,42 +189,50 @@ impl Zip<'_> {
         Ok(flow)
     }
 
-    fn deflated(&mut self, local: &Local, opening: &mut Opening<'_>) -> Result<Flow, Cause> {
+    /// A member whose size stands behind it: only decoding it tells where it ends.
+    fn deflated_to_its_end(
+        &mut self,
+        local: &Local,
+        opening: &mut Opening<'_>,
+    ) -> Result<Flow, Cause> {
         let start = self.input.pos();
-        self.raw.reset(false);
-        let inflate = Inflate {
-            input: &mut self.input,
-            left: local.stored.unwrap_or(u64::MAX),
-            raw: &mut self.raw,
-            ended: false,
-        };
+        let inflate = Inflate::new(&mut self.input, u64::MAX, &mut self.raw, false);
         let mut body = Metered::new(inflate, opening.budget, true);
-        let flow = opening.member(Member {
-            name: local.name.clone(),
-            kind: local.kind.clone(),
-            size: None,
-            mtime: None,
-            body: Body::Stream(Stream::new(&mut body)),
-        })?;
+        let flow = opening.member(local.packed(Body::Stream(Stream::new(&mut body))))?;
         if flow == Flow::Stop {
             return Ok(flow);
         }
-        let Some(stored) = local.stored else {
-            // Only decoding it tells where it ends.
-            body.drain();
-            if let Some(cause) = body.fault {
-                return Err(cause);
-            }
-            let stored = self.input.pos().saturating_sub(start);
-            self.described(local, stored, Some(self.raw.total_out()))?;
+        body.drain();
+        if let Some(cause) = body.fault {
+            return Err(cause);
+        }
+        let stored = self.input.pos().saturating_sub(start);
+        self.described(local, stored, Some(self.raw.total_out()))?;
+        Ok(flow)
+    }
+
+    /// Goes behind a member that began at `start`, and says what was wrong with it.
+    fn behind(
+        &mut self,
+        local: &Local,
+        stored: u64,
+        start: u64,
+        flow: Flow,
+        fault: Option<Cause>,
+        opening: &mut Opening<'_>,
+    ) -> Result<Flow, Cause> {
+        if flow == Flow::Stop {
             return Ok(flow);
-        };
-        let code = match &body.fault {
+        }
+        let code = match &fault {
             Some(Cause::Malformed { .. }) => Some(Code::ContainerMalformed),
             Some(Cause::Limit { .. }) => Some(Code::LimitReached),
+            Some(Cause::Truncated { .. }) if !self.input.look(1).is_empty() => {
+                Some(Code::ContainerTruncated)
+            }
             Some(Cause::Truncated { .. } | Cause::Io(_) | Cause::Visitor(_)) | None => None,
         };
-        match (code, body.fault) {
+        match (code, fault) {
             (Some(code), Some(cause)) => {
                 let text = format!("member of a zip ends early: {cause}");
                 opening.problem(Problem::of(&local.name, code, text));
@@ -303,48 +360,4 @@ fn zip64(mut extra: &[u8]) -> Option<&[u8]> {
 fn little(bytes: &[u8], at: usize, len: usize) -> u64 {
     let field = bytes.get(at..).unwrap_or_default();
     field.iter().take(len).rev().fold(0, |number, byte| number << 8 | u64::from(*byte))
-}
-
-/// Raw deflate (RFC 1951), which tells its own end.
-struct Inflate<'i, 'a> {
-    input: &'i mut Input<'a>,
-    /// Stored bytes that may still be taken.
-    left: u64,
-    raw: &'i mut Decompress,
-    ended: bool,
-}
-
-impl Decoder for Inflate<'_, '_> {
-    fn decode(&mut self, out: &mut [u8]) -> Result<usize, Cause> {
-        let bad = |found: String| Cause::Malformed { expected: "deflated data".to_owned(), found };
-        while !self.ended {
-            let left = usize::try_from(self.left).unwrap_or(usize::MAX);
-            let stored = self.input.next_bytes();
-            let stored = stored.get(..left).unwrap_or(stored);
-            let at_end = stored.is_empty();
-            let (before_in, before_out) = (self.raw.total_in(), self.raw.total_out());
-            let status = self.raw.decompress(stored, out, FlushDecompress::None);
-            let status = status.map_err(|error| bad(error.to_string()))?;
-            let used = self.raw.total_in().saturating_sub(before_in);
-            let made = self.raw.total_out().saturating_sub(before_out);
-            self.input.consume(usize::try_from(used).unwrap_or(usize::MAX));
-            self.left = self.left.saturating_sub(used);
-            self.ended = status == Status::StreamEnd;
-            if made > 0 {
-                return Ok(usize::try_from(made).unwrap_or(usize::MAX));
-            }
-            if used == 0 && !self.ended {
-                return Err(if at_end && self.left > 0 {
-                    self.input.cut(1, 0)
-                } else {
-                    bad("its end".to_owned())
-                });
-            }
-        }
-        Ok(0)
-    }
-
-    fn pos(&self) -> u64 {
-        self.input.pos()
-    }
 }

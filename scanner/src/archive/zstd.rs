@@ -1,6 +1,6 @@
 //! zstd (RFC 8878): one file, in frames; skippable frames hold nothing of it.
 
-use std::io::BufRead as _;
+use std::io::{self, BufRead as _};
 
 use ::zstd::stream::raw::{DParameter, Decoder as Frames, Operation};
 
@@ -23,30 +23,35 @@ pub(super) fn is(head: &[u8]) -> bool {
 }
 
 pub(super) fn open(body: Body<'_>, opening: &mut Opening<'_>) -> Result<Consumed, ContainerError> {
-    let frames = Frames::new().and_then(|mut frames| {
-        frames.set_parameter(DParameter::WindowLogMax(WINDOW_LOG))?;
-        Ok(frames)
-    });
-    let frames = frames.map_err(|error| ContainerError {
+    let zstd = Zstd::new(Input::new(body)).map_err(|error| ContainerError {
         container: "zstd",
         offset: 0,
         consumed: 0,
         cause: Cause::Io(error),
     })?;
-    let zstd = Zstd { input: Input::new(body), frames, inside: false };
     packed::open("zstd", zstd, None, opening)
 }
 
-struct Zstd<'a> {
+pub(super) struct Zstd<'a> {
     input: Input<'a>,
     frames: Frames<'static>,
     /// Within a frame, so that the end of the input is no end.
     inside: bool,
 }
 
+impl<'a> Zstd<'a> {
+    /// # Errors
+    /// When the library cannot be set up.
+    pub(super) fn new(input: Input<'a>) -> io::Result<Self> {
+        let mut frames = Frames::new()?;
+        frames.set_parameter(DParameter::WindowLogMax(WINDOW_LOG))?;
+        Ok(Self { input, frames, inside: false })
+    }
+}
+
 impl Decoder for Zstd<'_> {
     fn decode(&mut self, out: &mut [u8]) -> Result<usize, Cause> {
-        let bad = |error: std::io::Error| Cause::Malformed {
+        let bad = |error: io::Error| Cause::Malformed {
             expected: "compressed data".to_owned(),
             found: error.to_string(),
         };

@@ -3,7 +3,7 @@
 use der::asn1::{AnyRef, ObjectIdentifier, UintRef};
 use der::{Decode, Reader, SliceReader, Tag};
 
-use super::{Attributes, attribute, entropy};
+use super::{Attributes, attribute, curve as curves, entropy};
 
 /// Why bytes are no key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,7 +24,8 @@ pub(super) struct Key {
     bits: Option<usize>,
     curve: Option<&'static str>,
     is_encrypted: bool,
-    /// RSA: whether the modulus is the product of the primes.
+    /// RSA: whether the modulus is the product of the primes. EC: whether the public point, where it
+    /// is there, is that of the private number.
     pub(super) is_consistent: Option<bool>,
     /// Kinds of RFC 8410, whose octets nothing ties together: whether they could be random.
     pub(super) is_random: Option<bool>,
@@ -135,6 +136,7 @@ fn sec1(fields: &[AnyRef<'_>], outer_curve: Option<Curve>) -> Option<Key> {
     let scalar = scalar.value();
     let mut curve = outer_curve;
     let mut is_whole = scalar.iter().any(|&byte| byte != 0);
+    let mut public = None;
     for field in rest {
         match (field.header().tag(), children(*field)?.as_slice()) {
             (tag, [inner]) if is_context(tag, 0) => {
@@ -144,6 +146,7 @@ fn sec1(fields: &[AnyRef<'_>], outer_curve: Option<Curve>) -> Option<Key> {
             }
             (tag, [point]) if is_context(tag, 1) && point.header().tag() == Tag::BitString => {
                 is_whole &= is_point(point.value(), scalar.len());
+                public = point.value().get(1..);
             }
             _ => return None,
         }
@@ -153,7 +156,11 @@ fn sec1(fields: &[AnyRef<'_>], outer_curve: Option<Curve>) -> Option<Key> {
         None => CURVES.iter().any(|known| known.size == scalar.len()),
     };
     let name = curve.map(|curve| curve.name);
-    is_whole.then(|| Key { curve: name, ..key("EC PRIVATE KEY", "EC") })
+    is_whole.then(|| {
+        let is_consistent =
+            public.zip(name).and_then(|(public, name)| curves::is_pair(name, scalar, public));
+        Key { curve: name, is_consistent, ..key("EC PRIVATE KEY", "EC") }
+    })
 }
 
 /// A point of SEC1 §2.3.3 in a bit string without unused bits.
@@ -391,8 +398,12 @@ pub(super) mod tests {
 
     pub(in crate::check) fn ec(size: usize, curve: Option<&str>) -> Vec<u8> {
         let parameters = curve.map_or(Vec::new(), |curve| tlv(0xa0, &[&oid(curve)]));
-        let point = tlv(0xa1, &[&tlv(3, &[&[0, 4], &vec![9; 2 * size]])]);
-        tlv(0x30, &[&integer(&[1]), &tlv(4, &[&vec![7; size]]), &parameters, &point])
+        let (scalar, point) = match curve {
+            Some(P256) if size == 32 => curves::smallest("P-256"),
+            _ => (vec![7; size], [vec![4], vec![9; 2 * size]].concat()),
+        };
+        let point = tlv(0xa1, &[&tlv(3, &[&[0], &point])]);
+        tlv(0x30, &[&integer(&[1]), &tlv(4, &[&scalar]), &parameters, &point])
     }
 
     const RSA: &str = "1.2.840.113549.1.1.1";
@@ -435,7 +446,16 @@ pub(super) mod tests {
         vec![
             (rsa(P, Q, 0), "RSA PRIVATE KEY", rsa_facts.clone()),
             (wrap(RSA, &null, &rsa(P, Q, 0)), "PRIVATE KEY", rsa_facts),
-            (ec(32, Some(P256)), "EC PRIVATE KEY", ec_facts("P-256")),
+            (
+                ec(32, Some(P256)),
+                "EC PRIVATE KEY",
+                vec![
+                    ("key.consistent", "true"),
+                    ("key.curve", "P-256"),
+                    ("key.encrypted", "false"),
+                    ("key.type", "EC"),
+                ],
+            ),
             (ec(48, None), "EC PRIVATE KEY", plain("EC")),
             (wrap(EC, &oid("1.3.132.0.35"), &ec(66, None)), "PRIVATE KEY", ec_facts("P-521")),
             (ed25519(), "PRIVATE KEY", plain("Ed25519")),

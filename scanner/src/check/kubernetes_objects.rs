@@ -85,31 +85,51 @@ pub(super) fn secret_data(subject: &Subject<'_>) -> Verdict {
     let fail = Verdict::of(Outcome::Fail, subject);
     let value = subject.value();
     let key = key_before(subject.text.get(..subject.span.start).unwrap_or_default());
-    let is_public = PUBLIC.split(' ').any(|name| key.eq_ignore_ascii_case(name.as_bytes()));
-    if is_public || !value.len().is_multiple_of(4) {
+    if !value.len().is_multiple_of(4) {
         return fail;
     }
     let Some(decoded) = base64(value) else { return fail };
-    if decoded.starts_with(b"-----BEGIN ") {
+    if decoded.starts_with(b"-----BEGIN ") && !is_public(key) {
         return in_base64(subject, &decoded).unwrap_or(fail);
     }
+    let Some(outcome) = worth(key, &decoded) else { return fail };
     let secret = decoded.trim_ascii();
-    let is_text = std::str::from_utf8(secret)
-        .is_ok_and(|text| !text.contains(|c: char| c.is_control() && !c.is_whitespace()));
-    let judged = if is_text { placeholder(secret) } else { Placeholder::No };
-    let outcome = match judged {
-        // A few bytes that are no text may be anything.
-        _ if secret.len() < if is_text { 4 } else { 16 } => return fail,
-        Placeholder::Yes => return fail,
-        Placeholder::WeakDefault => Outcome::Weak,
-        Placeholder::No => Outcome::Pass,
-    };
     let mut verdict = Verdict::of(outcome, subject);
-    if is_text {
+    if is_text(secret) {
         let value = SecretBytes::new(secret);
         verdict.plain = Some(Plain { notation: Notation::Base64, value });
     }
     verdict
+}
+
+/// Checks a value of a Secret object that stands plainly, as in `stringData`.
+pub(super) fn string_data(subject: &Subject<'_>) -> Verdict {
+    let key = key_before(subject.text.get(..subject.span.start).unwrap_or_default());
+    let outcome = worth(key, subject.value()).unwrap_or(Outcome::Fail);
+    Verdict::of(outcome, subject)
+}
+
+/// What a value of a Secret object is worth under its key; `None` for what is no secret.
+pub(super) fn worth(key: &[u8], value: &[u8]) -> Option<Outcome> {
+    let secret = value.trim_ascii();
+    let is_text = is_text(secret);
+    let judged = if is_text { placeholder(secret) } else { Placeholder::No };
+    match judged {
+        // A few bytes that are no text may be anything.
+        _ if is_public(key) || secret.len() < if is_text { 4 } else { 16 } => None,
+        Placeholder::Yes => None,
+        Placeholder::WeakDefault => Some(Outcome::Weak),
+        Placeholder::No => Some(Outcome::Pass),
+    }
+}
+
+fn is_public(key: &[u8]) -> bool {
+    PUBLIC.split(' ').any(|name| key.eq_ignore_ascii_case(name.as_bytes()))
+}
+
+fn is_text(value: &[u8]) -> bool {
+    std::str::from_utf8(value)
+        .is_ok_and(|text| !text.contains(|c: char| c.is_control() && !c.is_whitespace()))
 }
 
 /// The key that a text ends in: `… "password" : "`, `  password: `.

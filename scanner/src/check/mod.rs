@@ -18,6 +18,7 @@ mod base64_pem;
 mod connection;
 mod crc32;
 mod crypt;
+mod curve;
 mod docker;
 pub mod entropy;
 mod gcp;
@@ -26,16 +27,22 @@ mod http_auth;
 mod jenkins;
 mod jwt;
 mod key;
+mod keystore;
+mod keytab;
 pub mod known;
 mod kubernetes;
 mod kubernetes_objects;
+mod kubernetes_proto;
 mod macaroon;
+pub(crate) mod modular;
 mod monero;
 mod notation;
 mod openssh;
 mod pem;
+mod pkcs12;
 mod placeholder;
 mod pool_url;
+pub(crate) mod prime;
 mod random_text;
 mod uri;
 mod vault;
@@ -192,6 +199,16 @@ impl Notation {
             Self::Zlib => "zlib",
         }
     }
+
+    /// Whether most characters stand for themselves.
+    pub fn keeps_characters(self) -> bool {
+        matches!(self, Self::Percent | Self::Escaped)
+    }
+
+    /// Whether it can hold bytes that are no text.
+    pub fn holds_bytes(self) -> bool {
+        matches!(self, Self::Base64 | Self::Base64Url | Self::Hex | Self::Gzip | Self::Zlib)
+    }
 }
 
 /// A value that does not lie plainly: how it is written, and what it is.
@@ -269,10 +286,12 @@ pub static CHECKS: &[Check] = &[
     Check { name: "gitlab-routable", on_pass: Confidence::Confirmed, run: gitlab::routable },
     Check { name: "gitlab-token", on_pass: Confidence::High, run: gitlab::plain },
     Check { name: "hex-entropy", on_pass: Confidence::Low, run: entropy::hex },
+    Check { name: "java-keystore", on_pass: Confidence::High, run: keystore::run },
     Check { name: "jenkins-agent-secret", on_pass: Confidence::Medium, run: entropy::hex },
     Check { name: "jenkins-api-token", on_pass: Confidence::Medium, run: jenkins::api_token },
     Check { name: "jenkins-ciphertext", on_pass: Confidence::High, run: jenkins::ciphertext },
     Check { name: "jwt", on_pass: Confidence::High, run: jwt::run },
+    Check { name: "kerberos-keytab", on_pass: Confidence::Confirmed, run: keytab::run },
     Check {
         name: "kubernetes-bootstrap-token",
         on_pass: Confidence::Medium,
@@ -289,9 +308,19 @@ pub static CHECKS: &[Check] = &[
         run: kubernetes_objects::secret_data,
     },
     Check {
+        name: "kubernetes-secret-proto",
+        on_pass: Confidence::High,
+        run: kubernetes_proto::run,
+    },
+    Check {
         name: "kubernetes-service-account",
         on_pass: Confidence::High,
         run: kubernetes::service_account,
+    },
+    Check {
+        name: "kubernetes-string-data",
+        on_pass: Confidence::High,
+        run: kubernetes_objects::string_data,
     },
     Check { name: "monero-address", on_pass: Confidence::Confirmed, run: monero::address },
     Check { name: "not-placeholder", on_pass: Confidence::Low, run: placeholder::run },
@@ -304,10 +333,13 @@ pub static CHECKS: &[Check] = &[
     },
     Check { name: "openssh", on_pass: Confidence::Confirmed, run: openssh::run },
     Check { name: "pem", on_pass: Confidence::Confirmed, run: pem::run },
+    Check { name: "pkcs12", on_pass: Confidence::High, run: pkcs12::run },
     Check { name: "pool-url", on_pass: Confidence::High, run: pool_url::run },
     Check { name: "prefixed-jwt", on_pass: Confidence::High, run: jwt::prefixed },
+    Check { name: "prime-number", on_pass: Confidence::Low, run: prime::run },
     Check { name: "pypi-macaroon", on_pass: Confidence::Confirmed, run: macaroon::run },
     Check { name: "random-text", on_pass: Confidence::Low, run: random_text::run },
+    Check { name: "rsa-public-key", on_pass: Confidence::Low, run: prime::public_key },
     Check { name: "slack-token", on_pass: Confidence::High, run: vendor::slack },
     Check { name: "stripe-key", on_pass: Confidence::High, run: vendor::stripe },
     Check { name: "vault-token", on_pass: Confidence::High, run: vault::service_token },
@@ -440,6 +472,10 @@ mod tests {
             b".01.0z",
             b"IQoJb3JpZ2luX2Vj",
             b"sha256~",
+            b"\xfe\xed\xfe\xed\0\0\0\x02\0\0\0\x01\0\0\0\x01\0\x01a",
+            b"\xce\xce\xce\xce\0\0\0\x02\0\0\0\x01\0\0\0\x03\0\x01a",
+            b"\x30\x82\x01\0\x02\x01\x03\x30\x81\xf0\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x07\x01\xa0\x81\xe0\x04\x81\xd0",
+            b"\x05\x02\0\0\0\x30\0\x01\0\x01A\0\x01b\0\0\0\x01\0\0\0\0\x01\0\x17\0\x10",
         ];
         let piece = prop_oneof![
             prop::sample::select(known).prop_map(<[u8]>::to_vec),

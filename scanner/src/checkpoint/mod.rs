@@ -5,16 +5,19 @@
 mod address_space;
 mod assemble;
 mod builder;
+mod chain;
 mod container;
 mod deletions;
 mod docker_archive;
 mod dump_log;
+mod dumps;
 pub mod elf_core;
 mod filter;
 mod image_set;
 mod kernel;
 mod member;
 mod oci;
+mod parents;
 mod pod;
 mod process;
 mod producer;
@@ -29,9 +32,12 @@ use crate::region::{Holder, RegionKind, Space};
 
 pub use address_space::{Layout, Shortfall};
 pub use builder::{Builder, Want};
+pub use chain::{Dump, Moment, merge};
 pub use container::{Container, Pod, SpecMount};
+pub use dumps::{Memory, is_part};
 pub use filter::{Filter, Scope, is_named};
 pub use kernel::{Connection, End, KernelObject, Opener};
+pub use parents::{Chain, Lost};
 pub use process::{Process, VmaInfo, VmaKind, file_path};
 pub use producer::{PRODUCERS, Producer};
 
@@ -100,9 +106,12 @@ pub struct Checkpoint {
     pub shared: BTreeMap<u32, Shared>,
     /// Kernel objects that held bytes: what they are, and who has them open.
     pub objects: BTreeMap<Holder, KernelObject>,
-    /// Member paths of the pages images, by N of `pages-N.img`.
-    pub pages: BTreeMap<u32, String>,
-    /// The layout of every process's memory, shared segment and kernel object.
+    /// Folders of the earlier dumps that are a part of it, the newest first.
+    pub earlier: Vec<String>,
+    /// Member paths of the pages images, by layer (0 is the newest dump) and N of `pages-N.img`.
+    pub pages: BTreeMap<(u16, u32), String>,
+    /// The layout of every process's memory shared segment and kernel object; with the ordinal N also what
+    /// the Nth dump before had and later ones have not.
     pub spaces: BTreeMap<Holder, Arc<Space>>,
     /// Bytes of memory pages in the set.
     pub memory_bytes: u64,
@@ -137,6 +146,7 @@ impl Checkpoint {
             reference: None,
             deleted: Vec::new(),
             parts: Vec::new(),
+            earlier: Vec::new(),
             descriptors: Vec::new(),
             annotations: BTreeMap::new(),
             spec_mounts: Vec::new(),

@@ -12,20 +12,21 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use crate::check::{Confidence, Outcome};
+use crate::check::{Attributes, Confidence, Outcome};
 use crate::checkpoint::Checkpoint;
 use crate::region::{Holder, HolderKind, Locus, RegionKind};
 use crate::rule::{self, Report, RuleSet};
 use crate::secret::SecretBytes;
 use crate::tally::{self, LineFeeds, Tally, ValueKey};
 use crate::yara::RuleInfo;
+use proof::Proven;
 
 pub use fingerprint::Fingerprints;
 pub use model::{
     Address, Class, Evidence, Excerpt, Finding, Indicator, PipeEnd, Place, Queue, RuleName, Socket,
     Status, Vma,
 };
-pub use proof::{PROOFS, Proof};
+pub use proof::{PROOFS, Proof, Vault, needs_value};
 pub use yara::Holds;
 
 /// What a finding is made from, beside its own tallies.
@@ -45,6 +46,8 @@ pub struct Context<'a> {
     pub line_feeds: &'a BTreeMap<(Holder, u64), LineFeeds>,
     /// Values, where the user asked to see them, and indicators.
     pub kept: &'a BTreeMap<ValueKey, SecretBytes>,
+    /// Values that proofs look into; never shown for that.
+    pub vault: &'a Vault,
     /// How values are named across reports.
     pub fingerprints: &'a Fingerprints,
     /// Places shown of one finding.
@@ -69,8 +72,8 @@ pub struct Value<'a> {
     pub key: ValueKey,
     /// Its matches.
     pub found: Found<'a>,
-    /// What was proven of it at the fold, and how sure that makes it.
-    pub proven: Vec<(Evidence, Confidence)>,
+    /// What was proven of it at the fold, how sure that makes it, and what it says of it.
+    pub proven: Vec<(Evidence, Confidence, Attributes)>,
 }
 
 impl Value<'_> {
@@ -103,11 +106,11 @@ pub fn findings(
         .map(|(key, found)| Value { key, found, proven: Vec::new() })
         .collect();
     for proof in PROOFS {
-        let proven = (proof.prove)(&values, context.rules);
-        for (index, confidence) in proven {
+        let proven = (proof.prove)(&values, context.rules, context.vault);
+        for Proven { index, confidence, attributes } in proven {
             if let Some(value) = values.get_mut(index) {
-                let check = proof.name.to_owned();
-                value.proven.push((Evidence { check, result: Outcome::Pass }, confidence));
+                let evidence = Evidence { check: proof.name.to_owned(), result: Outcome::Pass };
+                value.proven.push((evidence, confidence, attributes));
             }
         }
     }
@@ -145,13 +148,14 @@ fn finding(value: &Value<'_>, context: &Context<'_>) -> Option<Finding> {
         .map(|evidence| Evidence { check: evidence.check.clone(), result: evidence.outcome })
         .collect();
     let mut confidence = judgement.confidence;
-    for (proof, sure) in &value.proven {
+    for (proof, sure, _) in &value.proven {
         confidence = confidence.max(*sure);
         evidence.push(proof.clone());
     }
     let mut attributes: BTreeMap<String, String> = judgement
         .attributes
         .iter()
+        .chain(value.proven.iter().flat_map(|(_, _, attributes)| attributes))
         .map(|(name, text)| ((*name).to_owned(), text.clone()))
         .collect();
     if let Some(name) = &judgement.name {

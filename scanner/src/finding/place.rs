@@ -80,13 +80,15 @@ pub(super) fn choose(
 }
 
 /// At most `most` places: one of each process first, then of each file, of each kind of region.
-fn select(all: Vec<Place>, most: usize) -> Vec<Place> {
+fn select(mut all: Vec<Place>, most: usize) -> Vec<Place> {
     if all.len() <= most {
         return all;
     }
     let mut pids = BTreeSet::new();
     let mut paths = BTreeSet::new();
     let mut kinds = BTreeSet::new();
+    // What is in memory now comes before what was there earlier.
+    all.sort_by_key(|place| place.superseded);
     let mut ranked: Vec<(u8, Place)> = all
         .into_iter()
         .map(|place| {
@@ -134,7 +136,7 @@ pub(super) fn words(
         line: None,
         column: None,
         decoded,
-        superseded: false,
+        superseded: holder.ordinal > 0 && is_memory(holder),
     };
     let checkpoint = context.checkpoint;
     let in_image = |place: Place| {
@@ -207,6 +209,11 @@ pub(super) fn words(
         }
         _ => kernel::places(holder, locus, lines, plain, context),
     }
+}
+
+/// Whether the ordinal of a holder counts dumps.
+fn is_memory(holder: Holder) -> bool {
+    matches!(holder.kind, HolderKind::Memory | HolderKind::Shared)
 }
 
 /// Whether bytes of that kind lie in an image of CRIU rather than in a file of the container.

@@ -41,6 +41,7 @@ pub(super) struct Confirmed {
 }
 
 /// Where a pattern matches.
+#[derive(Debug, Clone)]
 pub(super) struct Found {
     span: Range<usize>,
     name: Option<String>,
@@ -51,6 +52,11 @@ impl Found {
     pub(super) fn of(span: Range<usize>) -> Self {
         Self { span, name: None }
     }
+
+    /// Where it is in the text.
+    pub(super) fn span(&self) -> &Range<usize> {
+        &self.span
+    }
 }
 
 /// The match of `rule` that the candidate at `at` leads to.
@@ -58,7 +64,7 @@ fn find(rule: &Rule, run: Run<'_>, at: usize) -> Option<Found> {
     match &rule.anchor {
         Anchor::Run { len, .. } => Some(Found::of(at..at + len)),
         Anchor::Prefix => search(rule, &Input::new(run.text).range(at..).anchored(Anchored::Yes)),
-        Anchor::Label | Anchor::Path | Anchor::Text => {
+        Anchor::Number | Anchor::Label | Anchor::Path | Anchor::Text => {
             search(rule, &Input::new(run.text).range(at..))
         }
         Anchor::Inside => {
@@ -97,7 +103,9 @@ pub(super) fn find_all(rule: &Rule, run: Run<'_>, at: usize) -> Vec<Found> {
         while found.len() < ITEMS && from < end {
             let input = Input::new(run.text).range(from..end);
             let Some(item) = search_in(rule, items, &input) else { break };
-            from = item.span.end.max(from + 1);
+            // In text the pattern says where a value ends, in bytes a check does.
+            let next = if rule.view == View::Bytes { item.span.start } else { item.span.end };
+            from = next.max(from + 1);
             found.push(item);
         }
     }
@@ -229,7 +237,7 @@ fn ends_with_escape(text: &[u8]) -> bool {
 }
 
 /// Whether a byte could go on a token.
-fn is_token(byte: u8) -> bool {
+pub(super) fn is_token(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-')
 }
 

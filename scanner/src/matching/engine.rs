@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use super::confirm::Confirmed;
 use super::prefilter::Prefilter;
 use super::search::{Haystack, Search, TextRun};
-use super::{overlap, utf16};
-use crate::check::{Confidence, Notation, Outcome};
-use crate::region::{CELL, Cut, Decoded, Locus, REACH, RegionKind, Window};
+use super::{environment, overlap};
+use crate::check::{Confidence, Outcome};
+use crate::region::{CELL, Decoded, Locus, REACH, RegionKind, Window};
 use crate::rule::{Anchor, Class, MAX_MATCH, Rule, RuleId, RuleSet};
 use crate::secret::SecretBytes;
 use crate::tally::{Evidence, Judgement, Match, ValueKey};
@@ -32,29 +32,43 @@ pub(super) struct Candidate {
     pub start: u64,
     /// Address behind the last byte.
     pub end: u64,
-    pub utf16: bool,
+    /// How the value is written there.
+    pub decoded: Decoded,
+    /// What it was decoded from, among all that was decoded from this text; 0 for what lies plainly.
+    pub island: u32,
     pub kind: RegionKind,
     pub confirmed: Confirmed,
     pub value: SecretBytes,
     pub lost: bool,
 }
 
-/// A cell of the grid in which a rule met more candidates than its budget.
+/// A cell of the grid in which a rule met more candidates than its budget, or whose decoded text is
+/// more than may be looked at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Throttled {
-    /// The rule.
-    pub rule: RuleId,
+    /// The rule; none for decoded text.
+    pub rule: Option<RuleId>,
     /// First address of the cell.
     pub cell: u64,
+}
+
+/// What there was beside matches.
+#[derive(Debug, Default)]
+pub struct Scanned {
+    /// The cells that were not looked at in full.
+    pub throttled: Vec<Throttled>,
+    /// Bytes made by decoding.
+    pub decoded: u64,
 }
 
 /// Buffers that are used again for every window.
 #[derive(Debug, Default)]
 pub struct Scratch {
-    folded: Vec<u8>,
     pub(super) candidates: Vec<Candidate>,
     pub(super) counts: BTreeMap<(RuleId, bool, u64), usize>,
     pub(super) throttled: Vec<Throttled>,
+    /// Offsets of the strings of environments that have no label.
+    pub(super) variables: Vec<std::ops::Range<usize>>,
     /// By rule: whether it looks into this window at all.
     pub(super) wanted: Vec<bool>,
 }
@@ -62,7 +76,7 @@ pub struct Scratch {
 /// The rules, ready to be run.
 #[derive(Debug)]
 pub struct Engine {
-    rules: RuleSet,
+    pub(super) rules: RuleSet,
     prefilter: Prefilter,
     /// Rules whose candidates are runs, labels, files, or all text.
     others: Vec<RuleId>,
@@ -87,52 +101,59 @@ impl Engine {
         &self.rules
     }
 
-    /// Gives every match that starts in the window's own part, and the cells where a rule's
-    /// candidates were too many.
+    /// Gives every match that starts in the window's own part, in order, and tells the cells that were
+    /// too much.
     pub fn scan(
         &self,
         window: &Window<'_>,
         scratch: &mut Scratch,
         mut found: impl FnMut(Match),
-    ) -> Vec<Throttled> {
-        scratch.candidates.clear();
+    ) -> Scanned {
         scratch.counts.clear();
         scratch.throttled.clear();
         scratch.wanted.clear();
         scratch.wanted.extend(self.rules.rules().iter().map(|rule| is_wanted(rule, window)));
-        let raw = Haystack { text: window.bytes, base: window.base, unit: 1, cut: window.cut };
-        self.literals(window, raw, scratch);
-        self.others(window, raw, scratch);
-        let mut folded = std::mem::take(&mut scratch.folded);
-        utf16::each(window.bytes, &mut folded, |at, text| {
-            let ends = at + 2 * text.len();
-            let cut = Cut {
-                start: window.cut.start && at < 2,
-                end: window.cut.end && ends + 2 > window.bytes.len(),
-            };
-            let base = window.base.saturating_add(at as u64);
-            let haystack = Haystack { text, base, unit: 2, cut };
-            self.literals(window, haystack, scratch);
-            self.others(window, haystack, scratch);
-        });
-        scratch.folded = folded;
-        overlap::suppress(&self.rules, &mut scratch.candidates);
-        overlap::hide_secrets(&self.rules, &mut scratch.candidates);
-        let near = self.near(&scratch.candidates);
-        for ((candidate, near), _) in
-            scratch.candidates.drain(..).zip(near).zip(0..).filter(|((candidate, _), _)| {
-                !candidate.lost && window.own.contains(&candidate.start)
-            })
-        {
-            found(self.finish(window, candidate, near));
+        scratch.variables.clear();
+        if !window.space.labels.is_empty() {
+            environment::each(window, |range| scratch.variables.push(range));
+        }
+        let raw = Haystack { text: window.bytes, base: window.base, cut: window.cut, from: None };
+        let mut candidates = self.plain(window, raw, scratch);
+        let decoded = self.cells(window, raw, &mut candidates, scratch);
+        for candidate in candidates {
+            if !candidate.lost && window.own.contains(&candidate.start) {
+                found(self.finish(window, candidate));
+            }
         }
         scratch.throttled.retain(|throttled| window.own.contains(&throttled.cell));
-        std::mem::take(&mut scratch.throttled)
+        Scanned { throttled: std::mem::take(&mut scratch.throttled), decoded }
+    }
+
+    /// The candidates of a text as it stands, sorted, and settled among each other.
+    pub(super) fn plain(
+        &self,
+        window: &Window<'_>,
+        haystack: Haystack<'_>,
+        scratch: &mut Scratch,
+    ) -> Vec<Candidate> {
+        scratch.candidates.clear();
+        self.literals(window, haystack, scratch);
+        self.others(window, haystack, scratch);
+        let mut candidates = std::mem::take(&mut scratch.candidates);
+        overlap::suppress(&self.rules, &mut candidates);
+        let near = self.near(&candidates);
+        for (candidate, _) in candidates.iter_mut().zip(near).filter(|(_, near)| *near) {
+            self.add_partner(candidate);
+        }
+        candidates
     }
 
     /// Candidates that arise from literals.
     fn literals(&self, window: &Window<'_>, haystack: Haystack<'_>, scratch: &mut Scratch) {
-        let last = window.own.end.saturating_add(2 * WIDEST);
+        let last = match haystack.from {
+            Some(_) => u64::MAX,
+            None => window.own.end.saturating_add(2 * WIDEST),
+        };
         let mut text = TextRun::default();
         self.prefilter.each(haystack.text, 0, |at, rules| {
             if haystack.address(at) >= last {
@@ -159,6 +180,7 @@ impl Engine {
                 Anchor::Prefix | Anchor::Inside => {}
                 Anchor::Run { class, len, word } => search.runs(class, *len, *word, scratch),
                 Anchor::Label => search.labels(scratch),
+                Anchor::Number => search.numbers(scratch),
                 Anchor::Path => search.start_of_file(scratch),
                 Anchor::Text => search.every_text(scratch),
             }
@@ -192,20 +214,22 @@ impl Engine {
         matches.iter().enumerate().map(|(index, found)| is_near(index, found)).collect()
     }
 
-    fn finish(&self, window: &Window<'_>, candidate: Candidate, near: bool) -> Match {
-        let Candidate { rule, start, end, utf16, kind, mut confirmed, value, .. } = candidate;
-        if near {
-            let partner = self.rules.get(rule).near.as_ref().map(|near| near.rule.as_str());
-            confirmed.confidence = confirmed.confidence.max(Confidence::High);
-            confirmed.evidence.push(Evidence {
-                check: format!("near {}", partner.unwrap_or_default()),
-                outcome: Outcome::Pass,
-            });
-        }
+    /// A partner that stands near raises the confidence.
+    fn add_partner(&self, candidate: &mut Candidate) {
+        let partner = self.rules.get(candidate.rule).near.as_ref().map(|near| near.rule.as_str());
+        let confirmed = &mut candidate.confirmed;
+        confirmed.confidence = confirmed.confidence.max(Confidence::High);
+        confirmed.evidence.push(Evidence {
+            check: format!("near {}", partner.unwrap_or_default()),
+            outcome: Outcome::Pass,
+        });
+    }
+
+    fn finish(&self, window: &Window<'_>, candidate: Candidate) -> Match {
+        let Candidate { rule, start, end, decoded, kind, mut confirmed, value, .. } = candidate;
         let plain = confirmed.plain.take();
-        let encoding = if utf16 { Notation::Utf16Le.into() } else { Decoded::PLAIN };
-        let decoded =
-            plain.as_ref().and_then(|plain| encoding.then(plain.notation)).unwrap_or(encoding);
+        let by_check = plain.as_ref().and_then(|plain| decoded.then(plain.notation));
+        let decoded = by_check.unwrap_or(decoded);
         let value = plain.map_or(value, |plain| plain.value);
         let canonical = confirmed.canonical.as_ref().unwrap_or(&value);
         let mut hasher = blake3::Hasher::new_keyed(&self.key);

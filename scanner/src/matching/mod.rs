@@ -5,13 +5,21 @@
 //! nothing that was seen before: so windows can be cut and ordered in any way.
 
 mod confirm;
+mod encoding;
 mod engine;
+mod environment;
+mod islands;
 mod labels;
+mod length_word;
+mod number;
 mod overlap;
 mod prefilter;
 mod runs;
 mod search;
 mod text_run;
-mod utf16;
 
-pub use engine::{Engine, Scratch, Throttled};
+#[doc(hidden)]
+pub mod fuzzing;
+
+pub use encoding::{ENCODINGS, Encoding, Island, Run, SpanMap};
+pub use engine::{Engine, Scanned, Scratch, Throttled};

@@ -2,12 +2,15 @@
 
 use std::ops::Range;
 
-use super::confirm::{self, Found, Run};
+use super::confirm::{self, Confirmed, Found, Run};
+use super::encoding::SpanMap;
 use super::engine::{Candidate, SURROUNDINGS, Scratch, Throttled, WIDEST};
-use super::{labels, runs, text_run};
-use crate::region::{CELL, Cut, LabelKind, RegionKind, Window};
+use super::{labels, length_word, number, runs, text_run};
+use crate::check::{Notation, Outcome};
+use crate::region::{CELL, Cut, Decoded, LabelKind, RegionKind, Window};
 use crate::rule::{Anchor, Rule, RuleId, View};
 use crate::secret::SecretBytes;
+use crate::tally::Evidence;
 
 /// Characters that the candidates of one rule may make the engine look at in one cell, about.
 const CELL_BUDGET: usize = 4 << 20;
@@ -16,21 +19,42 @@ const CELL_BUDGET: usize = 4 << 20;
 /// more is an attack.
 const CELL_CANDIDATES: std::ops::RangeInclusive<usize> = 640..=1024;
 
-/// Text that is matched: bytes of a window, or characters folded from them.
+/// Characters before what a rule sees, in which the string that holds it may begin.
+const LONGEST_BEFORE: usize = 8 << 10;
+
+/// Numbers in one cell that are tested for being prime, which takes up to three milliseconds each: the
+/// keys of twenty certificates with all that may be taken for one.
+const CELL_NUMBERS: usize = 64;
+
+/// Text that is matched: bytes of a window, or what was decoded from them.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Haystack<'a> {
     pub text: &'a [u8],
-    /// Address of the first character.
+    /// Address of the first byte; 0 of what was decoded.
     pub base: u64,
-    /// Bytes of a character.
-    pub unit: u64,
     /// Which ends are cut ends of memory.
     pub cut: Cut,
+    /// Where it was decoded from.
+    pub from: Option<From<'a>>,
+}
+
+/// Where decoded text lies.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct From<'a> {
+    /// How it is written there.
+    pub decoded: Decoded,
+    /// The kind of region.
+    pub kind: RegionKind,
+    /// Number of the cell on whose account it was decoded.
+    pub cell: u64,
+    /// What it was decoded from, and the way back.
+    pub bytes: &'a [u8],
+    pub map: &'a SpanMap,
 }
 
 impl Haystack<'_> {
     pub(super) fn address(&self, at: usize) -> u64 {
-        self.base.saturating_add(self.unit.saturating_mul(at as u64))
+        self.base.saturating_add(at as u64)
     }
 }
 
@@ -43,37 +67,75 @@ pub(super) struct Search<'a> {
     pub haystack: Haystack<'a>,
 }
 
+/// What kind of region a match lies in.
+#[derive(Debug, Clone, Copy)]
+enum Place {
+    /// This one, or what the address says.
+    Of(Option<RegionKind>),
+    /// What the address says; a rule for environments looks there too.
+    Copy,
+}
+
 /// A text around a candidate: offsets in the haystack, and which ends are no true ends.
 type Around = (Range<usize>, Cut);
 
-const WHOLE: Cut = Cut { start: false, end: false };
+pub(super) const WHOLE: Cut = Cut { start: false, end: false };
 
 impl Search<'_> {
     /// Whether the rule looks into this text at all.
     pub(super) fn is_wanted(&self, scratch: &Scratch) -> bool {
-        let text = self.haystack.unit == 1
-            || (self.rule.utf16 && !matches!(self.rule.anchor, Anchor::Label | Anchor::Path));
         let index = usize::try_from(self.id.0).unwrap_or(usize::MAX);
-        text && scratch.wanted.get(index).is_some_and(|wanted| *wanted)
+        scratch.wanted.get(index).is_some_and(|wanted| *wanted)
+            && self.haystack.from.is_none_or(|from| self.bears(from.decoded))
+    }
+
+    /// Whether the rule looks into text that is written so.
+    fn bears(&self, decoded: Decoded) -> bool {
+        let is_read = decoded.steps().all(|step| self.rule.encodings.holds(step));
+        let holds_bytes = || decoded.steps().last().is_some_and(Notation::holds_bytes);
+        let is_wide = || decoded == Notation::Utf16Le.into();
+        is_read
+            && (self.rule.view == View::Text || holds_bytes())
+            && match self.rule.anchor {
+                Anchor::Label | Anchor::Path | Anchor::Number => false,
+                Anchor::Run { word, .. } => !word || is_wide(),
+                Anchor::Prefix | Anchor::Inside | Anchor::Text => true,
+            }
+    }
+
+    /// The addresses whose matches are asked for.
+    fn own(&self) -> Range<u64> {
+        if self.haystack.from.is_some() { 0..u64::MAX } else { self.window.own.clone() }
+    }
+
+    /// Where the grid starts.
+    fn grid_start(&self) -> u64 {
+        if self.haystack.from.is_some() { 0 } else { self.window.region_start }
     }
 
     /// Whether the rule's budget of the candidate's cell has room for one more, and whether its
     /// match could matter to this window. The grid counts all candidates of a cell, in order.
     pub(super) fn is_allowed(&self, at: usize, scratch: &mut Scratch) -> bool {
         let address = self.haystack.address(at);
-        let cell = address.saturating_sub(self.window.region_start) / CELL;
-        let count = scratch.counts.entry((self.id, self.haystack.unit == 2, cell)).or_default();
+        let from = self.haystack.from;
+        let of_address = address.saturating_sub(self.window.region_start) / CELL;
+        let cell = from.map_or(of_address, |from| from.cell);
+        let count = scratch.counts.entry((self.id, from.is_some(), cell)).or_default();
         *count += 1;
-        let most = (CELL_BUDGET / (self.rule.before + self.rule.max_len))
-            .clamp(*CELL_CANDIDATES.start(), *CELL_CANDIDATES.end());
+        let most = if self.rule.anchor == Anchor::Number {
+            CELL_NUMBERS
+        } else {
+            (CELL_BUDGET / (self.rule.before + self.rule.max_len))
+                .clamp(*CELL_CANDIDATES.start(), *CELL_CANDIDATES.end())
+        };
         if *count > most {
             if *count == most + 1 {
                 let cell = self.window.region_start.saturating_add(cell.saturating_mul(CELL));
-                scratch.throttled.push(Throttled { rule: self.id, cell });
+                scratch.throttled.push(Throttled { rule: Some(self.id), cell });
             }
             return false;
         }
-        address.saturating_add(WIDEST) >= self.window.own.start
+        address.saturating_add(WIDEST) >= self.own().start
     }
 
     /// What the rule sees around a candidate, clipped to what it can match: the text run, or bytes.
@@ -101,10 +163,10 @@ impl Search<'_> {
 
     /// Runs of a class with an exact length.
     pub(super) fn runs(&self, class: &[bool; 256], len: usize, word: bool, scratch: &mut Scratch) {
-        let last = self.window.own.end.saturating_add(WIDEST);
+        let last = self.own().end.saturating_add(WIDEST);
         runs::each(self.haystack.text, class, len, |at| {
             let address = self.haystack.address(at);
-            if (word && !self.has_length_word(address, len))
+            if (word && !self.has_length_word(at, len))
                 || address >= last
                 || !self.is_allowed(at, scratch)
             {
@@ -116,15 +178,30 @@ impl Search<'_> {
         });
     }
 
+    /// Numbers in words of the machine.
+    pub(super) fn numbers(&self, scratch: &mut Scratch) {
+        let last = self.window.own.end.saturating_add(WIDEST);
+        let Haystack { text, base, .. } = self.haystack;
+        number::each(text, base, |range| {
+            let at = range.start;
+            if self.haystack.address(at) < last && self.is_allowed(at, scratch) {
+                let bytes = text.get(range).unwrap_or_default();
+                let whole = Found::of(0..bytes.len());
+                self.judge(bytes, WHOLE, at, whole, None, scratch);
+            }
+        });
+    }
+
     /// Whether the length of a string stands in the four bytes before it: in bytes, as HotSpot
     /// keeps it, or in characters, as V8 does.
-    fn has_length_word(&self, address: u64, len: usize) -> bool {
-        let bytes = self.haystack.unit.saturating_mul(len as u64);
-        let at = usize::try_from(address.saturating_sub(self.window.base)).ok();
-        let word = at.and_then(|at| self.window.bytes.get(at.checked_sub(4)?..at));
+    fn has_length_word(&self, at: usize, len: usize) -> bool {
+        let Haystack { text, from, .. } = self.haystack;
+        let (bytes, span) =
+            from.map_or((text, at..at + len), |from| (from.bytes, from.map.span(at..at + len)));
+        let word = span.start.checked_sub(4).and_then(|at| bytes.get(at..span.start));
         word.and_then(|word| <[u8; 4]>::try_from(word).ok())
-            .map(|word| u64::from(u32::from_le_bytes(word)))
-            .is_some_and(|word| word == bytes || word == len as u64)
+            .and_then(|word| usize::try_from(u32::from_le_bytes(word)).ok())
+            .is_some_and(|word| word == span.len() || word == len)
     }
 
     /// Strings of arguments and environments.
@@ -140,6 +217,26 @@ impl Search<'_> {
                 self.confirm((text.start..end, cut), text.start, Some(kind), scratch);
             }
         });
+        if self.rule.places.holds(RegionKind::Environ) {
+            self.variables(scratch);
+        }
+    }
+
+    /// Strings of environments that were copied to where no label is.
+    fn variables(&self, scratch: &mut Scratch) {
+        let variables = std::mem::take(&mut scratch.variables);
+        for Range { start, end } in variables.iter().cloned() {
+            let shown = end.min(start.saturating_add(self.rule.max_len));
+            let text = self.haystack.text.get(start..shown).unwrap_or_default();
+            let run = Run { text, cut: Cut { start: false, end: shown < end } };
+            for found in confirm::find_all(self.rule, run, 0) {
+                let Some(mut confirmed) = confirm::judge(self.rule, run, found) else { continue };
+                let check = "environment-copy".to_owned();
+                confirmed.evidence.push(Evidence { check, outcome: Outcome::Pass });
+                self.push(text, start, confirmed, Place::Copy, scratch);
+            }
+        }
+        scratch.variables = variables;
     }
 
     /// The text at the start of a file.
@@ -155,8 +252,8 @@ impl Search<'_> {
     /// that a match belongs to the cell it starts in.
     pub(super) fn every_text(&self, scratch: &mut Scratch) {
         let Some(regex) = self.rule.pattern.regex() else { return };
-        let Haystack { text, base, unit, .. } = self.haystack;
-        let (start, last) = (self.window.region_start, self.window.own.end);
+        let Haystack { text, base, .. } = self.haystack;
+        let (start, last) = (self.grid_start(), self.own().end);
         let mut at = 0;
         while at < text.len() && self.haystack.address(at) < last {
             let end = text_run::end(text, at, text.len());
@@ -168,7 +265,7 @@ impl Search<'_> {
             while from < end {
                 let cell = self.haystack.address(from).saturating_sub(start) / CELL;
                 let border = start.saturating_add(cell.saturating_add(1).saturating_mul(CELL));
-                let border = border.saturating_sub(base).div_ceil(unit);
+                let border = border.saturating_sub(base);
                 let border = usize::try_from(border).unwrap_or(usize::MAX).max(from + 1);
                 // What starts in the next cell is found from there.
                 let limit = end.min(border.saturating_add(self.rule.max_len));
@@ -199,8 +296,49 @@ impl Search<'_> {
         let start = range.start;
         let Some(text) = self.haystack.text.get(range) else { return };
         for found in confirm::find_all(self.rule, Run { text, cut }, at - start) {
-            self.judge(text, cut, start, found, kind, scratch);
+            let run = Run { text, cut };
+            let judged = confirm::judge(self.rule, run, found.clone());
+            let bounded = self.by_length(run, start, at, found.span(), judged.as_ref());
+            if let Some(confirmed) = bounded.or(judged) {
+                self.push(text, start, confirmed, Place::Of(kind), scratch);
+            }
         }
+    }
+
+    /// Judges once more what stands in a string that says how long it is.
+    fn by_length(
+        &self,
+        run: Run<'_>,
+        start: usize,
+        at: usize,
+        span: &Range<usize>,
+        judged: Option<&Confirmed>,
+    ) -> Option<Confirmed> {
+        let Search { window, haystack, rule, .. } = *self;
+        let is_string = matches!(rule.anchor, Anchor::Prefix | Anchor::Inside | Anchor::Run { .. });
+        if !window.space.cut || !is_string || length_word::is_settled(judged) {
+            return None;
+        }
+        // Where the text stands in memory as it is, or in wide characters.
+        let (start_in_memory, unit) = match haystack.from {
+            None => (start, 1),
+            Some(from) => {
+                let unit = wide(from.decoded)?;
+                let span = from.map.span(start..start + run.text.len());
+                (span.start, (span.len() == unit * run.text.len()).then_some(unit)?)
+            }
+        };
+        let place = length_word::Place {
+            run,
+            at: at - start,
+            bytes: window.bytes,
+            base: window.base,
+            start: start_in_memory,
+            unit,
+            // Nearly all that is refused is no value at all: not worth a long look.
+            before: judged.map(|_| start - text_run::start(haystack.text, start, LONGEST_BEFORE)),
+        };
+        length_word::judge(rule, &place, span)
     }
 
     /// Judges what the pattern found in `text`, which starts at `start` in the haystack.
@@ -213,25 +351,56 @@ impl Search<'_> {
         kind: Option<RegionKind>,
         scratch: &mut Scratch,
     ) {
+        if let Some(confirmed) = confirm::judge(self.rule, Run { text, cut }, found) {
+            self.push(text, start, confirmed, Place::Of(kind), scratch);
+        }
+    }
+
+    /// Keeps a match in `text`, which starts at `start` in the haystack.
+    fn push(
+        &self,
+        text: &[u8],
+        start: usize,
+        confirmed: Confirmed,
+        place: Place,
+        scratch: &mut Scratch,
+    ) {
         let Search { window, haystack, rule, .. } = *self;
-        let Some(confirmed) = confirm::judge(rule, Run { text, cut }, found) else { return };
         let Some(value) = text.get(confirmed.span.clone()) else { return };
         let first = haystack.address(start + confirmed.span.start);
-        let kind = kind.unwrap_or_else(|| window.space.kind_at(first));
-        let matters = first.saturating_add(WIDEST) >= window.own.start
-            && first < window.own.end.saturating_add(WIDEST);
-        if matters && rule.places.holds(kind) {
+        let here = || haystack.from.map_or_else(|| window.space.kind_at(first), |from| from.kind);
+        let (kind, asked) = match place {
+            Place::Of(Some(kind)) => (kind, kind),
+            Place::Of(None) => (here(), here()),
+            Place::Copy => (here(), RegionKind::Environ),
+        };
+        let own = self.own();
+        let matters =
+            first.saturating_add(WIDEST) >= own.start && first < own.end.saturating_add(WIDEST);
+        if matters && rule.places.holds(asked) {
             scratch.candidates.push(Candidate {
                 rule: self.id,
                 start: first,
                 end: haystack.address(start + confirmed.span.end),
-                utf16: haystack.unit == 2,
+                decoded: Decoded::PLAIN,
+                island: 0,
                 kind,
                 value: SecretBytes::new(value),
                 confirmed,
                 lost: false,
             });
         }
+    }
+}
+
+/// Bytes of a character of text that is written so and no other way.
+fn wide(decoded: Decoded) -> Option<usize> {
+    if decoded == Notation::Utf16Le.into() {
+        Some(2)
+    } else if decoded == Notation::Utf32Le.into() {
+        Some(4)
+    } else {
+        None
     }
 }
 

@@ -46,7 +46,8 @@ pub struct Holder {
     pub kind: HolderKind,
     /// Its number or hash among its kind.
     pub id: u64,
-    /// Ordinal among members of the same name (files only).
+    /// Of files, the ordinal among members of the same name. Of memory, 0 for what is there now, and N
+    /// for what the Nth dump before had and later ones have not.
     pub ordinal: u32,
 }
 
@@ -125,6 +126,12 @@ impl Decoded {
     pub fn then(mut self, inner: Notation) -> Option<Self> {
         *self.0.iter_mut().find(|step| step.is_none())? = Some(inner);
         Some(self)
+    }
+
+    /// These inside of one more; `None` if that is too many.
+    #[must_use]
+    pub fn inside(self, outer: Notation) -> Option<Self> {
+        self.steps().try_fold(Self::from(outer), Self::then)
     }
 
     /// The notations, the outermost first.

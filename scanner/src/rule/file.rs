@@ -7,8 +7,10 @@ use serde::Deserialize;
 
 use super::MAX_MATCH;
 use super::literals;
-use super::model::{self, Anchor, Class, Edge, Near, Pattern, Places, Report, Rule, RuleSet, View};
-use crate::check::{self, Confidence, Severity};
+use super::model::{
+    self, Anchor, Class, Edge, Encodings, Near, Pattern, Places, Report, Rule, RuleSet, View,
+};
+use crate::check::{self, Confidence, Notation, Severity};
 use crate::region::RegionKind;
 
 /// What is wrong with a rule file.
@@ -132,6 +134,7 @@ enum AnchorKey {
     Literal,
     Run,
     Word,
+    Number,
     Label,
     Path,
 }
@@ -147,12 +150,50 @@ enum Where {
     Kernel,
 }
 
+/// A word of `encodings`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 enum Encoding {
     #[serde(rename = "ascii")]
     Ascii,
     #[serde(rename = "utf-16le")]
     Utf16Le,
+    #[serde(rename = "utf-16be")]
+    Utf16Be,
+    #[serde(rename = "utf-32le")]
+    Utf32Le,
+    #[serde(rename = "base64")]
+    Base64,
+    #[serde(rename = "base64url")]
+    Base64Url,
+    #[serde(rename = "hex")]
+    Hex,
+    #[serde(rename = "percent")]
+    Percent,
+    #[serde(rename = "json")]
+    Json,
+    #[serde(rename = "gzip")]
+    Gzip,
+    #[serde(rename = "zlib")]
+    Zlib,
+}
+
+impl Encoding {
+    /// What must be undone; nothing for text that lies plainly.
+    fn notation(self) -> Option<Notation> {
+        Some(match self {
+            Self::Ascii => return None,
+            Self::Utf16Le => Notation::Utf16Le,
+            Self::Utf16Be => Notation::Utf16Be,
+            Self::Utf32Le => Notation::Utf32Le,
+            Self::Base64 => Notation::Base64,
+            Self::Base64Url => Notation::Base64Url,
+            Self::Hex => Notation::Hex,
+            Self::Percent => Notation::Percent,
+            Self::Json => Notation::Escaped,
+            Self::Gzip => Notation::Gzip,
+            Self::Zlib => Notation::Zlib,
+        })
+    }
 }
 
 #[derive(Debug, Clone, Copy, Default, Deserialize)]
@@ -312,7 +353,7 @@ impl RuleSet {
             max_len: GREP_MATCH,
             fixed_len: true,
             checks: Vec::new(),
-            utf16: true,
+            encodings: Encodings::ALL,
             places: Places::ALL,
             path: None,
             edge: Edge::Checked,
@@ -427,8 +468,10 @@ fn rule(file: &str, family: &str, entry: Entry) -> Result<Rule, RuleFileError> {
         let kinds = words.into_iter().flat_map(kinds);
         kinds.fold(Places::NONE, |places, &kind| places.with(kind))
     });
-    let utf16 =
-        view == View::Text && entry.encodings.is_none_or(|list| list.contains(&Encoding::Utf16Le));
+    let encodings = entry.encodings.map_or(Encodings::ALL, |list| {
+        let notations = list.into_iter().filter_map(Encoding::notation);
+        notations.fold(Encodings::NONE, Encodings::with)
+    });
     let properties = hir.properties();
     Ok(Rule {
         id: entry.id,
@@ -451,7 +494,7 @@ fn rule(file: &str, family: &str, entry: Entry) -> Result<Rule, RuleFileError> {
         before,
         max_len,
         checks,
-        utf16,
+        encodings,
         places,
         path,
         edge: match entry.edge {
@@ -479,6 +522,9 @@ fn anchor(
     hir: &regex_syntax::hir::Hir,
     max_len: usize,
 ) -> Result<(Anchor, Vec<Vec<u8>>, usize), String> {
+    if entry.view == ViewKey::Bytes && entry.anchor == AnchorKey::Number {
+        return Ok((Anchor::Number, Vec::new(), 0));
+    }
     if entry.view == ViewKey::Bytes {
         if entry.anchor != AnchorKey::Literal || entry.keywords.is_empty() {
             return Err("view bytes asks for keywords and the anchor literal".to_owned());
@@ -493,6 +539,7 @@ fn anchor(
         return Ok((Anchor::Inside, words, before));
     }
     match entry.anchor {
+        AnchorKey::Number => Err("the anchor number asks for view bytes".to_owned()),
         AnchorKey::Label => Ok((Anchor::Label, Vec::new(), 0)),
         AnchorKey::Path => Ok((Anchor::Path, Vec::new(), 0)),
         AnchorKey::Run | AnchorKey::Word => {

@@ -35,7 +35,7 @@ fn a_rule_has_the_defaults_that_the_documentation_promises() {
         (&rule.anchor, rule.edge, rule.report),
         (&Anchor::Prefix, Edge::Soft, Report::Always)
     );
-    assert!(rule.utf16 && rule.fixed_len && !rule.guessable);
+    assert!(rule.encodings == Encodings::ALL && rule.fixed_len && !rule.guessable);
     assert!(rule.places.holds(RegionKind::Memory) && rule.places.holds(RegionKind::Log));
 }
 

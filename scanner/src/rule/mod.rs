@@ -5,7 +5,9 @@ mod literals;
 mod model;
 
 pub use file::{Example, RuleExamples, RuleFileError};
-pub use model::{Anchor, Class, Edge, Near, Pattern, Places, Report, Rule, RuleId, RuleSet, View};
+pub use model::{
+    Anchor, Class, Edge, Encodings, Near, Pattern, Places, Report, Rule, RuleId, RuleSet, View,
+};
 
 /// The longest text a rule may match, in characters.
 ///

@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 use regex_automata::meta::Regex;
 use regex_automata::util::syntax;
 
-use crate::check::{Check, Confidence, Severity};
+use crate::check::{Check, Confidence, Notation, Severity};
 use crate::region::RegionKind;
 
 /// Index of a rule in its [`RuleSet`].
@@ -49,6 +49,8 @@ pub enum Anchor {
         /// little-endian.
         word: bool,
     },
+    /// A number in words of the machine, as programs hold the primes of RSA keys.
+    Number,
     /// A string of the arguments or the environment of a process.
     Label,
     /// The content of a file whose path the rule names.
@@ -106,6 +108,29 @@ impl Places {
     /// Whether a rule looks there.
     pub fn holds(self, kind: RegionKind) -> bool {
         self.0 & (1 << u32::from(kind as u8)) != 0
+    }
+}
+
+/// The notations whose text a rule looks into, beside what lies plainly.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Encodings(u16);
+
+impl Encodings {
+    /// All notations.
+    pub const ALL: Self = Self(u16::MAX);
+
+    /// Only what lies plainly.
+    pub const NONE: Self = Self(0);
+
+    /// These and one more.
+    #[must_use]
+    pub fn with(self, notation: Notation) -> Self {
+        Self(self.0 | 1 << u32::from(notation as u8))
+    }
+
+    /// Whether a rule looks into text that is written so.
+    pub fn holds(self, notation: Notation) -> bool {
+        self.0 & (1 << u32::from(notation as u8)) != 0
     }
 }
 
@@ -199,8 +224,8 @@ pub struct Rule {
     pub fixed_len: bool,
     /// The checks a candidate must pass, in order.
     pub checks: Vec<&'static Check>,
-    /// Whether UTF-16LE text is searched too.
-    pub utf16: bool,
+    /// What of text that does not lie plainly is searched too.
+    pub encodings: Encodings,
     /// Kinds of region in which it looks.
     pub places: Places,
     /// Only files whose path matches.

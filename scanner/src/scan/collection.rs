@@ -27,6 +27,8 @@ pub(super) struct Collection {
     without: BTreeSet<String>,
     /// Whether unpacked checkpoints lie beside the archives.
     has_unpacked: bool,
+    /// Whether that is told by more than names that other programs use as well.
+    is_sure: bool,
     /// What else is in it.
     notes: Partial,
 }
@@ -50,6 +52,7 @@ impl Collection {
             roots: BTreeSet::new(),
             notes: Partial::default(),
             has_others: false,
+            is_sure: false,
         };
         let budget = RefCell::new(Budget::new(limits.clone()));
         let mut opening = Opening { budget: &budget, visitor: &mut sorter, depth: 1 };
@@ -68,7 +71,7 @@ impl Collection {
         limits: &Limits,
         mut one: impl FnMut(&Target, &BTreeSet<String>) -> Result<Option<ScanError>, E>,
     ) -> Result<Partial, E> {
-        let Self { folder, archives, mut without, has_unpacked, mut notes } = self;
+        let Self { folder, archives, mut without, has_unpacked, is_sure, mut notes } = self;
         let none = BTreeSet::new();
         let mut failed = Vec::new();
         for name in archives {
@@ -82,7 +85,12 @@ impl Collection {
             let rest = Target::Path(folder);
             match one(&rest, &without)? {
                 None => failed.clear(),
-                Some(error) => failed.push((rest.name(), error)),
+                Some(error) => {
+                    let level = if is_sure { Level::Error } else { Level::Warning };
+                    let text = format!("what lies beside the archives: {error}");
+                    let note = Diagnostic::new(level, Code::LeftOut, &rest.name(), text);
+                    notes.note(note, limits);
+                }
             }
         }
         for (name, error) in failed {
@@ -90,6 +98,12 @@ impl Collection {
             notes.note(note, limits);
         }
         Ok(notes)
+    }
+
+    /// Its archives, sorted.
+    pub(super) fn targets(&self) -> Vec<Target> {
+        let names = self.archives.iter();
+        names.map(|name| Target::Path(self.folder.join(OsStr::from_bytes(name)))).collect()
     }
 
     /// Why it gives no checkpoint, if it gives none.
@@ -121,6 +135,8 @@ struct Sorter<'a> {
     notes: Partial,
     /// Something was met that is no archive, or that could not be read.
     has_others: bool,
+    /// Something was met that only engines write.
+    is_sure: bool,
 }
 
 impl Sorter<'_> {
@@ -160,6 +176,7 @@ impl Sorter<'_> {
             archives,
             without: hidden.iter().map(|name| name::chain("", name)).collect(),
             has_unpacked,
+            is_sure: self.is_sure,
             notes: self.notes,
         })
     }
@@ -174,6 +191,8 @@ impl Visitor for Sorter<'_> {
         let path = name::chain("", &name);
         let offered = self.builder.offer(&path, None, &[]);
         if matches!(offered, Want::Decode | Want::Pages(_) | Want::Keep) {
+            let file = name.rsplit(|byte| *byte == b'/').next().unwrap_or_default();
+            self.is_sure |= !matches!(file, b"status" | b"manifest.json" | b"index.json");
             let root = Builder::root(&path).to_owned();
             let is_all = root.is_empty();
             self.roots.insert(root);

@@ -27,7 +27,7 @@ impl Walk<'_> {
         body: Body<'_>,
     ) -> io::Result<Whole> {
         let limit = self.settings.limits.kept_member_bytes;
-        let unit = unit_of(path);
+        let unit = self.unit(path);
         let map = body.map().map(|map| Sparse::clone(map));
         // Holes cost memory only once they are filled: asked for before that.
         let left_out = map.as_ref().map(Sparse::size).and_then(|filled| {
@@ -87,7 +87,8 @@ impl Walk<'_> {
         match self.builder.image(path, &data, mtime) {
             Ok(()) => {
                 let bytes = map.map_or(data.len() as u64, |map| map.stored());
-                self.skip(&unit_of(path), Reason::NotContent, bytes);
+                let unit = self.unit(path);
+                self.skip(&unit, Reason::NotContent, bytes);
                 if self.settings.registers {
                     self.registers(path, &data);
                 }
@@ -103,7 +104,7 @@ impl Walk<'_> {
 
     /// Counts a file.
     pub(super) fn new_file(&mut self, path: &str) {
-        let unit = path_id(&unit_of(path));
+        let unit = path_id(&self.unit(path));
         let files = self.files.entry(unit).or_default();
         *files = files.saturating_add(1);
     }
@@ -128,7 +129,7 @@ impl Walk<'_> {
         size: Option<u64>,
         body: Body<'_>,
     ) -> io::Result<()> {
-        let unit = unit_of(path);
+        let unit = self.unit(path);
         let holder = self.holder(path);
         let map = body.map().cloned();
         let space = |len: u64| {
@@ -168,7 +169,7 @@ impl Walk<'_> {
         map: Option<&Sparse>,
     ) {
         let holder = self.holder(path);
-        let unit = unit_of(path);
+        let unit = self.unit(path);
         let extent = Extent::all(Source::bytes(data));
         let mut space = Space::file(holder, kind, extent.len());
         if let Some(map) = map {

@@ -128,6 +128,7 @@ pub(super) fn fold(
             names: &partial.names,
             line_feeds: &partial.line_feeds,
             kept: &partial.kept,
+            vault: &partial.vault,
             fingerprints: &fingerprints,
             max_places: settings.max_places,
         };

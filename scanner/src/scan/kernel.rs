@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use super::pieces::Pieces;
-use super::walk::{Walk, unit_of};
+use super::walk::Walk;
 use crate::archive::{Body, Container, Extent, Source, Sparse, Stream, container_of};
 use crate::checkpoint::Builder;
 use crate::coverage::Reason;
@@ -86,7 +86,7 @@ impl Walk<'_> {
     }
 
     fn object_image(&mut self, path: &str) -> Image {
-        let (unit, decoded) = (unit_of(path), self.decoded());
+        let (unit, decoded) = (self.unit(path), self.decoded());
         Image { path: path.to_owned(), unit, file: self.holder(path), decoded }
     }
 
@@ -281,7 +281,7 @@ impl Walk<'_> {
             offset = offset.saturating_add(len);
         }
         let extent = Extent::all(Source::bytes(bytes));
-        self.send(&Arc::new(space), path, path, &unit_of(path), &extent, true);
+        self.send(&Arc::new(space), path, path, &self.unit(path), &extent, true);
     }
 }
 

@@ -4,6 +4,7 @@
 //! Windows of a holder are dispatched one after the other, so a line is open as long as they come.
 //! Each waiting window holds a buffer, or the numbers to read it by: nothing grows without bound.
 
+use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -95,36 +96,38 @@ fn holder(line: Line, scanner: &mut Scanner<'_>, buffer: &mut Vec<u8>) -> crate:
     let subject = Subject { space: &space, name: &name, len };
     scanner.begin(subject);
     for job in jobs {
-        let end = |at: u64, bytes: &[u8]| at.saturating_add(bytes.len() as u64);
-        let mut feed = |at: u64, bytes: &[u8]| {
-            for part in job.scope.within(&(at..end(at, bytes))) {
-                let offset = |to: u64| usize::try_from(to.saturating_sub(at)).unwrap_or(usize::MAX);
-                let bytes = bytes.get(offset(part.start)..offset(part.end)).unwrap_or_default();
-                scanner.feed(subject, job.region.start, part.start, bytes);
-            }
-        };
-        let own = job.own.start..job.own.end;
-        match &job.input {
-            Input::Bytes(base, bytes, _) => {
-                let at = |address: u64| {
-                    usize::try_from(address.saturating_sub(*base)).unwrap_or(usize::MAX)
-                };
-                let range = at(own.start)..at(own.end).min(bytes.len());
-                let bytes = bytes.get(range).unwrap_or_default();
-                feed(own.start, bytes);
-            }
-            Input::Extent(extent) => {
-                let len = usize::try_from(own.end.saturating_sub(own.start)).unwrap_or(usize::MAX);
-                if buffer.len() < len {
-                    buffer.resize(len, 0);
-                }
-                let target = buffer.get_mut(..len).unwrap_or_default();
-                // What cannot be read is told by the worker that has the same window.
-                let (got, ..) = pieces::read(&job.space, extent, own.start, target);
-                let bytes = buffer.get(..got).unwrap_or_default();
-                feed(own.start, bytes);
-            }
+        let parts = job.scope.within(&job.own);
+        for own in parts.iter().flat_map(|part| job.space.own_of(part)) {
+            feed(&job, &own, scanner, subject, buffer);
         }
     }
     scanner.finish(subject)
+}
+
+/// Gives the rules a part of a window.
+fn feed(
+    job: &Job,
+    own: &Range<u64>,
+    scanner: &mut Scanner<'_>,
+    subject: Subject<'_>,
+    buffer: &mut Vec<u8>,
+) {
+    let bytes = match &job.input {
+        Input::Bytes(base, bytes, _) => {
+            let at =
+                |address: u64| usize::try_from(address.saturating_sub(*base)).unwrap_or(usize::MAX);
+            bytes.get(at(own.start)..at(own.end).min(bytes.len())).unwrap_or_default()
+        }
+        Input::Extent(_) | Input::Layers(_) => {
+            let len = usize::try_from(own.end.saturating_sub(own.start)).unwrap_or(usize::MAX);
+            if buffer.len() < len {
+                buffer.resize(len, 0);
+            }
+            let target = buffer.get_mut(..len).unwrap_or_default();
+            // What cannot be read is told by the worker that has the same window.
+            let (got, ..) = pieces::read(&job.space, &job.input, own.start, target);
+            buffer.get(..got).unwrap_or_default()
+        }
+    };
+    scanner.feed(subject, job.region.start, own.start, bytes);
 }

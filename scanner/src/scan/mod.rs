@@ -1,6 +1,7 @@
 //! One scan: `walk` offers members and cuts windows, workers turn windows into partials, `fold`
 //! merges them and makes records. The only user of threads.
 
+mod chain;
 mod collection;
 mod content;
 mod digest;
@@ -11,6 +12,7 @@ mod line;
 mod omissions;
 mod owners;
 mod pages;
+mod parents;
 mod pieces;
 mod pool;
 mod raw;
@@ -27,6 +29,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use self::collection::Collection;
+use self::parents::Parents;
 use crate::check::{Confidence, Severity};
 use crate::checkpoint::{Checkpoint, Filter};
 use crate::diagnostic::{Diagnostic, Level};
@@ -256,10 +259,11 @@ pub fn scan_from(
         emit(Record::Diagnostic(record)).map_err(ScanError::Output)?;
     }
     let none = BTreeSet::new();
+    let parents = Parents::of(targets);
     for target in targets {
         let before = outcome.checkpoints;
         let mut one = |target: &Target, without: &BTreeSet<String>| match pool::run(
-            target, without, &engine, settings, progress, stdin,
+            target, without, &engine, settings, progress, &parents, stdin,
         ) {
             Err(error) => Ok(Some(error)),
             Ok(scanned) => fold::fold(scanned, &engine, &key_name, settings, &mut outcome, emit)
@@ -270,6 +274,7 @@ pub fn scan_from(
         let failed = match collection {
             None => one(target, &none)?,
             Some(collection) => {
+                parents.add(&collection.targets());
                 let why = collection.why_none();
                 let mut notes = collection.each(&settings.limits, one)?;
                 for diagnostic in fold::notes(&mut notes) {
@@ -317,14 +322,16 @@ fn rule_hash(engine: &Engine, settings: &Settings) -> String {
 /// When the target cannot be read or holds no checkpoint.
 pub fn inspect(target: &Target, settings: &Settings) -> Result<Described, ScanError> {
     let (engine, _) = engine(settings)?;
+    let parents = Parents::default();
     let (progress, mut stdin) = (Progress::default(), io::stdin().lock());
     let mut run = |target: &Target, without: &BTreeSet<String>| {
-        pool::run(target, without, &engine, settings, &progress, &mut stdin)
+        pool::run(target, without, &engine, settings, &progress, &parents, &mut stdin)
             .map(|scanned| fold::describe(scanned, engine.rules()))
     };
     let Some(collection) = Collection::of(target, settings) else {
         return run(target, &BTreeSet::new());
     };
+    parents.add(&collection.targets());
     let why = collection.why_none();
     let mut all = Described { checkpoints: Vec::new(), diagnostics: Vec::new() };
     let mut notes = collection.each(&settings.limits, |archive, without| {

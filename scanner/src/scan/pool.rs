@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex};
 
 use super::job::Job;
 use super::line::{self, Lines};
+use super::parents::Parents;
 use super::walk::{Scanned, walk};
 use super::work::Work;
 use super::{Progress, ScanError, Settings, Target};
@@ -24,6 +25,7 @@ pub(super) fn run(
     engine: &Engine,
     settings: &Settings,
     progress: &Progress,
+    parents: &Parents,
     stdin: &mut dyn Read,
 ) -> Result<Scanned, ScanError> {
     let threads = settings.threads.max(1);
@@ -53,7 +55,7 @@ pub(super) fn run(
         let lines = rules.map(|_| RefCell::new(Lines::new(line_sender)));
         let dispatcher =
             Dispatcher { jobs: job_sender, lines, spent: spent_receiver, home: spent_sender };
-        let mut walked = walk((target, without), settings, progress, dispatcher, stdin);
+        let mut walked = walk((target, without), settings, progress, dispatcher, parents, stdin);
         for worker in workers {
             let found = worker.join().unwrap_or_else(|_| fallen(limits));
             if let Ok(scanned) = &mut walked {

@@ -311,7 +311,7 @@ pub(super) fn add(
     let has_images = !checkpoints.is_empty();
     for (path, (core, memory)) in cores {
         let mut checkpoint = Checkpoint::raw("elf-core", &path);
-        checkpoint.pages.insert(0, path);
+        checkpoint.pages.insert((0, 0), path);
         checkpoint.memory_bytes =
             memory.pieces.iter().fold(0, |sum, piece| sum.saturating_add(piece.len));
         checkpoint.spaces.insert(memory.holder, memory);

@@ -4,19 +4,21 @@
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Read};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 
+use super::chain::Dumps;
 use super::collection::Collection;
 use super::content::drain;
 use super::kernel::Waiting;
 use super::pages::Held;
+use super::parents::Parents;
 use super::pool::Dispatcher;
 use super::raw::{self, Cores};
 use super::{Progress, ScanError, Settings, Target, window_bytes};
 use crate::archive::{
-    self, Body, Container, ContainerError, Extent, Flow, Member, MemberKind, Opening, Problem,
-    Source, Sparse, Stream, Visitor, container_of, name,
+    self, Body, Container, ContainerError, Content, Extent, Flow, Member, MemberKind, Opening,
+    Problem, Source, Sparse, Stream, Visitor, container_of, name,
 };
 use crate::checkpoint::{Builder, Checkpoint, Scope, Want, path_id};
 use crate::coverage::{Coverage, Reason};
@@ -24,6 +26,9 @@ use crate::diagnostic::{Code, Diagnostic, Level};
 use crate::limits::Budget;
 use crate::region::{Holder, RegionKind};
 use crate::tally::Partial;
+
+/// Folders and archives with a ledger of their own.
+const UNITS: usize = 1 << 16;
 
 /// What walk and work have made of one target.
 #[derive(Debug)]
@@ -51,6 +56,7 @@ pub(super) fn walk(
     settings: &Settings,
     progress: &Progress,
     dispatcher: Dispatcher,
+    parents: &Parents,
     stdin: &mut dyn Read,
 ) -> Result<Scanned, ScanError> {
     let unreadable = ScanError::Unreadable;
@@ -78,6 +84,7 @@ pub(super) fn walk(
         held: Vec::new(),
         held_bytes: 0,
         waiting: Vec::new(),
+        beside: Vec::new(),
         later: BTreeSet::new(),
         second: false,
         compression: None,
@@ -101,7 +108,11 @@ pub(super) fn walk(
         }
     }
     walk.waiting_objects();
-    walk.held_pages();
+    let lent = match target {
+        Target::Path(path) => walk.find_parents(path, parents),
+        Target::Stdin => Dumps::new(),
+    };
+    walk.held_pages(lent);
     walk.missing_pages();
     let found = walk.kind.clone();
     let scanned = walk.finish(target.name());
@@ -165,6 +176,8 @@ pub(super) struct Walk<'a> {
     pub(super) held_bytes: u64,
     /// Images of kernel objects that can be laid out when all metadata are known.
     pub(super) waiting: Vec<Waiting>,
+    /// Folders beside the target that hold parent dumps of it.
+    pub(super) beside: Vec<PathBuf>,
     /// Pages images of a stream that came before what explains them.
     pub(super) later: BTreeSet<String>,
     /// Whether this is the second opening, for `later`.
@@ -211,18 +224,12 @@ impl Walk<'_> {
     fn open(&mut self, path: &Path) -> io::Result<()> {
         if std::fs::metadata(path)?.is_dir() {
             "a folder without CRIU images".clone_into(&mut self.kind);
-            self.frames.push(Frame { path: String::new(), ledger: Ledger::Members, inner: 0 });
             let budget = self.budget;
-            let mut opening = Opening { budget, visitor: self, depth: 1 };
-            let result = archive::folder(path, &mut opening);
-            self.frames.pop();
-            match result {
-                Ok(_) => Ok(()),
-                Err(error) => {
-                    self.container_error("", &error);
-                    Ok(())
-                }
-            }
+            self.framed(|walk| {
+                let mut opening = Opening { budget, visitor: walk, depth: 1 };
+                archive::folder(path, &mut opening).map(drop)
+            });
+            Ok(())
         } else {
             let extent = Extent::all(Source::file(path)?);
             self.progress.total.fetch_add(extent.len(), Ordering::Relaxed);
@@ -230,27 +237,44 @@ impl Walk<'_> {
         }
     }
 
+    /// Walks a folder whose files are members of the target.
+    pub(super) fn framed(&mut self, open: impl FnOnce(&mut Self) -> Result<(), ContainerError>) {
+        self.frames.push(Frame { path: String::new(), ledger: Ledger::Members, inner: 0 });
+        let result = open(self);
+        self.frames.pop();
+        if let Err(error) = result {
+            self.container_error("", &error);
+        }
+    }
+
     /// Walks the container that the target is, through its compression.
     fn target(&mut self, body: Body<'_>) -> io::Result<()> {
         let (head, mut peek) = body.peek()?;
         match container_of(head.bytes()) {
-            Some(container) => {
+            Some(container) if !(self.settings.raw && container.content == Content::Pieces) => {
                 self.kind = format!("{} without CRIU images", container.name);
                 self.nested("", container, peek.body(), Ledger::Members);
             }
-            None if self.settings.raw => {
+            container if self.settings.raw => {
                 let body = peek.body();
                 let size = match &body {
                     Body::At(extent) => Some(extent.stored()),
                     Body::Stream(_) => None,
                 };
                 self.frames.push(Frame { path: String::new(), ledger: Ledger::Members, inner: 0 });
-                let done = self.plain("", size, head.bytes(), body);
+                let done = match container {
+                    // What stands in it in pieces is found besides; the file is scanned itself.
+                    Some(container) => {
+                        let path = self.own_name.clone();
+                        self.file_and_pieces(&path, RegionKind::File, container, size, body)
+                    }
+                    None => self.plain("", size, head.bytes(), body),
+                };
                 self.frames.pop();
                 done?;
             }
-            None if head.bytes().is_empty() => "empty".clone_into(&mut self.kind),
-            None => "no archive and no CRIU image folder".clone_into(&mut self.kind),
+            _ if head.bytes().is_empty() => "empty".clone_into(&mut self.kind),
+            _ => "no archive and no CRIU image folder".clone_into(&mut self.kind),
         }
         Ok(())
     }
@@ -298,6 +322,17 @@ impl Walk<'_> {
         self.partial.coverage.entry(id).or_default()
     }
 
+    /// The folder or archive whose ledger a member counts in. Beyond [`UNITS`] it is the target's own:
+    /// each member may lie in a folder of its own.
+    pub(super) fn unit(&self, path: &str) -> String {
+        self.known_unit(unit_of(path))
+    }
+
+    fn known_unit(&self, unit: String) -> String {
+        let is_known = self.units.len() < UNITS || self.units.contains_key(&path_id(&unit));
+        if is_known { unit } else { String::new() }
+    }
+
     /// Counts a member of which `got` bytes are there; `size` is what its header says.
     pub(super) fn count(&mut self, unit: &str, size: Option<u64>, got: u64) {
         match self.frames.last_mut() {
@@ -343,6 +378,7 @@ impl Walk<'_> {
                 return Ok(());
             }
             MemberKind::Symlink(to) => {
+                self.builder.parent_link(path, &to);
                 self.builder.link(path, &name::display(&to));
                 return Ok(());
             }
@@ -376,7 +412,7 @@ impl Walk<'_> {
             }
             Want::Skip(reason) => {
                 let got = drain(body)?;
-                let unit = unit_of(path);
+                let unit = self.unit(path);
                 self.count(&unit, size, got);
                 self.skip(&unit, reason, got);
                 Ok(())
@@ -384,7 +420,7 @@ impl Walk<'_> {
             Want::Scan(_) if self.leaves_out(path) => {
                 self.new_file(path);
                 let got = drain(body)?;
-                let unit = unit_of(path);
+                let unit = self.unit(path);
                 self.count(&unit, size, got);
                 self.skip(&unit, Reason::Excluded, got);
                 Ok(())
@@ -402,6 +438,11 @@ impl Walk<'_> {
                 if let Some(container) = container
                     && self.may_open(path, &body)
                 {
+                    if container.content == Content::Pieces {
+                        let own = self.own_name.clone();
+                        let path = if path.is_empty() { own.as_str() } else { path };
+                        return self.file_and_pieces(path, kind, container, size, body);
+                    }
                     self.archive(path, container, size, body);
                     return Ok(());
                 }
@@ -438,7 +479,7 @@ impl Walk<'_> {
             return self.pages(path, id, size, body);
         }
         let inside = |later: &String| later.starts_with(path);
-        if let Some(container) = container_of(head)
+        if let Some(container) = container_of(head).filter(|it| it.content != Content::Pieces)
             && self.later.iter().any(inside)
             && body.map().is_none_or(|map| self.is_dense(map))
         {
@@ -482,7 +523,7 @@ impl Walk<'_> {
         body: Body<'_>,
     ) {
         // What an archive holds counts with it, not with the folder that it lies in.
-        let unit = format!("{path}!");
+        let unit = self.known_unit(format!("{path}!"));
         let members = self.adds_to_total();
         if path.is_empty() && members {
             // The archive inside the target's own compression is the target.
@@ -529,6 +570,32 @@ impl Walk<'_> {
         }
     }
 
+    /// Scans a file, and what stands in it in pieces.
+    fn file_and_pieces(
+        &mut self,
+        path: &str,
+        kind: RegionKind,
+        container: &'static Container,
+        size: Option<u64>,
+        body: Body<'_>,
+    ) -> io::Result<()> {
+        let most = self.settings.limits.held_bytes;
+        self.new_file(path);
+        match body.hold(most)? {
+            Body::At(extent) => {
+                self.file(path, kind, size, Body::At(extent.clone()))?;
+                self.nested(path, container, Body::At(extent), Ledger::Decoded);
+                Ok(())
+            }
+            stream @ Body::Stream(_) => {
+                let text = "too long to be read out of order from a stream: values that lie in several pieces were not put together";
+                let note = Diagnostic::new(Level::Error, Code::LimitReached, path, text);
+                self.note(note.expected(format!("at most {most} bytes"), "more"));
+                self.file(path, kind, size, stream)
+            }
+        }
+    }
+
     fn finish(self, target: String) -> Scanned {
         let mut partial = self.partial;
         let (mut checkpoints, notes) = self.builder.finish();
@@ -566,5 +633,5 @@ pub(super) fn unit_of(path: &str) -> String {
 
 /// Whether a container's bytes are not those of its members.
 fn is_packed(container: &Container, body: &Body<'_>) -> bool {
-    container.transparent || container.name == "zip" || body.map().is_some()
+    container.content == Content::Decoded || body.map().is_some()
 }

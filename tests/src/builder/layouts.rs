@@ -188,7 +188,9 @@ impl Archive {
 
     /// CRI-O's draft of a pod: a folder for each container, and the names of the pod in annotations.
     pub fn pod_folders(containers: &[(&str, &Self)]) -> Self {
-        let folder = |index: usize, name: &str| format!("{index:02x}{}-{name}", &CONTAINER[2..]);
+        let folder = |index: usize, name: &str| {
+            format!("{index:02x}{}-{name}", CONTAINER.trim_start_matches("5f"))
+        };
         let names = containers.iter().enumerate();
         let names: serde_json::Map<String, Value> = names
             .map(|(index, (name, _))| ((*name).to_owned(), json!(folder(index, name))))

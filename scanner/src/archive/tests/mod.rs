@@ -198,6 +198,34 @@ fn zstd_of(bytes: &[u8]) -> Vec<u8> {
     ::zstd::encode_all(bytes, 3).unwrap()
 }
 
+fn bzip2_of(bytes: &[u8]) -> Vec<u8> {
+    let mut bzip2 = ::bzip2::write::BzEncoder::new(Vec::new(), ::bzip2::Compression::fast());
+    bzip2.write_all(bytes).unwrap();
+    bzip2.finish().unwrap()
+}
+
+fn xz_of(bytes: &[u8]) -> Vec<u8> {
+    xz_with(lzma_rust2::XzOptions::with_preset(1), bytes)
+}
+
+fn xz_with(options: lzma_rust2::XzOptions, bytes: &[u8]) -> Vec<u8> {
+    let mut xz = lzma_rust2::XzWriter::new(Vec::new(), options).unwrap();
+    xz.write_all(bytes).unwrap();
+    xz.finish().unwrap()
+}
+
+fn zlib_of(bytes: &[u8]) -> Vec<u8> {
+    let mut zlib = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::default());
+    zlib.write_all(bytes).unwrap();
+    zlib.finish().unwrap()
+}
+
+type Packer = (&'static str, fn(&[u8]) -> Vec<u8>);
+
+/// What compresses one file.
+const PACKERS: [Packer; 5] =
+    [("gzip", gzip_of), ("zstd", zstd_of), ("bzip2", bzip2_of), ("xz", xz_of), ("zlib", zlib_of)];
+
 #[test]
 fn containers_are_told_by_their_bytes() {
     let name = |bytes: &[u8]| container_of(bytes).map(|container| container.name);
@@ -208,6 +236,19 @@ fn containers_are_told_by_their_bytes() {
     assert_eq!(name(&zstd_of(b"")), Some("zstd"));
     assert_eq!(name(&[0x5f, 0x2a, 0x4d, 0x18, 0, 0, 0, 0]), Some("zstd"));
     assert_eq!(name(b"PK\x03\x04"), Some("zip"));
+    for (expected, pack) in PACKERS {
+        for bytes in [&b""[..], b"text", &noise(1, 2000), &b"text ".repeat(9000)] {
+            assert_eq!(name(&pack(bytes)), Some(expected), "{} bytes", bytes.len());
+        }
+        assert_eq!(name(&pack(&tar)), Some(expected));
+    }
+    // What begins like a zlib stream and is text, or is cut, is none.
+    assert_eq!(name(b"x^2 + y^2"), None);
+    assert_eq!(name(&[&b"x^"[..], &b"2 + 2 ".repeat(99)].concat()), None);
+    assert_eq!(name(&zlib_of(b"text")[..9]), None);
+    assert_eq!(name(&zlib_of(b"blob 4\0text")), Some("git-object"));
+    assert_eq!(name(b"PACK\0\0\0\x02\0\0\0\0"), Some("git-pack"));
+    assert_eq!(name(b"PACK my box"), None);
     assert_eq!(name(&[0; 512]), None);
     assert_eq!(name(&[b' '; 512]), None);
     assert_eq!(name(b""), None);
@@ -292,7 +333,7 @@ fn an_input_that_fails_is_told_from_one_that_ends() {
         }
     }
     let tar = tar_of(&[("a", &noise(1, 500_000))]);
-    for bytes in [tar.clone(), gzip_of(&tar), zstd_of(&tar)] {
+    for bytes in [tar.clone(), gzip_of(&tar), zstd_of(&tar), bzip2_of(&tar), xz_of(&tar)] {
         let budget = RefCell::new(Budget::new(Limits::default()));
         let mut walk = Walk::new(&budget);
         let mut input = bytes[..300_000].chain(Broken);

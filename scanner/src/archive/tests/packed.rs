@@ -1,12 +1,15 @@
-use super::{How, gzip_of, noise, tar_of, walk, walk_as, zstd_of};
-use crate::archive::Cause;
+use super::{
+    How, PACKERS, bzip2_of, gzip_of, noise, tar_of, walk, walk_as, xz_of, xz_with, zstd_of,
+};
+use crate::archive::{Cause, container_of};
 use crate::diagnostic::Code;
 use crate::limits::Limits;
 
 #[test]
 fn a_compressed_tar_is_its_members() {
     let tar = tar_of(&[("etc/passwd", b"root"), ("big", &noise(1, 300_000))]);
-    for packed in [gzip_of(&tar), zstd_of(&tar)] {
+    for (_, pack) in PACKERS {
+        let packed = pack(&tar);
         let (seen, problems, error) = walk(&packed);
         assert_eq!((problems, error), (vec![], None));
         assert_eq!((seen[0].name.as_str(), seen[0].bytes.as_slice()), ("etc/passwd", &b"root"[..]));
@@ -19,7 +22,8 @@ fn a_compressed_tar_is_its_members() {
 
 #[test]
 fn a_compressed_file_keeps_its_name() {
-    for packed in [gzip_of(b"text"), zstd_of(b"text")] {
+    for (_, pack) in PACKERS {
+        let packed = pack(b"text");
         let (seen, ..) = walk(&tar_of(&[("log.1", &packed)]));
         assert_eq!((seen[0].name.as_str(), seen[0].bytes.as_slice()), ("log.1", &b"text"[..]));
         assert_eq!(seen[0].size, None);
@@ -44,7 +48,9 @@ fn all_members_and_frames_count() {
         skippable,
     ]
     .concat();
-    for packed in [gzip, zstd] {
+    let bzip2 = [bzip2_of(b"one "), bzip2_of(b""), bzip2_of(b"two")].concat();
+    let xz = [xz_of(b"one "), xz_of(b""), vec![0; 8], xz_of(b"two")].concat();
+    for packed in [gzip, zstd, bzip2, xz] {
         let (seen, problems, error) = walk(&packed);
         assert_eq!(seen[0].bytes, b"one two");
         assert_eq!((problems, error), (vec![], None));
@@ -53,7 +59,8 @@ fn all_members_and_frames_count() {
 
 #[test]
 fn what_stands_behind_the_end_is_said() {
-    for packed in [gzip_of(b"text"), zstd_of(b"text")] {
+    for (_, pack) in PACKERS {
+        let packed = pack(b"text");
         let len = packed.len() as u64;
         assert_eq!(walk(&[packed.clone(), vec![0; 100]].concat()).1, []);
         let (seen, problems, error) = walk(&[packed, vec![0; 4], b"garbage".to_vec()].concat());
@@ -104,7 +111,8 @@ fn bombs_end_at_the_ratio() {
     let floor = 1 << 20;
     let limits = Limits { expansion_floor: floor, expansion_ratio: 100, ..Limits::default() };
     let zeros = vec![0; 8 << 20];
-    for packed in [gzip_of(&zeros), zstd_of(&zeros)] {
+    for (_, pack) in PACKERS {
+        let packed = pack(&zeros);
         // The target itself may hold gigabytes of zeros.
         walk_as(&packed, How::At, limits.clone(), |walk, done| {
             assert!(done.is_ok());
@@ -151,4 +159,45 @@ fn bombs_end_at_the_total() {
         assert!(matches!(error.cause, Cause::Limit { limit: 100, .. }));
         assert_eq!(error.diagnostic("x").code, Code::LimitReached);
     });
+}
+
+#[test]
+fn every_truncation_gives_what_came_before() {
+    let text = noise(1, 3000);
+    for (name, pack) in PACKERS {
+        let packed = pack(&text);
+        for cut in 20..packed.len() {
+            if container_of(&packed[..cut]).is_none() {
+                continue;
+            }
+            let (seen, problems, error) = walk(&packed[..cut]);
+            assert!(text.starts_with(&seen[0].bytes), "{name} cut at {cut}");
+            // xz ends with an index, which holds nothing of the file.
+            assert!(error.is_some() || !problems.is_empty(), "{name} cut at {cut}");
+        }
+    }
+}
+
+#[test]
+fn dictionaries_beyond_64_mib_are_refused_before_they_are_made() {
+    let options = |dictionary| {
+        let mut options = lzma_rust2::XzOptions::with_preset(0);
+        options.lzma_options.dict_size = dictionary;
+        options
+    };
+    assert_eq!(walk(&xz_with(options(1 << 20), b"text")).0[0].bytes, b"text");
+    // The dictionary is one byte of the filter's flags (.xz 1.2.1, 5.3.1): 40 is 4 GiB - 1.
+    let mut packed = xz_of(b"text");
+    assert_eq!(packed[14..16], [0x21, 1], "LZMA2 and a byte of flags");
+    for (flags, fits) in [(28, true), (29, false), (40, false)] {
+        packed[16] = flags;
+        let sum = crc32fast::hash(&packed[12..20]);
+        packed[20..24].copy_from_slice(&sum.to_le_bytes());
+        match walk(&packed) {
+            (seen, _, None) => assert!(fits && seen[0].bytes == b"text"),
+            (.., Some(error)) => {
+                assert!(!fits && error.contains("bytes of the dictionary: limit of 67108864"));
+            }
+        }
+    }
 }

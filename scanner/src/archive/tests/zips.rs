@@ -3,7 +3,7 @@ use std::io::Write as _;
 use ::zip::CompressionMethod;
 use ::zip::write::{SimpleFileOptions, ZipWriter};
 
-use super::{How, noise, walk, walk_as};
+use super::{How, PACKERS, noise, walk, walk_as};
 use crate::archive::MemberKind;
 use crate::diagnostic::Code;
 use crate::limits::Limits;
@@ -108,12 +108,14 @@ fn what_cannot_be_read_is_said() {
     );
     zip[8] = 14; // LZMA
     let (seen, problems, error) = walk(&zip);
-    assert_eq!((seen.len(), error), (1, None));
-    assert_eq!((problems[0].code, problems[0].lost), (Code::MemberUnreadable, 3));
+    assert_eq!((seen.len(), error), (2, None));
+    assert_eq!((problems[0].code, problems[0].lost), (Code::MemberUnreadable, 0));
+    assert_eq!(seen[0].bytes, b"aaa", "as it is stored");
     assert!(problems[0].message.contains("compressed by method 14"));
     zip[8] = 0;
     zip[6] |= 1;
-    assert!(walk(&zip).1[0].message.contains("encrypted"));
+    let (seen, problems, _) = walk(&zip);
+    assert_eq!((seen.len(), problems[0].code, problems[0].lost), (1, Code::Encrypted, 3));
     // A member that the central directory does not name, and bytes behind the end.
     let zip = zip_of(&[("a", CompressionMethod::Stored, b"aaa")], false);
     let hidden = [&zip[..34], &zip, b"tail"].concat();
@@ -138,5 +140,31 @@ fn bombs_end_at_the_ratio_and_the_next_member_is_read() {
             assert!(walk.seen[0].bytes.len() < 2 << 20);
             assert_eq!(walk.seen[1].bytes, b"bb");
         });
+    }
+}
+
+#[test]
+fn members_packed_by_other_methods_come_back() {
+    let text = b"spring.datasource.url=".repeat(5000);
+    for (method, pack) in [(12, PACKERS[2].1), (93, PACKERS[1].1), (95, PACKERS[3].1)] {
+        let packed = pack(&text);
+        let mut zip = zip_of(
+            &[
+                ("a", CompressionMethod::Stored, packed.as_slice()),
+                ("b", CompressionMethod::Stored, b"bb"),
+            ],
+            false,
+        );
+        zip[8] = method;
+        let (seen, problems, error) = walk(&zip);
+        assert_eq!((problems, error), (vec![], None), "{method}");
+        assert_eq!((&seen[0].bytes, seen[0].size), (&text, None));
+        assert_eq!(seen[1].bytes, b"bb");
+        // One that is cut costs itself only.
+        let end = 31 + packed.len() - 20;
+        zip[end..end + 20].fill(0);
+        let (seen, problems, error) = walk(&zip);
+        assert_eq!((seen[1].bytes.as_slice(), error), (&b"bb"[..], None), "{method}");
+        assert!(!problems.is_empty() && text.starts_with(&seen[0].bytes));
     }
 }

@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use crate::check::{Confidence, Severity};
+use crate::matching::ENCODINGS;
 use crate::rule::{Anchor, Class, Edge, Report, Rule, RuleExamples, RuleSet, View};
 
 /// All about a rule. Words are those of `docs/rules.md`.
@@ -58,6 +59,19 @@ pub(super) fn views<'a>(set: &'a RuleSet, examples: &'a [RuleExamples]) -> Vec<R
     set.rules().iter().map(|rule| view(rule, examples)).collect()
 }
 
+/// In what a rule's text or bytes may be written.
+fn encodings(rule: &Rule) -> Vec<&'static str> {
+    let (plain, is_text) = match rule.view {
+        View::Bytes => ("bytes", false),
+        View::Text => ("ascii", true),
+    };
+    let all = ENCODINGS.iter().flat_map(|encoding| encoding.notations);
+    let read = all
+        .filter(|it| rule.encodings.holds(**it) && (is_text || it.holds_bytes()))
+        .map(|notation| notation.name());
+    std::iter::once(plain).chain(read).collect()
+}
+
 fn view<'a>(rule: &'a Rule, examples: &'a [RuleExamples]) -> RuleView<'a> {
     let own = examples.iter().find(|(id, ..)| *id == rule.id);
     let (examples, counterexamples) = own
@@ -84,11 +98,7 @@ fn view<'a>(rule: &'a Rule, examples: &'a [RuleExamples]) -> RuleView<'a> {
         checks: checks
             .map(|check| CheckView { name: check.name, on_pass: check.on_pass })
             .collect(),
-        encodings: match (rule.view, rule.utf16) {
-            (View::Bytes, _) => vec!["bytes"],
-            (View::Text, true) => vec!["ascii", "utf-16le"],
-            (View::Text, false) => vec!["ascii"],
-        },
+        encodings: encodings(rule),
         places: rule.places.words(),
         regex: rule.pattern.source(),
         path: rule.path.as_ref().map(crate::rule::Pattern::source),
@@ -96,6 +106,7 @@ fn view<'a>(rule: &'a Rule, examples: &'a [RuleExamples]) -> RuleView<'a> {
             Anchor::Prefix | Anchor::Inside | Anchor::Text => "literal",
             Anchor::Run { word: false, .. } => "run",
             Anchor::Run { word: true, .. } => "word",
+            Anchor::Number => "number",
             Anchor::Label => "label",
             Anchor::Path => "path",
         },

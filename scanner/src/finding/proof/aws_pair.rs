@@ -3,14 +3,14 @@
 
 use std::collections::BTreeSet;
 
-use super::{Proof, Value};
-use crate::check::Confidence;
+use super::{Proof, Proven, Value, Vault};
+use crate::check::{Attributes, Confidence};
 use crate::region::Holder;
 use crate::rule::RuleSet;
 
 pub(super) const AWS_PAIR: Proof = Proof { name: "aws-pair", prove };
 
-fn prove(values: &[Value<'_>], rules: &RuleSet) -> Vec<(usize, Confidence)> {
+fn prove(values: &[Value<'_>], rules: &RuleSet, _vault: &Vault) -> Vec<Proven> {
     let found_by = |value: &Value<'_>, ids: &[&str]| -> BTreeSet<Holder> {
         let mut holders = BTreeSet::new();
         for (holder, _, tally) in &value.found.tallies {
@@ -26,10 +26,9 @@ fn prove(values: &[Value<'_>], rules: &RuleSet) -> Vec<(usize, Confidence)> {
     for (index, value) in values.iter().enumerate() {
         let named = !found_by(value, &["aws-secret-key"]).is_disjoint(&ids);
         let alone = !found_by(value, &["aws-secret-key-alone"]).is_disjoint(&ids);
-        if named {
-            proven.push((index, Confidence::High));
-        } else if alone {
-            proven.push((index, Confidence::Medium));
+        if named || alone {
+            let confidence = if named { Confidence::High } else { Confidence::Medium };
+            proven.push(Proven { index, confidence, attributes: Attributes::new() });
         }
     }
     proven

@@ -1,0 +1,160 @@
+//! Encodings: text that does not lie plainly. Each finds where its characters stand in bytes, and
+//! decodes them into islands of text with the way back to the bytes.
+//!
+//! Whether a run is found depends on a few bytes around it only, so that a part of a region that is
+//! cut anywhere shows the same runs.
+
+mod base64;
+mod deflate;
+mod hex;
+mod json;
+mod percent;
+mod span_map;
+mod wide;
+
+use std::ops::Range;
+
+use super::text_run::is_text;
+use crate::check::Notation;
+use crate::region::Cut;
+
+pub use span_map::SpanMap;
+
+/// Bytes that may be written in an encoding.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Run {
+    /// Which one.
+    pub notation: Notation,
+    /// Where they stand.
+    pub range: Range<usize>,
+}
+
+/// What a run holds, or a part of it.
+#[derive(Debug)]
+pub struct Island {
+    /// What it is written in.
+    pub notation: Notation,
+    /// What it says.
+    pub text: Vec<u8>,
+    /// From offsets in the text to offsets in the bytes that hold the run.
+    pub map: SpanMap,
+    /// Which ends are no true ends, whatever follows in the bytes.
+    pub cut: Cut,
+}
+
+/// A way to write text, or several that are found together.
+#[derive(Debug)]
+pub struct Encoding {
+    /// What it finds.
+    pub notations: &'static [Notation],
+    /// Gives every run in bytes, in order.
+    pub find: fn(&[u8], &mut dyn FnMut(Run)),
+    /// Decodes a run or a part of one; an island has at most the given number of bytes, or no more than
+    /// the run.
+    pub decode: fn(&[u8], &Run, usize, &mut dyn FnMut(Island)),
+    /// Whether a run cannot be read from the middle on.
+    pub is_whole: bool,
+}
+
+/// All encodings, in the order in which they share the budget of a cell.
+pub const ENCODINGS: [&Encoding; 6] = [
+    &wide::ENCODING,
+    &base64::ENCODING,
+    &hex::ENCODING,
+    &percent::ENCODING,
+    &json::ENCODING,
+    &deflate::ENCODING,
+];
+
+/// Fewest bytes in which anything but a stream is looked for.
+pub(super) const SHORTEST: usize = 16;
+
+/// Bytes of a block, of which nine in ten must be text.
+const BLOCK: usize = 12;
+
+const WHOLE: Cut = Cut { start: false, end: false };
+
+/// Whether a block is text, or text of two bytes a character.
+fn is_text_block(block: impl Iterator<Item = u8>) -> bool {
+    let (mut other, mut zeros) = (0, [0, 0]);
+    for (index, byte) in block.enumerate() {
+        if is_text(byte) {
+            continue;
+        }
+        if byte == 0 {
+            zeros[index % 2] += 1;
+        } else {
+            other += 1;
+        }
+        if other > 1 || zeros[0].min(zeros[1]) > 0 {
+            return false;
+        }
+    }
+    let zeros = zeros[0] + zeros[1];
+    other + zeros <= 1 || (other == 0 && zeros == BLOCK / 2)
+}
+
+/// The stretches of text among `blocks` blocks, each with one block more on both sides: there the text
+/// begins and ends. The last block may be short.
+fn stretches(blocks: usize, is_text: impl Fn(usize) -> bool) -> Vec<Range<usize>> {
+    let mut all: Vec<Range<usize>> = Vec::new();
+    for block in (0..blocks).filter(|block| is_text(*block)) {
+        let (start, end) = (block.saturating_sub(1), (block + 2).min(blocks));
+        match all.last_mut() {
+            Some(last) if last.end >= start => last.end = end,
+            _ => all.push(start..end),
+        }
+    }
+    all
+}
+
+/// Whether bytes begin like a stream, or like a private key in DER.
+fn begins_binary(bytes: impl Iterator<Item = u8>) -> bool {
+    let mut head = [0; 48];
+    for (to, byte) in head.iter_mut().zip(bytes) {
+        *to = byte;
+    }
+    let is_key = match head {
+        // A sequence of up to 127, 255, 65,535 bytes; the integer 0 or 1.
+        [0x30, _, 0x02, 0x01, 0 | 1, ..] => true,
+        [0x30, 0x81, _, 0x02, 0x01, 0 | 1, ..] => true,
+        [0x30, 0x82, _, _, 0x02, 0x01, 0 | 1, ..] => true,
+        _ => false,
+    };
+    is_key || deflate::begins(&head)
+}
+
+/// The value of a hexadecimal digit.
+fn digit(byte: u8) -> Option<u8> {
+    match byte {
+        b'0'..=b'9' => Some(byte - b'0'),
+        b'a'..=b'f' => Some(byte - b'a' + 10),
+        b'A'..=b'F' => Some(byte - b'A' + 10),
+        _ => None,
+    }
+}
+
+/// Gives every maximal run of at least `shortest` bytes of a class; no run is shorter than 24.
+fn runs(bytes: &[u8], class: &[bool; 256], shortest: usize, mut found: impl FnMut(Range<usize>)) {
+    let holds = |byte: u8| class[usize::from(byte)];
+    let mut done = 0;
+    // Of 24 bytes the first half of a block of sixteen, or the whole of the block before it, are in.
+    for (index, block) in bytes.chunks(16).enumerate() {
+        let at = index * 16;
+        let probe = |offset: usize| block.get(offset).is_some_and(|byte| holds(*byte));
+        if at < done || !probe(0) || !probe(8) || !probe(4) {
+            continue;
+        }
+        let before = bytes.get(done..at).unwrap_or_default();
+        let start = at - before.iter().rev().take_while(|byte| holds(**byte)).count();
+        let after = bytes.get(at..).unwrap_or_default();
+        let end = at + after.iter().take_while(|byte| holds(**byte)).count();
+        done = end;
+        if end - start >= shortest {
+            found(start..end);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,305 @@
+//! Decoded text: what the encodings find in a window or in other decoded text, matched by the same rules.
+//!
+//! Everything counts by cells of the grid. What is decoded for a cell depends only on the bytes from
+//! [`CONTEXT`] before it to as many behind it, and what is found belongs to it if it starts in it: so a
+//! run that is longer than that is decoded afresh for each cell, and windows can be cut in any way.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+use super::encoding::{ENCODINGS, Encoding, Island, Run, SHORTEST};
+use super::engine::{Candidate, Engine, Scratch, Throttled, WIDEST};
+use super::overlap;
+use super::search::{From, Haystack};
+use crate::check::Notation;
+use crate::region::{CELL, Cut, Decoded, REACH, RegionKind, Window};
+use crate::rule::Class;
+
+/// Bytes before and behind a cell that are decoded with it.
+const CONTEXT: u64 = REACH / 2;
+
+/// Bytes that are decoded for one cell, at every depth.
+const CELL_DECODED: usize = 2 << 20;
+
+/// What an island costs beside its bytes.
+const ISLAND: usize = 64;
+
+/// Matches in decoded text that one cell may have.
+const CELL_MATCHES: usize = 4096;
+
+/// Encodings inside each other: a check may find one more.
+const DEPTH: usize = Decoded::MOST - 1;
+
+/// What has been decoded for a cell.
+#[derive(Debug)]
+struct Account {
+    /// Bytes it may still cost.
+    left: usize,
+    /// Matches it may still have.
+    matches: usize,
+    /// Islands it has.
+    islands: u32,
+    /// Bytes that were made.
+    made: u64,
+    /// Those of them that begin in the cell.
+    decoded: u64,
+    /// Matches, lost ones too, whether they start in the cell or not.
+    found: Vec<Candidate>,
+}
+
+impl Default for Account {
+    fn default() -> Self {
+        Self {
+            left: CELL_DECODED,
+            matches: CELL_MATCHES,
+            islands: 0,
+            made: 0,
+            decoded: 0,
+            found: Vec::new(),
+        }
+    }
+}
+
+/// On whose account something is decoded.
+struct Pass<'a> {
+    window: &'a Window<'a>,
+    cell: u64,
+    kind: RegionKind,
+    account: &'a mut Account,
+}
+
+impl Engine {
+    /// Adds what is decoded from a window to what stands in it; gives the bytes that were made.
+    pub(super) fn cells(
+        &self,
+        window: &Window<'_>,
+        haystack: Haystack<'_>,
+        plain: &mut Vec<Candidate>,
+        scratch: &mut Scratch,
+    ) -> u64 {
+        let mut accounts: BTreeMap<u64, Account> = BTreeMap::new();
+        let shown = self.indicators(window, plain);
+        for encoding in ENCODINGS {
+            let mut runs = Vec::new();
+            (encoding.find)(window.bytes, &mut |run| {
+                runs.push(run);
+            });
+            for run in runs {
+                for (cell, part, cut) in parts(window, encoding, &run, &shown) {
+                    let start = part.range.start as u64;
+                    let kind = window.space.kind_at(window.base.saturating_add(start));
+                    let account = accounts.entry(cell).or_default();
+                    let begins = address(window, part.range.start) >= cell_start(window, cell);
+                    let before = account.made;
+                    let mut found = std::mem::take(&mut account.found);
+                    let mut pass = Pass { window, cell, kind, account };
+                    self.decode(
+                        encoding,
+                        &part,
+                        cut,
+                        haystack,
+                        Decoded::PLAIN,
+                        &mut pass,
+                        &mut found,
+                        scratch,
+                    );
+                    account.found = found;
+                    if begins {
+                        account.decoded += account.made - before;
+                    }
+                }
+            }
+        }
+        let mut decoded = 0u64;
+        let mut all = Vec::new();
+        for (cell, account) in accounts {
+            let start = cell_start(window, cell);
+            if account.left == 0 || account.matches == 0 {
+                scratch.throttled.push(Throttled { rule: None, cell: start });
+            }
+            decoded = decoded.saturating_add(account.decoded);
+            overlap::settle_cell(&self.rules, plain, account.found, start, &mut all);
+        }
+        overlap::hide_secrets(&self.rules, plain);
+        plain.append(&mut all);
+        plain.sort_by_key(overlap::order);
+        decoded
+    }
+
+    /// By cell, where indicators end that start in it and end behind it: what is decoded there may have
+    /// to be hidden in them.
+    fn indicators(&self, window: &Window<'_>, plain: &[Candidate]) -> BTreeMap<u64, u64> {
+        let mut shown = BTreeMap::new();
+        for found in plain {
+            if self.rules.get(found.rule).class == Class::Indicator {
+                let cell = found.start.saturating_sub(window.region_start) / CELL;
+                let end: &mut u64 = shown.entry(cell).or_default();
+                *end = found.end.max(*end);
+            }
+        }
+        shown
+    }
+
+    /// Decodes a run in `haystack`, which is written as `decoded` says, and adds what rules find in it.
+    #[expect(clippy::too_many_arguments, reason = "each is a part of the place")]
+    fn decode(
+        &self,
+        encoding: &Encoding,
+        run: &Run,
+        cut: Cut,
+        haystack: Haystack<'_>,
+        decoded: Decoded,
+        pass: &mut Pass<'_>,
+        found: &mut Vec<Candidate>,
+        scratch: &mut Scratch,
+    ) {
+        let most = pass.account.left;
+        if most == 0 {
+            return;
+        }
+        let mut islands = Vec::new();
+        (encoding.decode)(haystack.text, run, most, &mut |island| islands.push(island));
+        for island in islands {
+            let cost = island.text.len().saturating_add(ISLAND);
+            pass.account.left = pass.account.left.saturating_sub(cost);
+            if pass.account.left == 0 {
+                return;
+            }
+            pass.account.islands += 1;
+            pass.account.made += island.text.len() as u64;
+            let number = pass.account.islands;
+            for mut candidate in self.island(&island, run, cut, haystack, decoded, pass, scratch) {
+                if pass.account.matches == 0 {
+                    return;
+                }
+                pass.account.matches -= 1;
+                if lead_back(&mut candidate, &island, haystack) {
+                    candidate.island = number;
+                    found.push(candidate);
+                }
+            }
+        }
+    }
+
+    /// What rules find in an island and in what is encoded in it, with offsets in its text.
+    #[expect(clippy::too_many_arguments, reason = "each is a part of the place")]
+    fn island(
+        &self,
+        island: &Island,
+        run: &Run,
+        cut: Cut,
+        outer: Haystack<'_>,
+        decoded: Decoded,
+        pass: &mut Pass<'_>,
+        scratch: &mut Scratch,
+    ) -> Vec<Candidate> {
+        let Some(decoded) = decoded.then(island.notation) else { return Vec::new() };
+        let span = island.map.span(0..island.text.len());
+        let touches = |at: usize, end: usize| at.abs_diff(end) < 8;
+        let cut = Cut {
+            start: island.cut.start || (cut.start && touches(span.start, run.range.start)),
+            end: island.cut.end || (cut.end && touches(span.end, run.range.end)),
+        };
+        let from =
+            From { decoded, kind: pass.kind, cell: pass.cell, bytes: outer.text, map: &island.map };
+        let text = island.text.as_slice();
+        let haystack = Haystack { text, base: 0, cut, from: Some(from) };
+        let mut found = self.plain(pass.window, haystack, scratch);
+        let has_room = text.len() >= SHORTEST && decoded.steps().count() < DEPTH;
+        if has_room {
+            let mut inner = Vec::new();
+            for encoding in ENCODINGS {
+                let mut runs = Vec::new();
+                (encoding.find)(text, &mut |run| runs.push(run));
+                for run in runs {
+                    let cut = Cut {
+                        start: cut.start && run.range.start == 0,
+                        end: cut.end && run.range.end == text.len(),
+                    };
+                    self.decode(encoding, &run, cut, haystack, decoded, pass, &mut inner, scratch);
+                }
+            }
+            if !inner.is_empty() {
+                found.append(&mut inner);
+                found.sort_by_key(overlap::order);
+                overlap::settle_islands(&self.rules, &mut found);
+            }
+        }
+        overlap::hide_secrets(&self.rules, &mut found);
+        found
+    }
+}
+
+/// Leads a match back from its island to the text that the island was decoded from.
+fn lead_back(candidate: &mut Candidate, island: &Island, outer: Haystack<'_>) -> bool {
+    let offset = |at: u64| usize::try_from(at).unwrap_or(usize::MAX);
+    let within = offset(candidate.start)..offset(candidate.end);
+    let span = island.map.span(within.clone());
+    let Some(encoded) = outer.text.get(span.clone()) else { return false };
+    // Where only what stands around the value was to be undone, the value lies plainly.
+    if island.text.get(within) != Some(encoded) {
+        let is_for_urls = island.notation == Notation::Base64
+            && encoded.iter().any(|byte| matches!(byte, b'-' | b'_'));
+        let notation = if is_for_urls { Notation::Base64Url } else { island.notation };
+        let Some(decoded) = candidate.decoded.inside(notation) else { return false };
+        candidate.decoded = decoded;
+    }
+    candidate.start = outer.address(span.start);
+    candidate.end = outer.address(span.end);
+    true
+}
+
+fn address(window: &Window<'_>, at: usize) -> u64 {
+    window.base.saturating_add(at as u64)
+}
+
+fn cell_start(window: &Window<'_>, cell: u64) -> u64 {
+    window.region_start.saturating_add(cell.saturating_mul(CELL))
+}
+
+/// The parts of a run to decode: one for each of the window's own cells that it touches, or that an
+/// indicator leads from to it, and which of the part's ends are cut.
+fn parts(
+    window: &Window<'_>,
+    encoding: &Encoding,
+    run: &Run,
+    shown: &BTreeMap<u64, u64>,
+) -> Vec<(u64, Run, Cut)> {
+    let start = address(window, run.range.start);
+    let end = if encoding.is_whole { start + 1 } else { address(window, run.range.end) };
+    let cell_of = |at: u64| at.saturating_sub(window.region_start) / CELL;
+    let first = cell_of(start.max(window.own.start)).saturating_sub(u64::from(!shown.is_empty()));
+    let last = cell_of(end.min(window.own.end).saturating_sub(1));
+    let mut parts = Vec::new();
+    for cell in first..=last {
+        let cell_start = cell_start(window, cell);
+        let cell_end = cell_start.saturating_add(CELL);
+        let reach = shown.get(&cell).copied().unwrap_or(cell_end).max(cell_end);
+        let is_own = cell_start < window.own.end && cell_end > window.own.start;
+        if !is_own || start >= reach || end <= cell_start {
+            continue;
+        }
+        let offset =
+            |at: u64| usize::try_from(at.saturating_sub(window.base)).unwrap_or(usize::MAX);
+        let view = offset(cell_start.saturating_sub(CONTEXT))..offset(cell_end + CONTEXT);
+        let range = if encoding.is_whole {
+            run.range.clone()
+        } else {
+            run.range.start.max(view.start)..run.range.end.min(view.end)
+        };
+        let cut = cut(window, run, &range);
+        parts.push((cell, Run { notation: run.notation, range }, cut));
+    }
+    parts
+}
+
+/// Which ends of a part of a run are no ends of what is encoded there.
+fn cut(window: &Window<'_>, run: &Run, part: &Range<usize>) -> Cut {
+    Cut {
+        start: part.start > run.range.start || (window.cut.start && part.start < 4),
+        end: part.end < run.range.end
+            || (window.cut.end && part.end.saturating_add(4) > window.bytes.len()),
+    }
+}
+
+const _: () = assert!(WIDEST <= CONTEXT, "a match in UTF-16 is decoded with the cell it starts in");
