@@ -146,6 +146,7 @@ impl Checkpoint {
             reference: None,
             deleted: Vec::new(),
             parts: Vec::new(),
+            earlier: Vec::new(),
             descriptors: Vec::new(),
             annotations: BTreeMap::new(),
             spec_mounts: Vec::new(),
