@@ -245,11 +245,11 @@ struct Promise {
 /// A message with its size before it.
 fn framed(message: &impl prost::Message) -> Vec<u8> {
     let body = message.encode_to_vec();
-    [&u32::try_from(body.len()).unwrap().to_le_bytes()[..], &body].concat()
+    [&u32::try_from(body.len()).unwrap_or(u32::MAX).to_le_bytes()[..], &body].concat()
 }
 
 fn length(text: &str) -> u32 {
-    u32::try_from(text.len()).unwrap()
+    u32::try_from(text.len()).unwrap_or(u32::MAX)
 }
 
 /// Every image in which a record says how many bytes follow it.
