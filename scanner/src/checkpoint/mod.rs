@@ -153,7 +153,6 @@ impl Checkpoint {
             processes: BTreeMap::new(),
             shared: BTreeMap::new(),
             objects: BTreeMap::new(),
-            earlier: Vec::new(),
             pages: BTreeMap::new(),
             spaces: BTreeMap::new(),
             memory_bytes: 0,

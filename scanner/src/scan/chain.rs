@@ -111,7 +111,6 @@ impl Walk<'_> {
     /// Cuts a layout over several images into jobs.
     fn send_layers(&mut self, space: &Arc<Space>, unit: &str, layers: &Arc<Layers>, decoded: bool) {
         let id = path_id(unit);
-        let scope = self.scope(space);
         self.units.entry(id).or_insert_with(|| unit.to_owned());
         let name: Arc<str> = Arc::from("");
         let newest = layers.images.first();
