@@ -23,7 +23,6 @@ use crate::limits::Budget;
 use crate::region::RegionKind;
 use crate::tally::Partial;
 
-
 /// Folders and archives with a ledger of their own.
 const UNITS: usize = 1 << 16;
 
