@@ -1,8 +1,13 @@
-//! Writes a large checkpoint to standard output: memory of one process and a file of text, both made
-//! up, the same bytes every time. Neither is ever whole in memory.
+//! Writes a large checkpoint to standard output: memory of a few processes and a file of text, both
+//! made up, the same bytes every time. Neither is ever whole in memory.
+//!
+//! `--zeros` adds pages that were written and hold nothing, as freed heaps and buffers of databases
+//! do: between those that hold something, and as holes where the output is a file.
 #![expect(clippy::print_stderr, reason = "what to expect of a scan goes beside the archive")]
 
-use std::io::{self, BufWriter, Read, Write};
+use std::fs::File;
+use std::io::{self, BufWriter, Read, Seek, SeekFrom, Write};
+use std::os::fd::AsFd;
 
 use anyhow::{Context, Result, bail};
 use cryoscan_tests::builder::{Archive, Checkpoint, Mapping, Process, Producer, present};
@@ -10,7 +15,7 @@ use cryoscan_tests::random::Random;
 use cryoscan_tests::values;
 use tar::{Builder, EntryType, Header};
 
-const USAGE: &str = "usage: large-checkpoint MEMORY-MIB TEXT-MIB [--zstd] > ARCHIVE";
+const USAGE: &str = "usage: large-checkpoint MEMORY-MIB TEXT-MIB [--zeros MIB] [--zstd] > ARCHIVE";
 
 const MIB: u64 = 1 << 20;
 /// The same as a length.
@@ -22,58 +27,131 @@ const START: u64 = 0x7ffe_0000_0000;
 const TOKEN_EVERY: u64 = 16;
 /// CRIU writes at most so many pages in one entry of a pagemap.
 const ENTRY_PAGES: u64 = 256;
+/// Memory of one process: what fits between `START` and the end of its addresses.
+const PROCESS_MIB: u64 = 4096;
+/// The same as a length.
+const PROCESS_STEP: usize = 4096;
 
 fn main() -> Result<()> {
     let mut arguments: Vec<String> = std::env::args().skip(1).collect();
     let packed = arguments.iter().position(|argument| argument == "--zstd");
     let packed = packed.map(|at| arguments.remove(at)).is_some();
+    let mib = |text: &String| text.parse::<u64>().context(USAGE);
+    let zeros = match arguments.iter().position(|argument| argument == "--zeros") {
+        None => 0,
+        Some(at) => mib(arguments.drain(at..).nth(1).as_ref().context(USAGE)?)?,
+    };
     let [memory, text] = arguments.as_slice() else { bail!(USAGE) };
-    let [memory, text] = [memory, text].map(|mib| mib.parse::<u64>().context(USAGE));
-    let (memory, text) = (memory?.max(1), text?.max(1));
+    let amounts = Amounts { memory: mib(memory)?.max(1), zeros, text: mib(text)?.max(1) };
 
-    let out = BufWriter::with_capacity(BLOCK, io::stdout().lock());
+    let stdout = File::from(io::stdout().as_fd().try_clone_to_owned()?);
     if packed {
+        let out = BufWriter::with_capacity(BLOCK, stdout);
         let mut out = zstd::Encoder::new(out, 1)?;
-        write(&mut out, memory, text)?;
+        write(&mut out, &amounts)?;
         out.finish()?.flush()?;
+    } else if stdout.metadata()?.is_file() {
+        let mut out = BufWriter::with_capacity(1 << 16, Holes { file: stdout, end: 0 });
+        write(&mut out, &amounts)?;
+        out.flush()?;
+        let Holes { file, end } = out.into_inner()?;
+        file.set_len(end)?;
     } else {
-        let mut out = out;
-        write(&mut out, memory, text)?;
+        let mut out = BufWriter::with_capacity(BLOCK, stdout);
+        write(&mut out, &amounts)?;
         out.flush()?;
     }
-    let tokens = memory.div_ceil(TOKEN_EVERY) + text.div_ceil(TOKEN_EVERY);
+    let tokens = amounts.memory.div_ceil(TOKEN_EVERY) + amounts.text.div_ceil(TOKEN_EVERY);
     eprintln!("{tokens} tokens, each of its own value");
     Ok(())
 }
 
+/// How large the checkpoint is, in MiB.
+struct Amounts {
+    /// Memory that holds something.
+    memory: u64,
+    /// Memory of zeros beside it.
+    zeros: u64,
+    /// The file.
+    text: u64,
+}
+
+impl Amounts {
+    /// What stands in a MiB of memory: the how-manieth that holds something, or zeros.
+    fn block(&self, number: u64) -> Option<u64> {
+        let all = self.memory + self.zeros;
+        let before = |number: u64| (number * self.memory).div_ceil(all);
+        (before(number + 1) > before(number)).then(|| before(number))
+    }
+}
+
+/// A file in which blocks of zeros are not written.
+#[derive(Debug)]
+struct Holes {
+    file: File,
+    end: u64,
+}
+
+impl Write for Holes {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let zeros = bytes.len() >= 4096 && bytes.iter().fold(0, |all, byte| all | byte) == 0;
+        let written = if zeros {
+            self.file.seek(SeekFrom::Current(i64::try_from(bytes.len()).unwrap_or(0)))?;
+            bytes.len()
+        } else {
+            self.file.write(bytes)?
+        };
+        self.end += written as u64;
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
+
 /// Writes the archive: what Podman writes, with the pages and the text made on the way.
-fn write(out: &mut dyn Write, memory: u64, text: u64) -> Result<()> {
-    let page = Mapping::noise(START, 4096, 1);
-    let first = page.content().to_vec();
-    let process = Process::new(1, "large").map(page.reserve(memory * MIB - PAGE));
-    let mut checkpoint = Checkpoint::new().process(process);
-    let pages = memory * MIB / PAGE;
-    let mut at = 1;
-    while at < pages {
-        let count = ENTRY_PAGES.min(pages - at);
-        checkpoint = checkpoint.pagemap_entry(1, present(START + at * PAGE, count));
-        at += count;
+fn write(out: &mut dyn Write, amounts: &Amounts) -> Result<()> {
+    let all = amounts.memory + amounts.zeros;
+    let mut checkpoint = Checkpoint::new();
+    let mut firsts = Vec::new();
+    for (pid, from) in (1..).zip((0..all).step_by(PROCESS_STEP)) {
+        let mib = PROCESS_MIB.min(all - from);
+        let page = Mapping::noise(START, 4096, 1);
+        firsts.push((format!("pages-{pid}.img"), page.content().to_vec(), from, mib));
+        let mut process = Process::new(pid, "large").map(page.reserve(mib * MIB - PAGE));
+        if pid > 1 {
+            process = process.parent(1);
+        }
+        checkpoint = checkpoint.process(process);
+        let pages = mib * MIB / PAGE;
+        let mut at = 1;
+        while at < pages {
+            let count = ENTRY_PAGES.min(pages - at);
+            checkpoint = checkpoint.pagemap_entry(pid, present(START + at * PAGE, count));
+            at += count;
+        }
     }
     let archive = Archive::of(Producer::Podman, &checkpoint);
 
     let mut tar = Builder::new(out);
     for (name, bytes) in archive.files() {
-        if name.ends_with("pages-1.img") {
+        let made = firsts.iter().find(|(pages, ..)| name.rsplit('/').next() == Some(pages));
+        if let Some((_, first, from, mib)) = made {
             // The builder wrote the stack's pages and the first one of the mapping.
             let stack = bytes.strip_suffix(first.as_slice()).context("the first page is last")?;
-            let rest = Made::new(memory * MIB, &noise);
-            let size = stack.len() as u64 + memory * MIB;
+            let memory = |number| match amounts.block(from + number) {
+                Some(number) => noise(number),
+                None => vec![0; BLOCK],
+            };
+            let rest = Made::new(mib * MIB, &memory);
+            let size = stack.len() as u64 + mib * MIB;
             tar.append_data(&mut header(size), name, stack.chain(rest))?;
         } else if name != "rootfs-diff.tar" {
             tar.append_data(&mut header(bytes.len() as u64), name, bytes)?;
         }
     }
-    let size = text * MIB;
+    let size = amounts.text * MIB;
     let mut inner = header(size);
     inner.set_path("var/log/large.log")?;
     inner.set_cksum();
@@ -117,9 +195,7 @@ impl Read for Made<'_> {
         let ready = self.block.get(self.at..).unwrap_or_default();
         let most = usize::try_from(self.left).unwrap_or(usize::MAX).min(buf.len());
         let count = ready.len().min(most);
-        for (to, from) in buf.iter_mut().zip(ready.iter().take(count)) {
-            *to = *from;
-        }
+        buf[..count].copy_from_slice(&ready[..count]);
         self.at += count;
         self.left -= count as u64;
         Ok(count)

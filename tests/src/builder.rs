@@ -85,6 +85,7 @@ pub struct Checkpoint {
     files: BTreeMap<String, Vec<u8>>,
     cuts: BTreeMap<String, usize>,
     missing: Vec<String>,
+    pre_dump: bool,
 }
 
 impl Default for Checkpoint {
@@ -108,7 +109,15 @@ impl Checkpoint {
             files: BTreeMap::new(),
             cuts: BTreeMap::new(),
             missing: Vec::new(),
+            pre_dump: false,
         }
+    }
+
+    /// Makes it a pre-dump: memory only, taken while the processes ran on.
+    #[must_use]
+    pub fn pre_dump(mut self) -> Self {
+        self.pre_dump = true;
+        self
     }
 
     /// Adds a process.
@@ -207,7 +216,10 @@ impl Checkpoint {
         let mut files = Files::default();
         let mut pages_id = 1;
         let image = |magic, records: Vec<Vec<u8>>| images::image(magic, self.framing, records);
-        set.insert("inventory.img".to_owned(), images::inventory(self.framing, self.block_pages));
+        set.insert(
+            "inventory.img".to_owned(),
+            images::inventory(self.framing, self.block_pages, self.pre_dump),
+        );
         let tree = self.processes.iter().map(Process::tree_entry).collect();
         set.insert("pstree.img".to_owned(), image(Magic::Pstree, tree));
         self.add_segments(&mut set, &mut files, &mut pages_id);
@@ -228,6 +240,10 @@ impl Checkpoint {
             self.add_memory(&mut set, &pid.to_string(), &mappings, &mut pages_id, extra);
         }
         set.insert("files.img".to_owned(), image(Magic::Files, files.records()));
+        if self.pre_dump {
+            let is_memory = |name: &str| name.starts_with("page") || name == "inventory.img";
+            set.retain(|name, _| is_memory(name));
+        }
         set.extend(self.files.clone());
         for name in &self.missing {
             assert!(set.remove(name).is_some(), "no {name} to leave out");

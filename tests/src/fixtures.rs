@@ -37,6 +37,13 @@ pub struct Planted {
     value_b64: Option<String>,
     /// What stands around it, in words.
     pub planted_surrounding: String,
+    /// Where it was put, in a word: `heap`, `pipe`, `file: sqlite`.
+    pub planted_in: String,
+    /// `indicator` or `behaviour` for signs of compromise; nothing for secrets.
+    #[serde(rename = "class_")]
+    pub class: Option<String>,
+    /// An indicator that only a feed can know.
+    pub feed: bool,
     /// Must not be reported as a secret.
     pub decoy: bool,
     /// A decoy that may be reported with low or medium confidence.
@@ -76,6 +83,20 @@ pub struct Occurrence {
     pub encoding: String,
     /// The pages image; `parent/…` for a page of a parent dump.
     pub image: String,
+    /// Of its first byte in the pages image.
+    pub offset: u64,
+    /// Who maps the shared segment that it lies in.
+    #[serde(default)]
+    pub mapped_by: Vec<Mapped>,
+}
+
+/// An address at which a process has an occurrence in a shared segment.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Mapped {
+    /// The process.
+    pub pid: u32,
+    /// As `0x…`.
+    pub address: String,
 }
 
 /// An occurrence in a file, a queue or metadata.
@@ -102,6 +123,19 @@ impl Planted {
     /// Whether its bytes are binary.
     pub fn is_binary(&self) -> bool {
         self.value_b64.is_some()
+    }
+
+    /// Whether a scan must find it: it is there as planted, and more than context tells what it is.
+    pub fn is_asked_for(&self) -> bool {
+        let sign = self.feed || self.class.as_deref() == Some("behaviour");
+        self.expect_present && !self.decoy && !self.weak && !self.optional && !sign
+    }
+
+    /// Where it was put, and whether that is in a parent dump.
+    pub fn place(&self) -> String {
+        let in_parent = |o: &Occurrence| o.image.starts_with("parent/");
+        let parent = !self.occurrences.is_empty() && self.occurrences.iter().all(in_parent);
+        format!("{}{}", self.planted_in, if parent { ", page of a parent dump" } else { "" })
     }
 
     /// Whether it lies plain or in UTF-16LE in memory, or plain in metadata or a file of the root

@@ -230,7 +230,7 @@ impl<'a> Part<'a> {
         if of(&coverage["total"]) != of(&coverage["scanned"]) + sum {
             faults.push(format!("the ledger does not add up: {coverage}"));
         }
-        let harmless = ["zero-page", "not-content"];
+        let harmless = ["zero-page", "not-content", "excluded"];
         let lost = skipped.into_iter().flatten().find(|(why, _)| !harmless.contains(&why.as_str()));
         if let Some((why, bytes)) = lost
             && !self.is_incomplete()

@@ -3,6 +3,7 @@
 use std::io::Write;
 
 use cryoscan::scan::Settings;
+use cryoscan_proto as proto;
 use cryoscan_tests::builder::{Archive, Checkpoint, Mapping, Order, Process, Producer, hostile};
 use cryoscan_tests::random::Random;
 use cryoscan_tests::samples::{self, HEAP};
@@ -227,5 +228,174 @@ fn a_limit_of_the_findings_keeps_the_same_ones_whatever_the_threads() {
     assert!(one.whole().notes("limit-reached").count() == 1 && !one.outcome.complete);
     for (threads, window) in [(2, 64 << 10), (8, 128 << 10)] {
         assert_eq!(limited(threads, window).lines, one.lines);
+    }
+}
+
+/// What a record of an image says of the bytes behind it, as a message of this image.
+struct Promise {
+    image: &'static str,
+    /// Of criu/include/magic.h.
+    magic: u32,
+    /// A good record with its bytes, made around a text.
+    good: fn(&str) -> Vec<u8>,
+    /// Records that say more than there is.
+    hostile: Vec<Vec<u8>>,
+}
+
+/// A message with its size before it.
+fn framed(message: &impl prost::Message) -> Vec<u8> {
+    let body = message.encode_to_vec();
+    [&u32::try_from(body.len()).unwrap_or(u32::MAX).to_le_bytes()[..], &body].concat()
+}
+
+fn length(text: &str) -> u32 {
+    u32::try_from(text.len()).unwrap_or(u32::MAX)
+}
+
+/// Every image in which a record says how many bytes follow it.
+fn promises() -> Vec<Promise> {
+    const HUGE: u32 = u32::MAX;
+    let pipe = |bytes| {
+        framed(&proto::PipeDataEntry { pipe_id: Some(3), bytes: Some(bytes), size: Some(65536) })
+    };
+    let packet = |length| {
+        let entry =
+            proto::SkPacketEntry { id_for: Some(3), length: Some(length), ..<_>::default() };
+        framed(&entry)
+    };
+    let tcp = |inq, outq| {
+        let (inq_len, outq_len) = (Some(inq), Some(outq));
+        framed(&proto::TcpStreamEntry { inq_len, outq_len, ..<_>::default() })
+    };
+    let ghost = |chunks| {
+        let size = Some(1 << 63);
+        framed(&proto::GhostFileEntry { mode: Some(0o100_600), size, chunks, ..<_>::default() })
+    };
+    let chunk = |len, off| framed(&proto::GhostChunkEntry { len: Some(len), off: Some(off) });
+    let queue =
+        |qnum| framed(&proto::IpcMsgEntry { qnum: Some(qnum), ..proto::IpcMsgEntry::default() });
+    let message = |msize| framed(&proto::IpcMsg { mtype: Some(1), msize: Some(msize) });
+    let map = |keys, values| {
+        let (keys_bytes, values_bytes) = (Some(keys), Some(values));
+        let (map_id, count) = (Some(3), Some(1));
+        framed(&proto::BpfmapDataEntry { map_id, keys_bytes, values_bytes, count })
+    };
+    vec![
+        Promise {
+            image: "pipes-data.img",
+            magic: 0x5645_3709,
+            good: |text| {
+                let bytes = Some(length(text));
+                let head = proto::PipeDataEntry { pipe_id: Some(9), bytes, size: Some(65536) };
+                [framed(&head), text.into()].concat()
+            },
+            hostile: vec![pipe(HUGE), pipe(1 << 31)],
+        },
+        Promise {
+            image: "fifo-data.img",
+            magic: 0x5933_3054,
+            good: |text| {
+                let bytes = Some(length(text));
+                let head = proto::PipeDataEntry { pipe_id: Some(9), bytes, size: Some(65536) };
+                [framed(&head), text.into()].concat()
+            },
+            hostile: vec![pipe(HUGE), pipe(1 << 31)],
+        },
+        Promise {
+            image: "sk-queues.img",
+            magic: 0x5626_4026,
+            good: |text| {
+                let length = Some(length(text));
+                let head = proto::SkPacketEntry { id_for: Some(9), length, ..<_>::default() };
+                [framed(&head), text.into()].concat()
+            },
+            hostile: vec![packet(HUGE), packet(1 << 31)],
+        },
+        Promise {
+            image: "tcp-stream-1f.img",
+            magic: 0x5146_5506,
+            good: |_| Vec::new(),
+            hostile: vec![tcp(HUGE, HUGE), tcp(HUGE, 0), tcp(0, HUGE), tcp(1 << 31, 1 << 31)],
+        },
+        Promise {
+            image: "ghost-file-1.img",
+            magic: 0x5258_3605,
+            good: |_| Vec::new(),
+            hostile: vec![
+                [ghost(Some(true)), chunk(1 << 63, 0)].concat(),
+                [ghost(Some(true)), chunk(u64::MAX, u64::MAX)].concat(),
+                [ghost(Some(true)), chunk(9, 1 << 63), vec![b'x'; 9], chunk(1 << 40, 0)].concat(),
+            ],
+        },
+        Promise {
+            image: "ipcns-msg-7.img",
+            magic: 0x5545_3737,
+            good: |text| {
+                let head = proto::IpcMsgEntry { qnum: Some(1), ..proto::IpcMsgEntry::default() };
+                let message = proto::IpcMsg { mtype: Some(1), msize: Some(length(text)) };
+                let mut bytes = [framed(&head), framed(&message), text.into()].concat();
+                let padding = text.len().next_multiple_of(8) - text.len();
+                bytes.extend(vec![0; padding]);
+                bytes
+            },
+            hostile: vec![
+                queue(HUGE),
+                [queue(HUGE), message(0).repeat(3)].concat(),
+                [queue(1), message(HUGE)].concat(),
+                [queue(2), message(u32::MAX - 6)].concat(),
+            ],
+        },
+        Promise {
+            image: "bpfmap-data.img",
+            magic: 0x6432_4033,
+            good: |text| {
+                let (keys_bytes, values_bytes) = (Some(4), Some(length(text)));
+                let (map_id, count) = (Some(9), Some(1));
+                let head = proto::BpfmapDataEntry { map_id, keys_bytes, values_bytes, count };
+                [framed(&head), vec![0; 4], text.into()].concat()
+            },
+            hostile: vec![map(HUGE, HUGE), [map(4, HUGE), vec![0; 4]].concat(), map(HUGE, 1)],
+        },
+    ]
+}
+
+/// Images whose records are not read: their bytes are searched as they lie.
+const NOT_READ: [&str; 4] =
+    ["tcp-stream-1f.img", "ghost-file-1.img", "ipcns-msg-7.img", "bpfmap-data.img"];
+
+#[test]
+fn lengths_of_kernel_buffers_that_cannot_be_are_told_and_the_rest_is_scanned() {
+    let mut random = Random::new(150);
+    let heap = values::github_token(&mut random);
+    let files = Files::new();
+    let (mut paths, mut cases) = (Vec::new(), Vec::new());
+    for Promise { image, magic, good, hostile } in promises() {
+        for (index, record) in hostile.iter().enumerate() {
+            let (before, behind) = (values::npm_token(&mut random), values::npm_token(&mut random));
+            let good = good(&format!("\n{before}\n"));
+            let has_good = !good.is_empty();
+            let head = [0x5456_4319_u32, magic].map(u32::to_le_bytes).concat();
+            let content = [head, good, record.clone(), format!("\n{behind}\n").into()].concat();
+            let checkpoint = Checkpoint::new().process(heap_with(&heap)).file(image, content);
+            let archive = Archive::of(Producer::Runc, &checkpoint);
+            paths.push(files.add(&format!("{index}-{image}.tar"), &archive.tar()));
+            cases.push((image, index, has_good.then_some(before), behind));
+        }
+    }
+    let paths: Vec<&std::path::Path> = paths.iter().map(std::path::PathBuf::as_path).collect();
+    let scanned = scan(&paths, &revealing());
+    for (part, (image, index, before, behind)) in scanned.parts(&paths).iter().zip(&cases) {
+        let case = format!("{image}, record {index}");
+        assert_eq!(part.faults(), Vec::<String>::new(), "{case}");
+        assert_eq!(part.places(heap.as_bytes()).len(), 1, "{case}: memory is scanned");
+        assert!(before.iter().all(|value| part.holds(value)), "{case}: what came before");
+        assert!(part.holds(behind), "{case}: what the record says to be longer");
+        if !NOT_READ.contains(image) {
+            let named = |note: &&serde_json::Value| {
+                note["member"].as_str().is_some_and(|member| member.ends_with(image))
+            };
+            assert!(part.of("diagnostic").any(|note| named(&note)), "{case}: not told");
+            assert!(part.is_incomplete(), "{case}: called complete");
+        }
     }
 }

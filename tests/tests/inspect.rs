@@ -5,6 +5,7 @@ use std::fs;
 use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use cryoscan::checkpoint::Filter;
 use cryoscan::cli::inspect::{self, Inspection, Missing, Parts, json, text};
 use cryoscan::report::Style;
 use cryoscan::scan::{self, Settings, Target};
@@ -439,27 +440,14 @@ fn parents_in_a_ring_hide_nobody() {
 
 #[test]
 fn a_dump_and_its_pre_dump_are_told_apart() {
-    let inventory = proto::InventoryEntry {
-        img_version: Some(2),
-        pre_dump_mode: Some(1),
-        ..proto::InventoryEntry::default()
-    };
-    let inventory = inventory.encode_to_vec();
-    let size = u32::try_from(inventory.len()).unwrap().to_le_bytes();
-    let inventory = [&0x5831_3116u32.to_le_bytes()[..], &size, &inventory].concat();
     let set = |absent| {
         let heap = Mapping::noise(AT, 0x2000, 1);
         let heap = if absent { heap.in_parent(AT) } else { heap };
         Checkpoint::new().process(Process::new(1, "app").map(heap))
     };
-    let mut pre_dump = set(false).file("inventory.img", inventory);
-    for name in ["pstree", "core-1", "ids-1", "mm-1", "fs-1", "fdinfo-1", "files"] {
-        pre_dump = pre_dump.without(&format!("{name}.img"));
-    }
     let archive = Archive::default()
-        .images("images/1/", &pre_dump)
-        .images("images/2/", &set(true))
-        .link("images/2/parent", "../1");
+        .images("images/1/", &set(false).pre_dump())
+        .images("images/2/", &set(true));
     let inspection = built(&archive);
     insta::assert_snapshot!(page(&inspection, ALL));
     let pre_dumps: Vec<bool> = inspection.checkpoints.iter().map(|it| it.pre_dump).collect();
@@ -472,17 +460,35 @@ fn a_dump_and_its_pre_dump_are_told_apart() {
 #[test]
 fn one_process_can_be_looked_at_alone() {
     let mut inspection = built(&service());
-    assert_eq!(inspection.keep(&[7, 99], &[]), Err(Missing::Pid(99)));
-    let names = ["java", "no such"].map(str::to_owned);
-    assert_eq!(inspection.keep(&[], &names), Err(Missing::Name(names[1].clone())));
-    inspection.keep(&[9], &[]).unwrap();
-    let pids: Vec<u32> = inspection.checkpoints[0].processes.iter().map(|it| it.pid).collect();
-    assert_eq!(pids, [9]);
+    let pids = |pids: &[u32]| Filter { pids: pids.to_vec(), ..Filter::default() };
+    let names = |names: &[&str]| {
+        let names = names.iter().map(|name| (*name).to_owned()).collect();
+        Filter { names, ..Filter::default() }
+    };
+    assert_eq!(inspection.keep(&pids(&[7, 99])), Err(Missing::Pid(99)));
+    let missing = Missing::Name("no such".to_owned());
+    assert_eq!(inspection.keep(&names(&["java", "no such"])), Err(missing));
+    inspection.keep(&pids(&[9])).unwrap();
+    let left: Vec<u32> = inspection.checkpoints[0].processes.iter().map(|it| it.pid).collect();
+    assert_eq!(left, [9]);
     assert_eq!(inspection.checkpoints[0].shared.len(), 1);
-    inspection.keep(&[9], &[]).unwrap();
+    inspection.keep(&pids(&[9])).unwrap();
     let mut other = built(&service());
-    other.keep(&[1], &[]).unwrap();
+    other.keep(&pids(&[1])).unwrap();
     assert!(other.checkpoints[0].shared.is_empty());
+}
+
+#[test]
+fn mappings_can_be_looked_at_alone() {
+    let mut inspection = built(&service());
+    let prots = |letters: &str| Filter { prots: vec![letters.to_owned()], ..Filter::default() };
+    let nothing = prots("wxs");
+    assert_eq!(inspection.keep(&nothing), Err(Missing::Mapping("--prot wxs".to_owned())));
+    let mut inspection = built(&service());
+    inspection.keep(&prots("w")).unwrap();
+    let mut vmas =
+        inspection.checkpoints.iter().flat_map(|it| &it.processes).flat_map(|it| &it.vmas);
+    assert!(vmas.clone().count() > 2 && vmas.all(|vma| vma.prot.contains('w')));
 }
 
 #[test]

@@ -20,7 +20,20 @@ use crate::diagnostic::Code;
 /// # Errors
 /// When the folder itself cannot be read, a limit is reached, or the visitor fails.
 pub fn folder(path: &Path, opening: &mut Opening<'_>) -> Result<Consumed, ContainerError> {
-    let mut walk = Walk { bytes: 0 };
+    walk(path, true, opening)
+}
+
+/// Walks what lies in a folder itself, and not in the folders below it. A symbolic link in the place
+/// of the folder is not followed.
+///
+/// # Errors
+/// As [`folder`].
+pub fn flat_folder(path: &Path, opening: &mut Opening<'_>) -> Result<Consumed, ContainerError> {
+    walk(path, false, opening)
+}
+
+fn walk(path: &Path, deep: bool, opening: &mut Opening<'_>) -> Result<Consumed, ContainerError> {
+    let mut walk = Walk { bytes: 0, deep };
     let done = walk.run(path, opening);
     match done {
         Ok(()) => Ok(Consumed { bytes: walk.bytes }),
@@ -33,6 +46,8 @@ pub fn folder(path: &Path, opening: &mut Opening<'_>) -> Result<Consumed, Contai
 struct Walk {
     /// Of all files so far.
     bytes: u64,
+    /// Whether folders in the folder are walked too.
+    deep: bool,
 }
 
 /// A listed folder.
@@ -53,7 +68,8 @@ impl Walk {
     fn run(&mut self, path: &Path, opening: &mut Opening<'_>) -> Result<(), Cause> {
         let limit = opening.limit(|limits| limits.members);
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let root = rustix::fs::open(path, flags, Mode::empty())
+        let follow = if self.deep { OFlags::empty() } else { OFlags::NOFOLLOW };
+        let root = rustix::fs::open(path, flags | follow, Mode::empty())
             .and_then(|fd| list(&fd, limit))
             .map_err(|error| Cause::Io(error.into()))?;
         // Folders that are being walked, the outermost first. The kernel bounds the length of a
@@ -78,7 +94,7 @@ impl Walk {
             if self.entry(&path, &name, &stat, link, opening)? == Flow::Stop {
                 return Ok(());
             }
-            if FileType::from_raw_mode(stat.st_mode) == FileType::Directory {
+            if self.deep && FileType::from_raw_mode(stat.st_mode) == FileType::Directory {
                 let flags = flags | OFlags::NOFOLLOW;
                 let opened = rustix::fs::open(&path, flags, Mode::empty());
                 match opened.and_then(|fd| list_same(&fd, &stat, limit)) {

@@ -43,7 +43,7 @@ mod zstd;
 
 pub use body::{Body, Head, Peek};
 pub use error::{Cause, ContainerError, Problem};
-pub use folder::folder;
+pub use folder::{flat_folder, folder};
 pub use source::{Extent, Source};
 pub use sparse::Sparse;
 pub use stream::Stream;

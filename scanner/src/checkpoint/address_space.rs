@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use super::chain;
 use crate::coverage::Reason;
 use crate::criu::{Compressed, Mm, Pagemap, PagemapEntry};
 use crate::diagnostic::{Code, Diagnostic, Level};
@@ -38,6 +39,10 @@ pub struct Layout {
     pub grown: u64,
     /// What is wrong.
     pub notes: Vec<Diagnostic>,
+    /// Addresses whose bytes are those of the parent dump.
+    pub inherited: Vec<Range<u64>>,
+    /// Addresses that the pagemap names in any way.
+    pub named: Vec<Range<u64>>,
 }
 
 impl Layout {
@@ -84,17 +89,19 @@ fn is_compressed(piece: &Piece) -> bool {
 
 /// Lays out the memory that `map` describes.
 ///
-/// `image_len` is the stored length of the pages image; `member` is the pagemap's path, for
-/// diagnostics. Hostile entries (overlap, overflow, disorder) are left out with a diagnostic.
+/// The page size is the first of `page_sizes`; without it the one with which the pages fill their
+/// image, or else the second, that of other dumps. `image_len` is the stored length of the pages image;
+/// `member` is the pagemap's path, for diagnostics. Hostile entries (overlap, overflow, disorder) are left out with a diagnostic.
 pub(super) fn lay_out(
     holder: Holder,
     map: &Pagemap,
     mm: Option<&Mm>,
-    page_size: Option<u32>,
+    page_sizes: (Option<u32>, Option<u32>),
     image_len: u64,
     member: &str,
 ) -> Layout {
-    let page_size = page_size.unwrap_or_else(|| guess_page_size(map, image_len));
+    let page_size = page_sizes.0.or_else(|| guess_page_size(map, image_len)).or(page_sizes.1);
+    let page_size = page_size.unwrap_or(PAGE_SIZES[0]);
     let page = u64::from(page_size);
     let mut layout = Layout {
         space: Space {
@@ -105,11 +112,15 @@ pub(super) fn lay_out(
             blocks: Vec::new(),
             labels: mm.map(labels).unwrap_or_default(),
             cut: true,
+            only: None,
+            foreign: u16::MAX,
         },
         shortfalls: Vec::new(),
         explained: 0,
         grown: 0,
         notes: Vec::new(),
+        inherited: Vec::new(),
+        named: Vec::new(),
     };
     let mut offset = 0u64;
     let mut end = 0u64;
@@ -152,8 +163,9 @@ pub(super) fn lay_out(
             continue;
         }
         end = last;
+        chain::push(&mut layout.named, entry.vaddr..last);
         if entry.is_parent() {
-            layout.short(Reason::ParentMissing, bytes, false);
+            chain::push(&mut layout.inherited, entry.vaddr..last);
             continue;
         }
         if !entry.is_present() {
@@ -280,7 +292,7 @@ impl Blocks<'_> {
                     }
                     _ => {
                         joined = 0;
-                        let form = Form::Lz4 { first, block };
+                        let form = Form::Lz4 { first, block, before: 0, after: 0 };
                         layout.space.pieces.push(self.piece(at, len, offset, form));
                     }
                 }
@@ -304,15 +316,15 @@ impl Blocks<'_> {
     }
 }
 
-/// The page size with which the pages of a pagemap fill its image; the commonest if none does.
-fn guess_page_size(map: &Pagemap, image_len: u64) -> u32 {
+/// The page size with which the pages of a pagemap fill its image.
+fn guess_page_size(map: &Pagemap, image_len: u64) -> Option<u32> {
     let pages = map
         .entries
         .iter()
         .filter(|entry| entry.is_present())
         .fold(0u64, |sum, entry| sum.saturating_add(entry.pages));
     let fits = |size: &u32| pages.checked_mul(u64::from(*size)) == Some(image_len);
-    PAGE_SIZES.into_iter().find(fits).unwrap_or(PAGE_SIZES[0])
+    PAGE_SIZES.into_iter().find(fits).filter(|_| pages > 0)
 }
 
 fn labels(mm: &Mm) -> Vec<Label> {

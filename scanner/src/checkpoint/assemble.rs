@@ -1,17 +1,17 @@
 //! The end of a target: what the builder has taken, put together as checkpoints.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use super::builder::Builder;
 use super::container::Metadata;
 use super::image_set::ImageSet;
 use super::kernel;
 use super::member::{join, root_of, split};
+use super::parents::Chain;
 use super::pod;
 use super::process::{self, Process};
 use super::shared::shared;
-use super::{Checkpoint, producer};
+use super::{Checkpoint, path_id, producer};
 use crate::criu::{self, PagemapKey, Records};
 use crate::diagnostic::{Code, Diagnostic, Level};
 
@@ -24,21 +24,22 @@ impl Builder {
                         paths are";
             notes.push(Diagnostic::new(Level::Warning, Code::LimitReached, "", text));
         }
-        let mut checkpoints = Vec::new();
-        for (folder, set) in std::mem::take(&mut self.sets) {
-            if set.records.inventory.is_none() && set.records.pagemaps.is_empty() {
-                continue;
-            }
-            let mut checkpoint = self.checkpoint(&folder, &set, &mut notes);
+        let chains = self.chains();
+        let mut checkpoints: Vec<Checkpoint> =
+            chains.iter().map(|chain| self.checkpoint(chain, &mut notes)).collect();
+        for checkpoint in &mut checkpoints {
+            let set = self.sets.remove(&checkpoint.set).unwrap_or_default();
             checkpoint.records = set.records;
             checkpoint.records.pagemaps.clear();
             checkpoint.records.mms.clear();
-            checkpoints.push(checkpoint);
         }
         (checkpoints, notes)
     }
 
-    fn checkpoint(&self, folder: &str, set: &ImageSet, notes: &mut Vec<Diagnostic>) -> Checkpoint {
+    fn checkpoint(&self, chain: &Chain, notes: &mut Vec<Diagnostic>) -> Checkpoint {
+        let folder = chain.folders.first().map_or("", String::as_str);
+        let none = ImageSet::default();
+        let set = self.sets.get(folder).unwrap_or(&none);
         let records = &set.records;
         if records.encrypted {
             // Also where a stream gave the pages before it said so, and their noise was searched.
@@ -85,15 +86,12 @@ impl Builder {
                 notes.push(lacks("mm"));
             }
         }
-        let mut spaces = BTreeMap::new();
-        let mut memory_bytes = 0u64;
-        for (key, map) in &records.pagemaps {
-            let len = set.pages.get(&map.pages_id).map_or(0, |(_, len)| *len);
-            let space = set.layout(folder, *key, map, len).space;
-            let bytes = space.pieces.iter().fold(0u64, |sum, piece| sum.saturating_add(piece.len));
-            memory_bytes = memory_bytes.saturating_add(bytes);
-            spaces.insert(space.holder, Arc::new(space));
-        }
+        let mut spaces = self.spaces(chain);
+        let set_id = path_id(folder);
+        let current = spaces.keys().filter(|holder| holder.ordinal == 0 && holder.set == set_id);
+        let current = current.filter_map(|holder| spaces.get(holder));
+        let pieces = current.flat_map(|space| &space.pieces);
+        let memory_bytes = pieces.fold(0u64, |sum, piece| sum.saturating_add(piece.len));
         spaces.extend(set.objects.clone());
         let (objects, is_all) = kernel::describe(set.objects.keys(), records);
         if !is_all {
@@ -129,7 +127,8 @@ impl Builder {
             processes,
             shared: shared(records),
             objects,
-            pages: set.pages.iter().map(|(id, (path, _))| (*id, path.clone())).collect(),
+            earlier: chain.folders.get(1..chain.owned).unwrap_or_default().to_vec(),
+            pages: self.pages_of(chain),
             spaces,
             memory_bytes,
             encrypted: records.encrypted,

@@ -10,6 +10,7 @@ use super::dump_log::DumpLog;
 use super::image_set::{ImageSet, pagemap_key};
 use super::member::{METADATA, content, root_of, split};
 use super::oci::{self, Layouts};
+use super::parents::Parents;
 use super::{kernel, path_id};
 use crate::coverage::Reason;
 use crate::criu::{self, Contents, PagemapKey, Role};
@@ -42,6 +43,7 @@ pub struct Builder {
     pub(super) sets: BTreeMap<String, ImageSet>,
     pub(super) metadata: BTreeMap<String, Metadata>,
     pub(super) layouts: Layouts,
+    pub(super) parents: Parents,
     pub(super) deletions: Deletions,
 }
 
@@ -49,8 +51,8 @@ impl Builder {
     /// A builder for the target at `location` (a path, for producers that only a path tells).
     pub fn new(location: &str, limits: Limits) -> Self {
         let location = location.trim_end_matches('/').to_owned();
-        let (sets, metadata, layouts, deletions) = Default::default();
-        Self { location, limits, sets, metadata, layouts, deletions }
+        let (sets, metadata, layouts, parents, deletions) = Default::default();
+        Self { location, limits, sets, metadata, layouts, parents, deletions }
     }
 
     /// Says what becomes of the member at `path`, of that stored size, whose first bytes are `head`.
@@ -222,27 +224,8 @@ impl Builder {
     /// The layout of the memory in the pages image at `path`; `None` when no pagemap names it.
     pub fn layout(&self, path: &str, id: u32, image_len: u64) -> Option<Layout> {
         let (folder, _) = split(path);
-        let set = self.sets.get(folder)?;
-        let (key, map) = set.owner(id)?;
-        Some(set.layout(folder, key, map, image_len))
-    }
-
-    /// Layouts whose pages image is not in the target, with the path of their pagemap.
-    pub fn missing_pages(&self) -> Vec<(String, Layout)> {
-        let mut missing = Vec::new();
-        for (folder, set) in &self.sets {
-            for (key, map) in &set.records.pagemaps {
-                let owned = set.owner(map.pages_id).is_some_and(|(owner, _)| owner == *key);
-                if owned && set.pages.contains_key(&map.pages_id) {
-                    continue;
-                }
-                let layout = set.layout(folder, *key, map, 0);
-                if !layout.shortfalls.is_empty() {
-                    missing.push((set.pagemaps.get(key).cloned().unwrap_or_default(), layout));
-                }
-            }
-        }
-        missing
+        let (key, _) = self.sets.get(folder)?.owner(id)?;
+        self.layout_of(folder, key, image_len)
     }
 }
 

@@ -23,6 +23,10 @@ pub(super) struct ImageSet {
     pub objects: BTreeMap<Holder, Arc<Space>>,
     /// When the inventory was written, in seconds since 1970.
     pub written: Option<i64>,
+    /// Whether it is a part of another target.
+    pub foreign: bool,
+    /// Whether its pages passed before its chain was known.
+    pub apart: bool,
 }
 
 impl ImageSet {
@@ -38,28 +42,38 @@ impl ImageSet {
         said || split(folder).1 == "pre-checkpoint"
     }
 
+    /// The layout of its own pages; `page_size` is that of other sets.
     pub(super) fn layout(
         &self,
         folder: &str,
         key: PagemapKey,
-        map: &Pagemap,
+        page_size: Option<u32>,
         image_len: u64,
-    ) -> Layout {
+    ) -> Option<Layout> {
+        let map = self.records.pagemaps.get(&key)?;
         let set = path_id(folder);
         let (kind, id, mm) = match key {
             PagemapKey::Task(pid) => (HolderKind::Memory, pid, self.records.mms.get(&pid)),
             PagemapKey::Shmem(id) => (HolderKind::Shared, id, None),
         };
         let holder = Holder { set, kind, id: id.into(), ordinal: 0 };
-        let page_size = mm
+        let own = mm
             .and_then(|mm| mm.page_size)
             .or_else(|| self.records.mms.values().find_map(|mm| mm.page_size));
         let member = self.pagemaps.get(&key).map_or("", String::as_str);
-        let mut layout = address_space::lay_out(holder, map, mm, page_size, image_len, member);
+        let sizes = (own, page_size);
+        let mut layout = address_space::lay_out(holder, map, mm, sizes, image_len, member);
         if kind == HolderKind::Shared {
             layout.space.kind = RegionKind::SharedMemory;
         }
-        layout
+        Some(layout)
+    }
+
+    /// Whether nothing but memory is in it.
+    pub(super) fn is_memory_only(&self, folder: &str) -> bool {
+        let records = &self.records;
+        let has_tasks = !records.tree.is_empty() || !records.cores.is_empty();
+        self.is_pre_dump(folder) || (!has_tasks && records.mms.is_empty())
     }
 }
 

@@ -381,7 +381,7 @@ mod tests {
         assert_eq!(counts, [(1, 1), (2, 2), (3, 2), (4, 2)]);
         assert_eq!(regions(&spaces[0]), [0..20]);
         // The second packet lies where it lies.
-        assert_eq!(spaces[0].image_offset(12), Some((0, 20 + 4 * 20 + 2, None)));
+        assert_eq!(spaces[0].image_offset(12), Some(((0, 0), 20 + 4 * 20 + 2, None)));
     }
 
     #[test]

@@ -5,17 +5,23 @@
 mod address_space;
 mod assemble;
 mod builder;
+mod chain;
 mod container;
 mod deletions;
 mod docker_archive;
 mod dump_log;
+mod dumps;
+pub mod elf_core;
+mod filter;
 mod image_set;
 mod kernel;
 mod member;
 mod oci;
+mod parents;
 mod pod;
 mod process;
 mod producer;
+mod scope;
 mod shared;
 
 use std::collections::BTreeMap;
@@ -26,8 +32,12 @@ use crate::region::{Holder, RegionKind, Space};
 
 pub use address_space::{Layout, Shortfall};
 pub use builder::{Builder, Want};
+pub use chain::{Dump, Moment, merge};
 pub use container::{Container, Pod, SpecMount};
+pub use dumps::{Memory, is_part};
+pub use filter::{Filter, Scope, is_named};
 pub use kernel::{Connection, End, KernelObject, Opener};
+pub use parents::{Chain, Lost};
 pub use process::{Process, VmaInfo, VmaKind, file_path};
 pub use producer::{PRODUCERS, Producer};
 
@@ -89,15 +99,19 @@ pub struct Checkpoint {
     pub annotations: BTreeMap<String, String>,
     /// Mounts of the runtime specification, in its order.
     pub spec_mounts: Vec<SpecMount>,
-    /// The processes, by pid.
+    /// The processes, by the number that their memory has as a holder: the pid, or 0 where that was known
+    /// too late.
     pub processes: BTreeMap<u32, Process>,
     /// Shared segments, by N of `pagemap-shmem-N.img`.
     pub shared: BTreeMap<u32, Shared>,
     /// Kernel objects that held bytes: what they are, and who has them open.
     pub objects: BTreeMap<Holder, KernelObject>,
-    /// Member paths of the pages images, by N of `pages-N.img`.
-    pub pages: BTreeMap<u32, String>,
-    /// The layout of every process's memory, shared segment and kernel object.
+    /// Folders of the earlier dumps that are a part of it, the newest first.
+    pub earlier: Vec<String>,
+    /// Member paths of the pages images, by layer (0 is the newest dump) and N of `pages-N.img`.
+    pub pages: BTreeMap<(u16, u32), String>,
+    /// The layout of every process's memory shared segment and kernel object; with the ordinal N also what
+    /// the Nth dump before had and later ones have not.
     pub spaces: BTreeMap<Holder, Arc<Space>>,
     /// Bytes of memory pages in the set.
     pub memory_bytes: u64,
@@ -108,6 +122,45 @@ pub struct Checkpoint {
     /// All else that the images say, of what the fields above do not: descriptors, files, sockets,
     /// mounts, credentials. Without page maps and address spaces.
     pub records: Records,
+}
+
+impl Checkpoint {
+    /// What is no container's: the file or folder at `path`, of which nothing is known.
+    pub fn raw(producer: &'static str, path: &str) -> Self {
+        Self {
+            outer: String::new(),
+            root: path.to_owned(),
+            set: path.to_owned(),
+            producer,
+            container: Container::default(),
+            pod: None,
+            host: None,
+            created: None,
+            started: None,
+            restored: None,
+            checkpointed: None,
+            criu: None,
+            node: None,
+            kernel: None,
+            addresses: Vec::new(),
+            reference: None,
+            deleted: Vec::new(),
+            parts: Vec::new(),
+            earlier: Vec::new(),
+            descriptors: Vec::new(),
+            annotations: BTreeMap::new(),
+            spec_mounts: Vec::new(),
+            processes: BTreeMap::new(),
+            shared: BTreeMap::new(),
+            objects: BTreeMap::new(),
+            pages: BTreeMap::new(),
+            spaces: BTreeMap::new(),
+            memory_bytes: 0,
+            encrypted: false,
+            pre_dump: false,
+            records: Records::default(),
+        }
+    }
 }
 
 /// A segment that processes share.

@@ -25,6 +25,18 @@ pub enum VmaKind {
 }
 
 impl VmaKind {
+    /// Every kind.
+    pub const ALL: &'static [Self] = &[
+        Self::Heap,
+        Self::Stack,
+        Self::Anonymous,
+        Self::File,
+        Self::Shared,
+        Self::Vdso,
+        Self::Vvar,
+        Self::Other,
+    ];
+
     /// The name in reports.
     pub fn name(self) -> &'static str {
         match self {
@@ -51,6 +63,8 @@ pub struct VmaInfo {
     pub kind: VmaKind,
     /// Protection as in `/proc/PID/maps`: `rw-p`.
     pub prot: String,
+    /// Offset in the mapped file or segment of the first byte.
+    pub offset: u64,
     /// The mapped file or object.
     pub path: Option<String>,
 }
@@ -235,7 +249,8 @@ fn vma_info(vma: &Vma, mm: &Mm, stacks: &[u64], records: &Records) -> VmaInfo {
     let bit = |bit: u32, letter| if vma.prot & bit != 0 { letter } else { '-' };
     let shared = if vma.flags & 1 != 0 { 's' } else { 'p' };
     let prot = [bit(1, 'r'), bit(2, 'w'), bit(4, 'x'), shared].into_iter().collect();
-    VmaInfo { start: vma.start, end: vma.end, kind, prot, path }
+    let offset = vma.pgoff_bytes;
+    VmaInfo { start: vma.start, end: vma.end, kind, prot, offset, path }
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use clap::builder::BoolishValueParser;
 use clap::{ArgAction, Args, CommandFactory, Parser, Subcommand, ValueEnum};
 
 use super::exit::{self, Policy};
+use super::filter::FilterArgs;
 use super::gate::{self, GateArgs};
 use super::inspect::InspectArgs;
 use super::pages::{CompletionsArgs, ManArgs};
@@ -20,7 +21,9 @@ Examples:
   cryoscan checkpoint.tar -f jsonl | jq .          the same for programs
   cryoscan *.tar --fail-on high                    exit 1 if something bad is in one of them
   cryoscan checkpoint.tar --grep 'RANDOM_\\d+_KEY'  where is this text
-  cryoscan checkpoint.tar -o jsonl=report.jsonl    a page on the screen and a file";
+  cryoscan checkpoint.tar -o jsonl=report.jsonl    a page on the screen and a file
+  cryoscan checkpoint.tar --process 'java*' --vma heap    only the heaps of these processes
+  cryoscan --raw core.1234 disk.img logs/          what is no checkpoint: cores, dumps, files";
 
 /// Where the options of every command stand on a help page.
 const HEADING: &str = "Options of all commands";
@@ -150,6 +153,14 @@ pub(super) struct ScanArgs {
     #[arg(long, value_name = "REGEX", env = "CRYOSCAN_GREP", hide_env_values = true)]
     pub(super) grep: Vec<String>,
 
+    /// Scan what is no checkpoint as well, as plain bytes: any file, a folder as one target, an ELF core
+    /// by its addresses
+    #[arg(
+        long, value_parser = BoolishValueParser::new(),
+        env = "CRYOSCAN_RAW", hide_env_values = true
+    )]
+    pub(super) raw: bool,
+
     /// Run the YARA rules of this file or folder, or those that come with cryoscan (`builtin`); may be
     /// given more than once
     #[arg(long, value_name = "FILE|DIR", env = "CRYOSCAN_YARA", hide_env_values = true)]
@@ -221,6 +232,9 @@ pub(super) struct ScanArgs {
         env = "CRYOSCAN_WINDOW_SIZE", hide_env_values = true
     )]
     pub(super) window_size: u64,
+
+    #[command(flatten)]
+    pub(super) filter: FilterArgs,
 }
 
 #[derive(Debug, Clone, Copy, Args)]

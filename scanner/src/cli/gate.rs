@@ -72,6 +72,14 @@ pub(super) fn run(args: &GateArgs, style: &Style) -> anyhow::Result<u8> {
     }
 }
 
+/// How many whole reports an input holds, read as `cryoscan gate` does.
+///
+/// # Errors
+/// When it cannot be read, or is not made of whole reports of this schema.
+pub fn count_reports(input: &mut dyn BufRead) -> io::Result<usize> {
+    report::read(input).map(|reports| reports.len())
+}
+
 fn read(path: &Path) -> io::Result<Vec<Earlier>> {
     let mut input: Box<dyn BufRead> = if path.as_os_str() == "-" {
         Box::new(io::stdin().lock())

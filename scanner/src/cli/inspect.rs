@@ -17,9 +17,9 @@ mod tree;
 
 pub(super) use args::InspectArgs;
 pub use model::{
-    Address, Capabilities, Checkpoint, Credentials, Endpoint, Inspection, Missing, Mount,
-    Namespace, OpenFile, Opener, Process, ResourceLimit, SCHEMA, Shared, SharedMapping, Socket,
-    Vma,
+    Address, Capabilities, Checkpoint, Credentials, Endpoint, Inspection, KindOfMemory, Missing,
+    Mount, Namespace, OpenFile, Opener, Process, ResourceLimit, SCHEMA, Shared, SharedMapping,
+    Socket, Vma,
 };
 pub use text::{Parts, text};
 
@@ -32,14 +32,16 @@ pub(super) fn run(args: InspectArgs, style: &Style) -> anyhow::Result<u8> {
     let target = super::target(args.target);
     let settings = Settings {
         threads: thread::available_parallelism().map_or(1, usize::from),
+        raw: args.raw,
         ..Settings::default()
     };
     let name = target.name();
     let described = scan::inspect(&target, &settings).with_context(|| name.clone())?;
     let mut inspection = Inspection::new(&described);
     drop(described);
-    if !args.pid.is_empty() || !args.process.is_empty() {
-        let kept = inspection.keep(&args.pid, &args.process);
+    let filter = args.filter.filter();
+    if !filter.is_empty() {
+        let kept = inspection.keep(&filter);
         kept.map_err(|missing| anyhow!("{name}: {missing}"))?;
     }
     // What was read of the archive is as incomplete when one process of it is looked at.

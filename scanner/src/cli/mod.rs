@@ -22,6 +22,7 @@ mod config;
 #[cfg(feature = "dev")]
 mod dev;
 mod exit;
+mod filter;
 mod gate;
 pub mod inspect;
 mod nearest;
@@ -31,6 +32,8 @@ mod progress;
 mod rules;
 mod scan;
 mod value;
+
+pub use gate::count_reports;
 
 /// Runs the program with the arguments of the process, its name first.
 pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {

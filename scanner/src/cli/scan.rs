@@ -80,6 +80,8 @@ fn settings(args: &ScanArgs) -> anyhow::Result<Settings> {
         fingerprint_key: args.fingerprint_key.as_deref().map(key).transpose()?,
         registers: args.registers,
         measured: !args.no_measured,
+        raw: args.raw,
+        filter: args.filter.filter(),
     })
 }
 

@@ -25,8 +25,7 @@ pub(super) fn places(value: &Value<'_>, context: &Context<'_>) -> Places {
     let mut all: Vec<Place> = Vec::new();
     let mut total = value.found.count;
     let memory = value.found.holders.iter().filter(|holder| holder.kind == HolderKind::Memory);
-    let mut processes: BTreeSet<u32> =
-        memory.filter_map(|holder| u32::try_from(holder.id).ok()).collect();
+    let mut processes: BTreeSet<u32> = memory.map(|holder| pid_of(*holder, context)).collect();
     let objects = value.found.holders.iter();
     processes.extend(objects.flat_map(|holder| kernel::pids(*holder, context.checkpoint)));
     for (holder, kind, tally) in &value.found.tallies {
@@ -41,6 +40,13 @@ pub(super) fn places(value: &Value<'_>, context: &Context<'_>) -> Places {
         total = total.saturating_add(tally.count.saturating_mul(of_one.saturating_sub(1)));
     }
     choose(all, total, processes.len() as u64, context)
+}
+
+/// The pid of the process whose memory a holder is. Only of an ELF core whose notes follow on its memory
+/// it is not the holder's own number.
+pub(super) fn pid_of(holder: Holder, context: &Context<'_>) -> u32 {
+    let id = u32::try_from(holder.id).unwrap_or(u32::MAX);
+    context.checkpoint.processes.get(&id).map_or(id, |process| process.pid)
 }
 
 /// Of all places those that the report shows.
@@ -74,13 +80,15 @@ pub(super) fn choose(
 }
 
 /// At most `most` places: one of each process first, then of each file, of each kind of region.
-fn select(all: Vec<Place>, most: usize) -> Vec<Place> {
+fn select(mut all: Vec<Place>, most: usize) -> Vec<Place> {
     if all.len() <= most {
         return all;
     }
     let mut pids = BTreeSet::new();
     let mut paths = BTreeSet::new();
     let mut kinds = BTreeSet::new();
+    // What is in memory now comes before what was there earlier.
+    all.sort_by_key(|place| place.superseded);
     let mut ranked: Vec<(u8, Place)> = all
         .into_iter()
         .map(|place| {
@@ -128,7 +136,7 @@ pub(super) fn words(
         line: None,
         column: None,
         decoded,
-        superseded: false,
+        superseded: holder.ordinal > 0 && is_memory(holder),
     };
     let checkpoint = context.checkpoint;
     let in_image = |place: Place| {
@@ -154,7 +162,7 @@ pub(super) fn words(
         let process = checkpoint.processes.get(&pid);
         let vma = address.and_then(|address| process?.vma_at(address)).map(vma);
         Place {
-            pid: Some(pid),
+            pid: Some(process.map_or(pid, |process| process.pid)),
             comm: process.map(|process| process.comm.clone()),
             address: address.map(Address),
             vma,
@@ -201,6 +209,11 @@ pub(super) fn words(
         }
         _ => kernel::places(holder, locus, lines, plain, context),
     }
+}
+
+/// Whether the ordinal of a holder counts dumps.
+fn is_memory(holder: Holder) -> bool {
+    matches!(holder.kind, HolderKind::Memory | HolderKind::Shared)
 }
 
 /// Whether bytes of that kind lie in an image of CRIU rather than in a file of the container.

@@ -94,7 +94,7 @@ fn places(holds: &Holds<'_>, context: &Context<'_>) -> place::Places {
     let mut total = holds.hits;
     let memory = holds.holders.iter().filter(|holder| holder.kind == HolderKind::Memory);
     let mut processes: BTreeSet<u32> =
-        memory.filter_map(|holder| u32::try_from(holder.id).ok()).collect();
+        memory.map(|holder| place::pid_of(*holder, context)).collect();
     let objects = holds.holders.iter();
     processes.extend(objects.flat_map(|holder| kernel::pids(*holder, context.checkpoint)));
     for (holder, held) in &holds.by {

@@ -1,6 +1,7 @@
 //! The engine: rules over one window.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use super::confirm::Confirmed;
 use super::prefilter::Prefilter;
@@ -68,7 +69,7 @@ pub struct Scratch {
     pub(super) counts: BTreeMap<(RuleId, bool, u64), usize>,
     pub(super) throttled: Vec<Throttled>,
     /// Offsets of the strings of environments that have no label.
-    pub(super) variables: Vec<std::ops::Range<usize>>,
+    pub(super) variables: Vec<Range<usize>>,
     /// By rule: whether it looks into this window at all.
     pub(super) wanted: Vec<bool>,
 }
@@ -80,6 +81,8 @@ pub struct Engine {
     prefilter: Prefilter,
     /// Rules whose candidates are runs, labels, files, or all text.
     others: Vec<RuleId>,
+    /// Whether some rule could match nothing but zeros.
+    finds_zeros: bool,
     key: [u8; 32],
 }
 
@@ -93,7 +96,13 @@ impl Engine {
             .filter(|(_, rule)| !matches!(rule.anchor, Anchor::Prefix | Anchor::Inside))
             .map(|(id, _)| id)
             .collect();
-        Self { rules, prefilter, others, key }
+        let finds_zeros = rules.rules().iter().any(|rule| match &rule.anchor {
+            Anchor::Prefix | Anchor::Inside => rule.literals.iter().any(|it| is_zeros(it)),
+            Anchor::Run { class, .. } => class.first().is_some_and(|zero| *zero),
+            // Labels and files are told by where they lie; zeros are no text, and no prime.
+            Anchor::Label | Anchor::Path | Anchor::Text | Anchor::Number => false,
+        });
+        Self { rules, prefilter, others, finds_zeros, key }
     }
 
     /// The rules.
@@ -111,6 +120,9 @@ impl Engine {
     ) -> Scanned {
         scratch.counts.clear();
         scratch.throttled.clear();
+        if !self.finds_zeros && has_nothing(window) {
+            return Scanned::default();
+        }
         scratch.wanted.clear();
         scratch.wanted.extend(self.rules.rules().iter().map(|rule| is_wanted(rule, window)));
         scratch.variables.clear();
@@ -265,6 +277,22 @@ impl Engine {
             lines: None,
         }
     }
+}
+
+/// Whether a window holds zeros only: pages that were freed or never filled. The empty text of a
+/// label or of a file's beginning could be a match all the same.
+fn has_nothing(window: &Window<'_>) -> bool {
+    let end = window.base.saturating_add(window.bytes.len() as u64);
+    let apart = |range: &Range<u64>| range.end <= window.base || range.start >= end;
+    window.own.start != 0
+        && window.space.labels.iter().all(|label| apart(&label.range))
+        && is_zeros(window.bytes)
+}
+
+/// Whether bytes are all zero, as fast as memory can be read.
+fn is_zeros(bytes: &[u8]) -> bool {
+    // A fold without an early end is what compilers make vectors of.
+    bytes.chunks(1024).all(|chunk| chunk.iter().fold(0, |all, byte| all | byte) == 0)
 }
 
 /// Whether a rule looks into regions of this kind, or at labels that the window may show, and at

@@ -46,7 +46,8 @@ pub struct Holder {
     pub kind: HolderKind,
     /// Its number or hash among its kind.
     pub id: u64,
-    /// Ordinal among members of the same name (files only).
+    /// Of files, the ordinal among members of the same name. Of memory, 0 for what is there now, and N
+    /// for what the Nth dump before had and later ones have not.
     pub ordinal: u32,
 }
 

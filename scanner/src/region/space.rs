@@ -15,6 +15,10 @@ pub enum Form {
         first: u32,
         /// Bytes that each of them expands to; the last one may have fewer.
         block: u32,
+        /// Bytes of the blocks before the first byte of the piece, where it begins inside of them.
+        before: u32,
+        /// Bytes of the blocks behind its last byte.
+        after: u32,
     },
     /// Nowhere: zeros that the image leaves out. `offset` says where they would be.
     Zero,
@@ -46,6 +50,33 @@ pub struct Piece {
     pub offset: u64,
     /// How it is stored.
     pub form: Form,
+}
+
+impl Piece {
+    /// First address behind it.
+    pub fn end(&self) -> u64 {
+        self.at.saturating_add(self.len)
+    }
+
+    /// What of it lies in a range of addresses.
+    pub fn part(&self, range: &Range<u64>) -> Option<Self> {
+        let start = range.start.max(self.at);
+        let end = range.end.min(self.end());
+        let len = end.checked_sub(start).filter(|len| *len > 0)?;
+        let (skipped, left) = (start.saturating_sub(self.at), self.end().saturating_sub(end));
+        let (offset, form) = match self.form {
+            Form::Raw | Form::Zero => (self.offset.saturating_add(skipped), self.form),
+            // Its blocks can only be counted from the first one on.
+            Form::Lz4 { first, block, before, after } => {
+                let more = |bytes: u32, more: u64| {
+                    bytes.saturating_add(u32::try_from(more).unwrap_or(u32::MAX))
+                };
+                let (before, after) = (more(before, skipped), more(after, left));
+                (self.offset, Form::Lz4 { first, block, before, after })
+            }
+        };
+        Some(Self { at: start, len, offset, form, ..*self })
+    }
 }
 
 /// What a label says about the addresses it covers.
@@ -92,6 +123,11 @@ pub struct Space {
     pub labels: Vec<Label>,
     /// Whether the ends of regions are cut (memory) or true ends (files, messages).
     pub cut: bool,
+    /// What of it is to be scanned, sorted, where that is not all: the rest only surrounds it, since
+    /// another layout has the same bytes.
+    pub only: Option<Vec<Range<u64>>>,
+    /// The first layer whose bytes are in the ledger of another checkpoint.
+    pub foreign: u16,
 }
 
 impl Space {
@@ -99,7 +135,25 @@ impl Space {
     pub fn file(holder: Holder, kind: RegionKind, len: u64) -> Self {
         let piece = Piece { at: 0, len, layer: 0, image: 0, offset: 0, form: Form::Raw };
         let (pieces, blocks, labels) = (vec![piece], Vec::new(), Vec::new());
-        Self { holder, kind, page_size: 0, pieces, blocks, labels, cut: false }
+        let (cut, only, foreign) = (false, None, u16::MAX);
+        Self { holder, kind, page_size: 0, pieces, blocks, labels, cut, only, foreign }
+    }
+
+    /// Whether any of these bytes are to be scanned.
+    pub fn is_own(&self, range: &Range<u64>) -> bool {
+        let Some(only) = &self.only else { return true };
+        let first = only.partition_point(|own| own.end <= range.start);
+        only.get(first).is_some_and(|own| own.start < range.end)
+    }
+
+    /// The parts of a range that are to be scanned.
+    pub fn own_of(&self, range: &Range<u64>) -> Vec<Range<u64>> {
+        let Some(only) = &self.only else { return vec![range.clone()] };
+        let first = only.partition_point(|own| own.end <= range.start);
+        let own = only.get(first..).unwrap_or_default().iter();
+        own.take_while(|own| own.start < range.end)
+            .map(|own| own.start.max(range.start)..own.end.min(range.end))
+            .collect()
     }
 
     /// The maximal runs of neighbouring addresses, in order.
@@ -126,27 +180,34 @@ impl Space {
         (address.checked_sub(piece.at)? < piece.len).then_some(piece)
     }
 
-    /// The blocks of a compressed piece, by address; nothing for others.
+    /// The blocks that the bytes of a compressed piece lie in, by address; nothing for others.
     pub fn blocks_of(&self, piece: &Piece) -> impl Iterator<Item = Block> + '_ {
-        let (first, block) = match piece.form {
-            Form::Lz4 { first, block } => (usize::try_from(first).unwrap_or(usize::MAX), block),
-            Form::Raw | Form::Zero => (usize::MAX, 0),
+        let (first, block, before, after) = match piece.form {
+            Form::Lz4 { first, block, before, after } => {
+                (usize::try_from(first).unwrap_or(usize::MAX), block, before, after)
+            }
+            Form::Raw | Form::Zero => (usize::MAX, 0, 0, 0),
         };
-        let end = piece.at.saturating_add(piece.len);
-        let (mut at, mut offset) = (piece.at, piece.offset);
+        let own = piece.at..piece.end();
+        let end = own.end.saturating_add(after.into());
+        let (mut at, mut offset) = (own.start.saturating_sub(before.into()), piece.offset);
         let sizes = self.blocks.get(first..).unwrap_or_default();
-        sizes.iter().map_while(move |stored| {
+        let blocks = sizes.iter().map_while(move |stored| {
             let next = at.saturating_add(block.into()).min(end);
             let this = Block { range: at..next, offset, stored: *stored };
             (at, offset) = (next, offset.saturating_add(u64::from(*stored)));
             (!this.range.is_empty()).then_some(this)
-        })
+        });
+        blocks
+            .skip_while(move |block| block.range.end <= own.start)
+            .take_while(move |block| block.range.start < own.end)
     }
 
-    /// The image and the offset in it of the byte at `address`; for a byte in a compressed block the
-    /// offset of the block, and that of the byte in what the block expands to.
-    pub fn image_offset(&self, address: u64) -> Option<(u32, u64, Option<u64>)> {
+    /// The layer and the image, and the offset in it of the byte at `address`; for a byte in a
+    /// compressed block the offset of the block, and that of the byte in what the block expands to.
+    pub fn image_offset(&self, address: u64) -> Option<((u16, u32), u64, Option<u64>)> {
         let piece = self.piece_at(address)?;
+        let image = (piece.layer, piece.image);
         if let Form::Lz4 { .. } = piece.form {
             let block = self.blocks_of(piece).find(|block| block.range.contains(&address))?;
             let within = address.checked_sub(block.range.start)?;
@@ -157,10 +218,10 @@ impl Space {
             } else {
                 (block.offset, Some(within))
             };
-            return Some((piece.image, offset, block_offset));
+            return Some((image, offset, block_offset));
         }
         let within = address.checked_sub(piece.at)?;
-        Some((piece.image, piece.offset.saturating_add(within), None))
+        Some((image, piece.offset.saturating_add(within), None))
     }
 
     /// Leaves out what is no data: `data` are the ranges of the image's offsets that are stored,
@@ -226,14 +287,22 @@ mod tests {
 
     #[test]
     fn a_byte_of_a_block_has_the_offset_of_the_block_and_its_own() {
-        let form = Form::Lz4 { first: 1, block: 0x2000 };
+        let form = Form::Lz4 { first: 1, block: 0x2000, before: 0, after: 0 };
         let space = space(vec![piece(0x5000, 0x5000, 0x100, form)], vec![9, 70, 0x2000, 33, 9]);
         let blocks: Vec<_> = space.blocks_of(&space.pieces[0]).map(|it| it.range).collect();
         assert_eq!(blocks, [0x5000..0x7000, 0x7000..0x9000, 0x9000..0xa000]);
-        assert_eq!(space.image_offset(0x5008), Some((3, 0x100, Some(8))));
-        assert_eq!(space.image_offset(0x7008), Some((3, 0x100 + 70 + 8, None)));
-        assert_eq!(space.image_offset(0x9fff), Some((3, 0x100 + 70 + 0x2000, Some(0xfff))));
+        assert_eq!(space.image_offset(0x5008), Some(((0, 3), 0x100, Some(8))));
+        assert_eq!(space.image_offset(0x7008), Some(((0, 3), 0x100 + 70 + 8, None)));
+        assert_eq!(space.image_offset(0x9fff), Some(((0, 3), 0x100 + 70 + 0x2000, Some(0xfff))));
         assert_eq!(space.image_offset(0xa000), None);
+        // A part that begins and ends inside of blocks leads to the same bytes.
+        let part = space.pieces[0].part(&(0x8000..0x9800)).unwrap();
+        let space = Space { pieces: vec![part], ..space };
+        let blocks: Vec<_> = space.blocks_of(&part).map(|it| it.range).collect();
+        assert_eq!(blocks, [0x7000..0x9000, 0x9000..0xa000]);
+        assert_eq!(space.image_offset(0x8008), Some(((0, 3), 0x100 + 70 + 0x1008, None)));
+        assert_eq!(space.image_offset(0x97ff), Some(((0, 3), 0x100 + 70 + 0x2000, Some(0x7ff))));
+        assert_eq!((space.image_offset(0x7fff), space.image_offset(0x9800)), (None, None));
     }
 
     #[test]
@@ -255,6 +324,6 @@ mod tests {
             ]
         );
         assert_eq!(space.regions().len(), 2);
-        assert_eq!(space.image_offset(0x1808), Some((3, 0x808, None)));
+        assert_eq!(space.image_offset(0x1808), Some(((0, 3), 0x808, None)));
     }
 }

@@ -100,6 +100,12 @@ impl Collection {
         Ok(notes)
     }
 
+    /// Its archives, sorted.
+    pub(super) fn targets(&self) -> Vec<Target> {
+        let names = self.archives.iter();
+        names.map(|name| Target::Path(self.folder.join(OsStr::from_bytes(name)))).collect()
+    }
+
     /// Why it gives no checkpoint, if it gives none.
     pub(super) fn why_none(&self) -> &'static str {
         let is_empty = self.archives.is_empty() && !self.has_unpacked;

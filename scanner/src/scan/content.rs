@@ -190,6 +190,7 @@ impl Walk<'_> {
     ) {
         self.units.entry(path_id(unit)).or_insert_with(|| unit.to_owned());
         let (name, member): (Arc<str>, Arc<str>) = (Arc::from(name), Arc::from(member));
+        let scope = self.scope(space);
         for region in space.regions() {
             for part in pieces::parts(space, &region) {
                 for own in job::windows(part, self.window) {
@@ -200,6 +201,7 @@ impl Walk<'_> {
                         unit: path_id(unit),
                         region: region.range.clone(),
                         own,
+                        scope: scope.clone(),
                         input: Input::Extent(extent.clone()),
                         decoded,
                     });
@@ -224,6 +226,7 @@ impl Walk<'_> {
         self.units.entry(id).or_insert_with(|| unit.to_owned());
         let (name, member): (Arc<str>, Arc<str>) = (Arc::from(name), Arc::from(member));
         let decoded = self.decoded();
+        let scope = self.scope(space);
         let this = &*self;
         for part in pieces::parts(space, region) {
             let wanted = pieces.go_to(&part, &region.range);
@@ -244,6 +247,7 @@ impl Walk<'_> {
                     unit: id,
                     region: region.range.start..region_end,
                     own,
+                    scope: scope.clone(),
                     input: Input::Bytes(base, bytes, bad),
                     decoded,
                 });

@@ -5,6 +5,7 @@ use std::io;
 
 use super::omissions::omissions;
 use super::owners::Owners;
+use super::scope;
 use super::walk::Scanned;
 use super::{Described, Outcome, Settings, fingerprint_key};
 use crate::checkpoint::{Checkpoint, path_id};
@@ -30,6 +31,10 @@ pub(super) fn fold(
     let Scanned { target, is_part, compression, mut checkpoints, mut partial, units, files } =
         scanned;
     describe_processes(&mut checkpoints, &partial.labels, None);
+    for checkpoint in &mut checkpoints {
+        outcome.fits |= scope::fits(&settings.filter, checkpoint);
+        settings.filter.restrict(&mut checkpoint.shared, &checkpoint.processes);
+    }
     let owner = Owners::of(&checkpoints);
     let fingerprints = Fingerprints {
         key: fingerprint_key(settings).0,
@@ -145,7 +150,7 @@ pub(super) fn fold(
         emit(Record::Coverage(CoverageRecord {
             checkpoint: name,
             coverage,
-            notes: omissions(checkpoint),
+            notes: scope::note(&settings.filter).into_iter().chain(omissions(checkpoint)).collect(),
         }))?;
     }
     Ok(())
@@ -333,7 +338,7 @@ fn checkpoint_record(
     let inside = if checkpoint.root.is_empty() { &checkpoint.set } else { &checkpoint.root };
     CheckpointRecord {
         checkpoint: name.to_owned(),
-        target: if several {
+        target: if several && !inside.is_empty() {
             format!("{target}!{}", inside.trim_end_matches('!'))
         } else {
             target.to_owned()

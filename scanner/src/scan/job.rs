@@ -4,18 +4,94 @@ use std::io::{self, Read};
 use std::ops::{DerefMut, Range};
 use std::sync::Arc;
 
-use super::pieces::Bad;
+use super::pieces::{self, Bad};
 use super::pool::Buffer;
 use crate::archive::Extent;
+use crate::checkpoint::Scope;
 use crate::region::{REACH, Space};
+use crate::secret::SecretBytes;
 
 /// Where the bytes of a window come from.
 #[derive(Debug)]
 pub(super) enum Input {
     /// A pages image or file that the worker reads itself.
     Extent(Extent),
+    /// The pages images of the dumps of a chain.
+    Layers(Arc<Layers>),
     /// Bytes from a stream; the first lies at this address. Some of them may be of bad blocks.
     Bytes(u64, Buffer, Vec<Bad>),
+}
+
+/// The pages image of one dump.
+#[derive(Debug)]
+pub(super) struct Layer {
+    /// Its path.
+    pub member: Arc<str>,
+    /// Its bytes.
+    pub extent: Extent,
+}
+
+/// The pages images of the dumps of a chain, and how the memory was later.
+#[derive(Debug)]
+pub(super) struct Layers {
+    /// The images, the newest first.
+    pub images: Arc<[Layer]>,
+    /// The layouts when later dumps were made; none for the newest.
+    pub later: Vec<Arc<Space>>,
+}
+
+/// Bytes around a value that was superseded. Where they and the value are the same later on, it is the
+/// same evidence.
+const SURROUNDINGS: u64 = 64;
+
+impl Input {
+    /// Whether what lies in a range is there later on too, with what surrounds it; `bytes` are those
+    /// of `seen`, which the range is in.
+    pub(super) fn is_there_later(
+        &self,
+        range: &Range<u64>,
+        bytes: &[u8],
+        seen: &Range<u64>,
+    ) -> bool {
+        let Self::Layers(layers) = self else { return false };
+        let start = range.start.saturating_sub(SURROUNDINGS).max(seen.start);
+        let end = range.end.saturating_add(SURROUNDINGS).min(seen.end);
+        let at = |address: u64| {
+            usize::try_from(address.saturating_sub(seen.start)).unwrap_or(usize::MAX)
+        };
+        let bytes = bytes.get(at(start)..at(end)).unwrap_or_default();
+        let mut same = vec![0; bytes.len()];
+        let is_same = layers.later.iter().any(|space| {
+            let (got, ..) = pieces::read(space, self, start, &mut same);
+            got == bytes.len() && same == bytes
+        });
+        // What was read may be secret.
+        drop(SecretBytes::from(same));
+        is_same
+    }
+
+    /// What the worker reads of a layer.
+    pub(super) fn extent(&self, layer: u16) -> Option<&Extent> {
+        match self {
+            Self::Extent(extent) => Some(extent),
+            Self::Layers(layers) => {
+                layers.images.get(usize::from(layer)).map(|layer| &layer.extent)
+            }
+            Self::Bytes(..) => None,
+        }
+    }
+}
+
+impl Job {
+    /// Path of the image that the bytes of a layer are from.
+    pub(super) fn member_of(&self, layer: u16) -> &str {
+        match &self.input {
+            Input::Layers(layers) => {
+                layers.images.get(usize::from(layer)).map_or(&self.member, |layer| &layer.member)
+            }
+            Input::Extent(_) | Input::Bytes(..) => &self.member,
+        }
+    }
 }
 
 /// One window.
@@ -33,6 +109,8 @@ pub(super) struct Job {
     pub region: Range<u64>,
     /// The part that belongs to this window.
     pub own: Range<u64>,
+    /// What of the holder is looked at.
+    pub scope: Scope,
     /// Its bytes.
     pub input: Input,
     /// Whether decoding made the bytes, so that they are no part of the checkpoint's stored size.

@@ -4,6 +4,7 @@
 //! Windows of a holder are dispatched one after the other, so a line is open as long as they come.
 //! Each waiting window holds a buffer, or the numbers to read it by: nothing grows without bound.
 
+use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -11,6 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::Settings;
 use super::job::{Input, Job};
 use super::pieces;
+use crate::checkpoint::Scope;
 use crate::diagnostic::{Code, Diagnostic, Level};
 use crate::region::{Holder, Space};
 use crate::tally::Partial;
@@ -19,6 +21,7 @@ use crate::yara::{Rules, Scanner, Subject};
 /// The windows of one holder.
 pub(super) struct Line {
     space: Arc<Space>,
+    scope: Scope,
     name: Arc<str>,
     jobs: Receiver<Arc<Job>>,
 }
@@ -44,7 +47,8 @@ impl Lines {
             // The line before ends here; a thread may be waiting for that.
             self.open = None;
             let (sender, jobs) = sync_channel(WAITING);
-            let line = Line { space: Arc::clone(&job.space), name: Arc::clone(&job.name), jobs };
+            let (space, name) = (Arc::clone(&job.space), Arc::clone(&job.name));
+            let line = Line { space, scope: job.scope.clone(), name, jobs };
             self.lines.send(line).unwrap_or_default();
             self.open = Some((holder, sender));
         }
@@ -84,33 +88,46 @@ pub(super) fn run(rules: &Rules, lines: &Mutex<Receiver<Line>>, settings: &Setti
 
 /// Runs the rules over one holder.
 fn holder(line: Line, scanner: &mut Scanner<'_>, buffer: &mut Vec<u8>) -> crate::yara::Yield {
-    let Line { space, name, jobs } = line;
-    let len = space.pieces.iter().fold(0u64, |sum, piece| sum.saturating_add(piece.len));
+    let Line { space, scope, name, jobs } = line;
+    let len = space.pieces.iter().fold(0u64, |sum, piece| {
+        let parts = scope.within(&(piece.at..piece.at.saturating_add(piece.len)));
+        parts.iter().fold(sum, |sum, it| sum.saturating_add(it.end.saturating_sub(it.start)))
+    });
     let subject = Subject { space: &space, name: &name, len };
     scanner.begin(subject);
     for job in jobs {
-        let own = job.own.start..job.own.end;
-        match &job.input {
-            Input::Bytes(base, bytes, _) => {
-                let at = |address: u64| {
-                    usize::try_from(address.saturating_sub(*base)).unwrap_or(usize::MAX)
-                };
-                let range = at(own.start)..at(own.end).min(bytes.len());
-                let bytes = bytes.get(range).unwrap_or_default();
-                scanner.feed(subject, job.region.start, own.start, bytes);
-            }
-            Input::Extent(extent) => {
-                let len = usize::try_from(own.end.saturating_sub(own.start)).unwrap_or(usize::MAX);
-                if buffer.len() < len {
-                    buffer.resize(len, 0);
-                }
-                let target = buffer.get_mut(..len).unwrap_or_default();
-                // What cannot be read is told by the worker that has the same window.
-                let (got, ..) = pieces::read(&job.space, extent, own.start, target);
-                let bytes = buffer.get(..got).unwrap_or_default();
-                scanner.feed(subject, job.region.start, own.start, bytes);
-            }
+        let parts = job.scope.within(&job.own);
+        for own in parts.iter().flat_map(|part| job.space.own_of(part)) {
+            feed(&job, &own, scanner, subject, buffer);
         }
     }
     scanner.finish(subject)
+}
+
+/// Gives the rules a part of a window.
+fn feed(
+    job: &Job,
+    own: &Range<u64>,
+    scanner: &mut Scanner<'_>,
+    subject: Subject<'_>,
+    buffer: &mut Vec<u8>,
+) {
+    let bytes = match &job.input {
+        Input::Bytes(base, bytes, _) => {
+            let at =
+                |address: u64| usize::try_from(address.saturating_sub(*base)).unwrap_or(usize::MAX);
+            bytes.get(at(own.start)..at(own.end).min(bytes.len())).unwrap_or_default()
+        }
+        Input::Extent(_) | Input::Layers(_) => {
+            let len = usize::try_from(own.end.saturating_sub(own.start)).unwrap_or(usize::MAX);
+            if buffer.len() < len {
+                buffer.resize(len, 0);
+            }
+            let target = buffer.get_mut(..len).unwrap_or_default();
+            // What cannot be read is told by the worker that has the same window.
+            let (got, ..) = pieces::read(&job.space, &job.input, own.start, target);
+            buffer.get(..got).unwrap_or_default()
+        }
+    };
+    scanner.feed(subject, job.region.start, own.start, bytes);
 }

@@ -1,6 +1,7 @@
 //! One scan: `walk` offers members and cuts windows, workers turn windows into partials, `fold`
 //! merges them and makes records. The only user of threads.
 
+mod chain;
 mod collection;
 mod content;
 mod digest;
@@ -11,8 +12,11 @@ mod line;
 mod omissions;
 mod owners;
 mod pages;
+mod parents;
 mod pieces;
 mod pool;
+mod raw;
+mod scope;
 #[cfg(test)]
 mod tests;
 mod walk;
@@ -25,8 +29,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use self::collection::Collection;
+use self::parents::Parents;
 use crate::check::{Confidence, Severity};
-use crate::checkpoint::Checkpoint;
+use crate::checkpoint::{Checkpoint, Filter};
 use crate::diagnostic::{Diagnostic, Level};
 use crate::limits::Limits;
 use crate::matching::Engine;
@@ -61,6 +66,10 @@ pub struct Settings {
     pub registers: bool,
     /// Whether the report may hold what differs from run to run.
     pub measured: bool,
+    /// Whether what is no checkpoint is scanned too, as plain bytes; a folder is one target then.
+    pub raw: bool,
+    /// Which memory is scanned; empty: everything.
+    pub filter: Filter,
 }
 
 impl Default for Settings {
@@ -77,6 +86,8 @@ impl Default for Settings {
             fingerprint_key: None,
             registers: false,
             measured: false,
+            raw: false,
+            filter: Filter::default(),
         }
     }
 }
@@ -134,12 +145,15 @@ pub enum ScanError {
     #[error("{0}")]
     Unreadable(io::Error),
     /// The target holds no checkpoint; what it is instead.
-    #[error("not a checkpoint: {0}")]
+    #[error("not a checkpoint: {0} (--raw scans it as plain bytes)")]
     NotACheckpoint(String),
     /// A folder that holds no checkpoint now, but is where checkpoints are kept: there is nothing in
     /// it, or archives none of which is one.
     #[error("no checkpoint in this folder: {0}")]
     NoneInFolder(&'static str),
+    /// The filter lets nothing of any target through; the filter.
+    #[error("nothing fits {0}: no memory was scanned")]
+    NothingFits(String),
     /// A rule or a pattern is wrong.
     #[error(transparent)]
     Rules(#[from] RuleFileError),
@@ -161,6 +175,8 @@ pub struct Outcome {
     pub failed: Vec<(String, ScanError)>,
     /// Bytes that the rules have seen.
     pub scanned_bytes: u64,
+    /// Whether the filter, if there is one, has let any memory through.
+    pub fits: bool,
 }
 
 /// What a target holds, for [`inspect`].
@@ -225,14 +241,46 @@ pub fn scan_from(
     stdin: &mut dyn Read,
     emit: &mut Emit<'_>,
 ) -> Result<Outcome, ScanError> {
-    let (engine, key_name) = engine(settings)?;
+    scan_with(&Prepared::new(settings)?, targets, settings, progress, stdin, emit)
+}
+
+/// Rules and patterns, compiled: for who scans many small targets, since it takes longer than each.
+#[derive(Debug)]
+pub struct Prepared {
+    engine: Engine,
+    key_name: String,
+}
+
+impl Prepared {
+    /// Compiles the rules, the patterns of [`Settings::grep`] and the key of fingerprints.
+    ///
+    /// # Errors
+    /// When a rule or a pattern is wrong.
+    pub fn new(settings: &Settings) -> Result<Self, ScanError> {
+        engine(settings).map(|(engine, key_name)| Self { engine, key_name })
+    }
+}
+
+/// As [`scan_from`], with what was prepared of settings that have the same patterns and key.
+///
+/// # Errors
+/// As [`scan`].
+pub fn scan_with(
+    prepared: &Prepared,
+    targets: &[Target],
+    settings: &Settings,
+    progress: &Progress,
+    stdin: &mut dyn Read,
+    emit: &mut Emit<'_>,
+) -> Result<Outcome, ScanError> {
+    let Prepared { engine, key_name } = prepared;
     emit(Record::Run(Run {
         schema: SCHEMA.to_owned(),
         tool: Tool {
             name: env!("CARGO_PKG_NAME").to_owned(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
         },
-        rules: Rules { count: rule_count(&engine, settings), hash: rule_hash(&engine, settings) },
+        rules: Rules { count: rule_count(engine, settings), hash: rule_hash(engine, settings) },
         targets: targets.iter().map(Target::name).collect(),
     }))
     .map_err(ScanError::Output)?;
@@ -243,19 +291,22 @@ pub fn scan_from(
         emit(Record::Diagnostic(record)).map_err(ScanError::Output)?;
     }
     let none = BTreeSet::new();
+    let parents = Parents::of(targets);
     for target in targets {
         let before = outcome.checkpoints;
         let mut one = |target: &Target, without: &BTreeSet<String>| match pool::run(
-            target, without, &engine, settings, progress, stdin,
+            target, without, engine, settings, progress, &parents, stdin,
         ) {
             Err(error) => Ok(Some(error)),
-            Ok(scanned) => fold::fold(scanned, &engine, &key_name, settings, &mut outcome, emit)
+            Ok(scanned) => fold::fold(scanned, engine, key_name, settings, &mut outcome, emit)
                 .map(|()| None)
                 .map_err(ScanError::Output),
         };
-        let failed = match Collection::of(target, settings) {
+        let collection = if settings.raw { None } else { Collection::of(target, settings) };
+        let failed = match collection {
             None => one(target, &none)?,
             Some(collection) => {
+                parents.add(&collection.targets());
                 let why = collection.why_none();
                 let mut notes = collection.each(&settings.limits, one)?;
                 for diagnostic in fold::notes(&mut notes) {
@@ -270,6 +321,13 @@ pub fn scan_from(
             outcome.complete = false;
             outcome.failed.push((target.name(), error));
         }
+    }
+    if !settings.filter.is_empty() && !outcome.fits && outcome.failed.is_empty() {
+        // Nobody should take a pid that is not there for a clean one.
+        outcome.complete = false;
+        let filter = settings.filter.to_string();
+        let failed = |target: &Target| (target.name(), ScanError::NothingFits(filter.clone()));
+        outcome.failed.extend(targets.iter().map(failed));
     }
     Ok(outcome)
 }
@@ -296,14 +354,16 @@ fn rule_hash(engine: &Engine, settings: &Settings) -> String {
 /// When the target cannot be read or holds no checkpoint.
 pub fn inspect(target: &Target, settings: &Settings) -> Result<Described, ScanError> {
     let (engine, _) = engine(settings)?;
+    let parents = Parents::default();
     let (progress, mut stdin) = (Progress::default(), io::stdin().lock());
     let mut run = |target: &Target, without: &BTreeSet<String>| {
-        pool::run(target, without, &engine, settings, &progress, &mut stdin)
+        pool::run(target, without, &engine, settings, &progress, &parents, &mut stdin)
             .map(|scanned| fold::describe(scanned, engine.rules()))
     };
     let Some(collection) = Collection::of(target, settings) else {
         return run(target, &BTreeSet::new());
     };
+    parents.add(&collection.targets());
     let why = collection.why_none();
     let mut all = Described { checkpoints: Vec::new(), diagnostics: Vec::new() };
     let mut notes = collection.each(&settings.limits, |archive, without| {

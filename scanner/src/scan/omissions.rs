@@ -26,6 +26,7 @@ pub(super) fn omissions(checkpoint: &Checkpoint) -> Vec<String> {
              scanned"
                 .to_owned(),
         ),
+        "elf-core" => notes.extend(not_in_core(checkpoint)),
         _ => {}
     }
     if producer == "docker" && checkpoint.container.name.is_none() {
@@ -36,4 +37,18 @@ pub(super) fn omissions(checkpoint: &Checkpoint) -> Vec<String> {
         );
     }
     notes
+}
+
+/// Mapped memory that a core does not hold.
+fn not_in_core(checkpoint: &Checkpoint) -> Option<String> {
+    let mapped = checkpoint.processes.values().flat_map(|process| &process.vmas);
+    let mapped =
+        mapped.fold(0u64, |sum, vma| sum.saturating_add(vma.end.saturating_sub(vma.start)));
+    let left = mapped.saturating_sub(checkpoint.memory_bytes);
+    (left > 0).then(|| {
+        format!(
+            "{left} bytes of mapped memory are not in the core: who wrote it leaves out what can be \
+             read from files, and what a filter names"
+        )
+    })
 }

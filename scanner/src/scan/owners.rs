@@ -10,8 +10,8 @@ pub(super) struct Owners {
 }
 
 struct Owner {
-    /// Number of the path of the images.
-    set: u64,
+    /// Numbers of the paths of the images, of its own and of earlier dumps.
+    sets: Vec<u64>,
     /// Paths of the images, of the metadata, and of what else belongs to them.
     folders: Vec<String>,
 }
@@ -20,8 +20,10 @@ impl Owners {
     pub(super) fn of(checkpoints: &[Checkpoint]) -> Self {
         let of = |checkpoint: &Checkpoint| {
             let own = [checkpoint.set.clone(), checkpoint.root.clone()];
-            let folders = own.into_iter().chain(checkpoint.parts.iter().cloned()).collect();
-            Owner { set: path_id(&checkpoint.set), folders }
+            let others = checkpoint.parts.iter().chain(&checkpoint.earlier).cloned();
+            let folders = own.into_iter().chain(others).collect();
+            let sets = [&checkpoint.set].into_iter().chain(&checkpoint.earlier);
+            Owner { sets: sets.map(|set| path_id(set)).collect(), folders }
         };
         Self { checkpoints: checkpoints.iter().map(of).collect() }
     }
@@ -29,14 +31,8 @@ impl Owners {
     /// The checkpoint whose images or files lie at a path: the deepest folder that holds it. What
     /// lies in none is the first one's.
     pub(super) fn of_path(&self, path: &str) -> usize {
-        let within = |folder: &str| {
-            folder.is_empty()
-                || path.strip_prefix(folder).is_some_and(|rest| {
-                    rest.is_empty() || folder.ends_with('!') || rest.starts_with(['/', '!'])
-                })
-        };
         let depth = |owner: &Owner| {
-            owner.folders.iter().filter(|folder| within(folder)).map(String::len).max()
+            owner.folders.iter().filter(|folder| is_within(path, folder)).map(String::len).max()
         };
         let deepest = self
             .checkpoints
@@ -50,6 +46,14 @@ impl Owners {
     /// The checkpoint of a set of holders: that of its images, or that of its files' folder.
     pub(super) fn of_set(&self, set: u64, units: &BTreeMap<u64, String>) -> usize {
         let of_unit = || self.of_path(units.get(&set).map_or("", String::as_str));
-        self.checkpoints.iter().position(|owner| owner.set == set).unwrap_or_else(of_unit)
+        self.checkpoints.iter().position(|owner| owner.sets.contains(&set)).unwrap_or_else(of_unit)
     }
+}
+
+/// Whether a path is that of a folder or archive, or of something in it.
+pub(super) fn is_within(path: &str, folder: &str) -> bool {
+    folder.is_empty()
+        || path.strip_prefix(folder).is_some_and(|rest| {
+            rest.is_empty() || folder.ends_with('!') || rest.starts_with(['/', '!'])
+        })
 }

@@ -5,11 +5,12 @@ use std::ops::Range;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use super::chain::{Dumps, HeldDump};
 use super::job::{self, Input, Job};
 use super::pieces::Pieces;
 use super::walk::{Walk, unit_of};
 use crate::archive::{Body, Extent, Source, Sparse, Stream};
-use crate::checkpoint::{Layout, Shortfall, path_id};
+use crate::checkpoint::{Layout, Shortfall, is_part, path_id};
 use crate::coverage::Reason;
 use crate::diagnostic::{Code, Diagnostic, Level};
 use crate::region::{Holder, HolderKind, RegionKind, Space};
@@ -47,7 +48,11 @@ impl Walk<'_> {
                 // A stream's length is known from its header only.
                 let map = stream.map();
                 let len = map.map(|map| map.size()).or(size).unwrap_or(u64::MAX);
-                if self.builder.is_ready(path, id) || self.second {
+                let is_ready = self.is_ready(path, id) || self.second;
+                if is_ready && self.builder.is_chained(path, id) {
+                    return self.chained_pages(path, id, size, stream);
+                }
+                if is_ready {
                     self.builder.pages(path, id, len);
                     return self.stream_pages(path, id, size, stream);
                 }
@@ -58,6 +63,13 @@ impl Walk<'_> {
                 self.early_pages(path, id, size.unwrap_or(u64::MAX), stream)
             }
         }
+    }
+
+    /// Whether all is known that pages need to be laid out, and to be looked at or left out.
+    fn is_ready(&self, path: &str, id: u32) -> bool {
+        let filter = &self.settings.filter;
+        self.builder.is_ready(path, id)
+            && (filter.is_empty() || self.builder.can_filter(path, id, filter))
     }
 
     /// A second pages image of the same name: the first one is the memory, this is searched too.
@@ -86,19 +98,35 @@ impl Walk<'_> {
         self.held.push(Held { path: path.to_owned(), id, extent, lacking, decoded });
     }
 
+    /// Bytes of pages that may still be held in memory.
+    pub(super) fn room(&self) -> u64 {
+        self.settings.limits.late_pages_bytes.saturating_sub(self.held_bytes)
+    }
+
+    /// Holds the stored bytes of a stream in memory until all metadata are known.
+    pub(super) fn hold_stream(
+        &mut self,
+        path: &str,
+        id: u32,
+        len: u64,
+        stream: Stream<'_>,
+    ) -> io::Result<()> {
+        let mut data = Vec::new();
+        let map = stream.map().cloned();
+        io::copy(&mut stream.stored_bytes(), &mut data)?;
+        self.held_bytes = self.held_bytes.saturating_add(data.len() as u64);
+        let extent = Extent::all(Source::bytes(data));
+        let extent = map.iter().fold(extent, |extent, map| extent.with_holes(map));
+        self.hold(path, id, Some(len), extent);
+        Ok(())
+    }
+
     /// Pages from a pipe before what explains them: held up to a limit, else scanned as raw bytes.
     fn early_pages(&mut self, path: &str, id: u32, len: u64, stream: Stream<'_>) -> io::Result<()> {
         let unit = unit_of(path);
-        let room = self.settings.limits.late_pages_bytes.saturating_sub(self.held_bytes);
+        let room = self.room();
         if len <= room {
-            let mut data = Vec::new();
-            let map = stream.map().cloned();
-            io::copy(&mut stream.stored_bytes(), &mut data)?;
-            self.held_bytes = self.held_bytes.saturating_add(data.len() as u64);
-            let extent = Extent::all(Source::bytes(data));
-            let extent = map.iter().fold(extent, |extent, map| extent.with_holes(map));
-            self.hold(path, id, Some(len), extent);
-            return Ok(());
+            return self.hold_stream(path, id, len, stream);
         }
         self.builder.pages(path, id, stream.map().map_or(len, |map| map.size()));
         let text = "pages came before their pagemap and were too many to hold back; scanned as \
@@ -112,7 +140,7 @@ impl Walk<'_> {
         Ok(())
     }
 
-    fn stream_pages(
+    pub(super) fn stream_pages(
         &mut self,
         path: &str,
         id: u32,
@@ -208,7 +236,7 @@ impl Walk<'_> {
     }
 
     /// Whether the budget allows to expand what is compressed.
-    fn may_expand(&mut self, path: &str, layout: &Layout) -> bool {
+    pub(super) fn may_expand(&mut self, path: &str, layout: &Layout) -> bool {
         let charged = self.budget.borrow_mut().decoded(layout.compressed());
         let Err(exceeded) = charged else { return true };
         let text = format!("{exceeded}; its compressed pages were not scanned");
@@ -224,14 +252,14 @@ impl Walk<'_> {
     }
 
     /// Counts bytes that a header promises and that are not there.
-    fn lost(&mut self, unit: &str, bytes: u64) {
+    pub(super) fn lost(&mut self, unit: &str, bytes: u64) {
         let ledger = self.ledger(unit);
         ledger.total = ledger.total.saturating_add(bytes);
         ledger.skip(Reason::Unreadable, bytes);
     }
 
     /// Counts bytes that a pagemap names and no image of the target has.
-    fn shortfalls(&mut self, path: &str, shortfalls: &[Shortfall], decoded: bool) {
+    pub(super) fn shortfalls(&mut self, path: &str, shortfalls: &[Shortfall], decoded: bool) {
         let unit = unit_of(path);
         // What decoding made is in no total.
         for shortfall in shortfalls.iter().filter(|short| !short.stored || !decoded) {
@@ -241,17 +269,11 @@ impl Walk<'_> {
             }
             ledger.skip(shortfall.reason, shortfall.bytes);
         }
-        let elsewhere = [
-            (Reason::ParentMissing, Code::ParentMissing, "are in the parent dump"),
-            (Reason::Lazy, Code::PagesMissing, "were left on a page server"),
-        ];
-        for (reason, code, text) in elsewhere {
-            let of_reason = shortfalls.iter().filter(|shortfall| shortfall.reason == reason);
-            let bytes = of_reason.fold(0u64, |sum, shortfall| sum.saturating_add(shortfall.bytes));
-            if bytes > 0 {
-                let text = format!("{bytes} bytes of memory {text}; not scanned");
-                self.note(Diagnostic::new(Level::Error, code, path, text));
-            }
+        let lazy = shortfalls.iter().filter(|shortfall| shortfall.reason == Reason::Lazy);
+        let bytes = lazy.fold(0u64, |sum, shortfall| sum.saturating_add(shortfall.bytes));
+        if bytes > 0 {
+            let text = format!("{bytes} bytes of memory were left on a page server; not scanned");
+            self.note(Diagnostic::new(Level::Error, Code::PagesMissing, path, text));
         }
     }
 
@@ -261,8 +283,11 @@ impl Walk<'_> {
         self.note(Diagnostic::new(Level::Error, Code::Encrypted, path, text));
     }
 
-    /// Pages that can be read at any time, now that all metadata are known.
-    pub(super) fn held_pages(&mut self) {
+    /// Pages that can be read at any time, now that all metadata are known; with those that other
+    /// targets lend.
+    pub(super) fn held_pages(&mut self, lent: Dumps) {
+        let chains = self.builder.chains();
+        let mut dumps = lent;
         for Held { path, id, extent, lacking, decoded } in std::mem::take(&mut self.held) {
             let unit = unit_of(&path);
             let len = extent.len();
@@ -282,11 +307,19 @@ impl Walk<'_> {
             self.lost(&unit, lacking.saturating_sub(layout.beyond_the_end()));
             let explained = layout.explained;
             let space = self.laid_out(&path, layout, extent.map().map(|map| &**map), decoded);
-            self.send(&space, "", &path, &unit, &extent, decoded);
+            match self.builder.pages_owner(&path, id) {
+                Some((folder, key)) if is_part(&chains, folder) => {
+                    let dump =
+                        HeldDump { space, extent: extent.clone(), path: path.clone(), decoded };
+                    dumps.insert((folder.to_owned(), key), dump);
+                }
+                _ => self.send(&space, "", &path, &unit, &extent, decoded),
+            }
             if explained < len {
                 self.unowned_extent(&path, explained, &extent, decoded);
             }
         }
+        self.chains(&chains, &dumps);
     }
 
     /// Pagemaps whose pages image is not there.
@@ -313,6 +346,7 @@ impl Walk<'_> {
         self.unowned_note(path, from, extent.stored().saturating_sub(before));
         let (space, parts) = raw_space(path, from, extent.len(), extent.map().map(|map| &**map));
         let (name, member): (Arc<str>, Arc<str>) = (Arc::from(path), Arc::from(path));
+        let scope = self.scope(&space);
         for own in parts.into_iter().flat_map(|part| job::windows(part, RAW_PAGE)) {
             self.dispatcher.send(Job {
                 space: Arc::clone(&space),
@@ -321,6 +355,7 @@ impl Walk<'_> {
                 unit: path_id(&unit),
                 region: own.clone(),
                 own,
+                scope: scope.clone(),
                 input: Input::Extent(extent.clone()),
                 decoded,
             });
@@ -351,6 +386,7 @@ impl Walk<'_> {
         let (space, parts) = raw_space(path, from, len, map.as_deref());
         let (name, member): (Arc<str>, Arc<str>) = (Arc::from(path), Arc::from(path));
         self.units.entry(path_id(&unit)).or_insert_with(|| unit.clone());
+        let scope = self.scope(&space);
         let mut at = from;
         for own in parts.into_iter().flat_map(|part| job::windows(part, RAW_PAGE)) {
             stream.pass(own.start.saturating_sub(at))?;
@@ -368,6 +404,7 @@ impl Walk<'_> {
                 unit: path_id(&unit),
                 region: own.start..at,
                 own: own.start..at,
+                scope: scope.clone(),
                 input: Input::Bytes(own.start, bytes, Vec::new()),
                 decoded: self.decoded(),
             });

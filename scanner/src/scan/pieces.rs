@@ -6,14 +6,17 @@ use std::ops::Range;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use super::job::Input;
 use crate::archive::{Extent, Stream};
-use crate::region::{Block, CELL, Form, REACH, Region, Space};
+use crate::region::{Block, CELL, Form, Piece, REACH, Region, Space};
 
 /// A block that does not expand to its pages. Its bytes are given as zeros.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Bad {
     /// The addresses of its pages.
     pub range: Range<u64>,
+    /// The dump that has it.
+    pub layer: u16,
     /// Where it is stored in the image.
     pub offset: u64,
     /// What is wrong with it.
@@ -26,9 +29,12 @@ pub(super) fn parts(space: &Space, region: &Region) -> Vec<Range<u64>> {
     let Range { start, end } = region.range;
     let mut parts: Vec<Range<u64>> = Vec::new();
     let pieces = space.pieces.get(region.pieces.clone()).unwrap_or_default();
-    for piece in pieces.iter().filter(|piece| piece.form != Form::Zero) {
-        let first = piece.at.saturating_sub(start) / CELL * CELL;
-        let last = piece.at.saturating_add(piece.len).saturating_sub(start);
+    let stored = pieces.iter().filter(|piece| piece.form != Form::Zero);
+    for own in stored.flat_map(|piece| space.own_of(&(piece.at..piece.end()))) {
+        // A match that ends in what is to be scanned may begin before it, at most as far as it is long.
+        let before = if space.only.is_some() { CELL } else { 0 };
+        let first = own.start.saturating_sub(start).saturating_sub(before) / CELL * CELL;
+        let last = own.end.saturating_sub(start);
         let last = last.checked_next_multiple_of(CELL).unwrap_or(u64::MAX);
         let part = start.saturating_add(first)..start.saturating_add(last).min(end);
         match parts.last_mut() {
@@ -79,6 +85,7 @@ impl Expanded {
     fn take(
         &mut self,
         block: &Block,
+        piece: &Piece,
         read: impl FnOnce(&mut [u8]) -> io::Result<()>,
     ) -> io::Result<Result<(), Bad>> {
         self.range = 0..0;
@@ -87,7 +94,9 @@ impl Expanded {
         self.bytes.resize(len_of(&block.range), 0);
         let done = expand(&self.stored, &mut self.bytes).map_err(|found| {
             self.bytes.fill(0);
-            Bad { range: block.range.clone(), offset: block.offset, found }
+            // Of a block that is in use in part the rest is other memory.
+            let range = block.range.start.max(piece.at)..block.range.end.min(piece.end());
+            Bad { range, layer: piece.layer, offset: block.offset, found }
         });
         self.range = block.range.clone();
         Ok(done)
@@ -103,14 +112,17 @@ impl Expanded {
     }
 }
 
+/// Why bytes are missing: the layer, and what went wrong if its image did not just end.
+pub(super) type Fault = (u16, io::Result<()>);
+
 /// Fills `out` with the bytes from `base` on; gives how many there are, the blocks that are bad, and
 /// what went wrong where there are fewer.
 pub(super) fn read(
     space: &Space,
-    extent: &Extent,
+    input: &Input,
     base: u64,
     out: &mut [u8],
-) -> (usize, Vec<Bad>, Option<io::Result<()>>) {
+) -> (usize, Vec<Bad>, Option<Fault>) {
     let (mut filled, mut bad, mut expanded) = (0, Vec::new(), Expanded::default());
     let mut at = base;
     while let Some(rest @ [_, ..]) = out.get_mut(filled..) {
@@ -119,6 +131,7 @@ pub(super) fn read(
         let left = usize::try_from(piece.len.saturating_sub(within)).unwrap_or(usize::MAX);
         let len = left.min(rest.len());
         let rest = rest.get_mut(..len).unwrap_or_default();
+        let Some(extent) = input.extent(piece.layer) else { break };
         let done = match piece.form {
             Form::Raw => match extent.read_at(piece.offset.saturating_add(within), rest) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
@@ -139,7 +152,7 @@ pub(super) fn read(
                 filled += read;
                 at = at.saturating_add(read as u64);
             }
-            Err(error) => return (filled, bad, Some(error.map_or(Ok(()), Err))),
+            Err(error) => return (filled, bad, Some((piece.layer, error.map_or(Ok(()), Err)))),
         }
     }
     (filled, bad, None)
@@ -159,7 +172,7 @@ fn blocks(
     for block in space.blocks_of(piece).skip_while(|block| block.range.end <= from) {
         let Some(rest @ [_, ..]) = out.get_mut(filled..) else { break };
         let at = from.saturating_add(filled as u64);
-        let taken = expanded.take(&block, |stored| {
+        let taken = expanded.take(&block, piece, |stored| {
             let end = block.offset.saturating_add(block.stored.into());
             extent.sub(block.offset..end).reader().read_exact(stored)
         })?;
@@ -224,7 +237,7 @@ impl<'a> Pieces<'a> {
         }
         let mut read = 0;
         let stream = &mut self.stream;
-        let taken = self.expanded.take(&block, |stored| {
+        let taken = self.expanded.take(&block, piece, |stored| {
             while let Some(rest @ [_, ..]) = stored.get_mut(read..) {
                 match stream.read(rest)? {
                     0 => break,

@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex};
 
 use super::job::Job;
 use super::line::{self, Lines};
+use super::parents::Parents;
 use super::walk::{Scanned, walk};
 use super::work::Work;
 use super::{Progress, ScanError, Settings, Target};
@@ -24,6 +25,7 @@ pub(super) fn run(
     engine: &Engine,
     settings: &Settings,
     progress: &Progress,
+    parents: &Parents,
     stdin: &mut dyn Read,
 ) -> Result<Scanned, ScanError> {
     let threads = settings.threads.max(1);
@@ -53,7 +55,7 @@ pub(super) fn run(
         let lines = rules.map(|_| RefCell::new(Lines::new(line_sender)));
         let dispatcher =
             Dispatcher { jobs: job_sender, lines, spent: spent_receiver, home: spent_sender };
-        let mut walked = walk((target, without), settings, progress, dispatcher, stdin);
+        let mut walked = walk((target, without), settings, progress, dispatcher, parents, stdin);
         for worker in workers {
             let found = worker.join().unwrap_or_else(|_| fallen(limits));
             if let Ok(scanned) = &mut walked {
@@ -114,7 +116,7 @@ pub(super) struct Dispatcher {
 impl Dispatcher {
     pub(super) fn send(&self, job: Job) {
         let job = Arc::new(job);
-        if let Some(lines) = &self.lines {
+        if let Some(lines) = self.lines.as_ref().filter(|_| !job.is_excluded()) {
             lines.borrow_mut().send(&job);
         }
         // Workers take jobs until the sender is dropped.

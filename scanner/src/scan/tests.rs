@@ -34,6 +34,7 @@ fn a_fault_is_a_diagnostic_that_quotes_nothing() {
         &engine,
         &settings,
         &Progress::default(),
+        &Parents::default(),
         &mut io::empty(),
     )
     .unwrap();

@@ -4,23 +4,27 @@
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Read};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 
+use super::chain::Dumps;
+use super::collection::Collection;
 use super::content::drain;
 use super::kernel::Waiting;
 use super::pages::Held;
+use super::parents::Parents;
 use super::pool::Dispatcher;
+use super::raw::{self, Cores};
 use super::{Progress, ScanError, Settings, Target, window_bytes};
 use crate::archive::{
     self, Body, Container, ContainerError, Content, Extent, Flow, Member, MemberKind, Opening,
     Problem, Source, Sparse, Stream, Visitor, container_of, name,
 };
-use crate::checkpoint::{Builder, Checkpoint, Want, path_id};
+use crate::checkpoint::{Builder, Checkpoint, Scope, Want, path_id};
 use crate::coverage::{Coverage, Reason};
 use crate::diagnostic::{Code, Diagnostic, Level};
 use crate::limits::Budget;
-use crate::region::RegionKind;
+use crate::region::{Holder, RegionKind};
 use crate::tally::Partial;
 
 /// Folders and archives with a ledger of their own.
@@ -52,6 +56,7 @@ pub(super) fn walk(
     settings: &Settings,
     progress: &Progress,
     dispatcher: Dispatcher,
+    parents: &Parents,
     stdin: &mut dyn Read,
 ) -> Result<Scanned, ScanError> {
     let unreadable = ScanError::Unreadable;
@@ -79,11 +84,17 @@ pub(super) fn walk(
         held: Vec::new(),
         held_bytes: 0,
         waiting: Vec::new(),
+        beside: Vec::new(),
         later: BTreeSet::new(),
         second: false,
         compression: None,
         again: matches!(target, Target::Path(_)),
         kind: String::new(),
+        own_name: raw::name_of(target),
+        cores: BTreeMap::new(),
+        scopes: BTreeMap::new(),
+        // A folder of archives and other files, which without `raw` would be as many targets.
+        is_mixed: settings.raw && Collection::of(target, settings).is_some(),
     };
     match target {
         Target::Stdin => walk.target(Body::Stream(Stream::new(stdin))).map_err(unreadable)?,
@@ -97,7 +108,11 @@ pub(super) fn walk(
         }
     }
     walk.waiting_objects();
-    walk.held_pages();
+    let lent = match target {
+        Target::Path(path) => walk.find_parents(path, parents),
+        Target::Stdin => Dumps::new(),
+    };
+    walk.held_pages(lent);
     walk.missing_pages();
     let found = walk.kind.clone();
     let scanned = walk.finish(target.name());
@@ -161,6 +176,8 @@ pub(super) struct Walk<'a> {
     pub(super) held_bytes: u64,
     /// Images of kernel objects that can be laid out when all metadata are known.
     pub(super) waiting: Vec<Waiting>,
+    /// Folders beside the target that hold parent dumps of it.
+    pub(super) beside: Vec<PathBuf>,
     /// Pages images of a stream that came before what explains them.
     pub(super) later: BTreeSet<String>,
     /// Whether this is the second opening, for `later`.
@@ -170,6 +187,13 @@ pub(super) struct Walk<'a> {
     pub(super) again: bool,
     /// What the target is, in words.
     pub(super) kind: String,
+    /// Last part of the target's path, for what has no other name.
+    pub(super) own_name: String,
+    /// ELF cores by path, where the target is raw.
+    pub(super) cores: Cores,
+    /// What the filter lets through of the memory that was met.
+    pub(super) scopes: BTreeMap<Holder, Scope>,
+    is_mixed: bool,
 }
 
 impl Visitor for Walk<'_> {
@@ -200,18 +224,12 @@ impl Walk<'_> {
     fn open(&mut self, path: &Path) -> io::Result<()> {
         if std::fs::metadata(path)?.is_dir() {
             "a folder without CRIU images".clone_into(&mut self.kind);
-            self.frames.push(Frame { path: String::new(), ledger: Ledger::Members, inner: 0 });
             let budget = self.budget;
-            let mut opening = Opening { budget, visitor: self, depth: 1 };
-            let result = archive::folder(path, &mut opening);
-            self.frames.pop();
-            match result {
-                Ok(_) => Ok(()),
-                Err(error) => {
-                    self.container_error("", &error);
-                    Ok(())
-                }
-            }
+            self.framed(|walk| {
+                let mut opening = Opening { budget, visitor: walk, depth: 1 };
+                archive::folder(path, &mut opening).map(drop)
+            });
+            Ok(())
         } else {
             let extent = Extent::all(Source::file(path)?);
             self.progress.total.fetch_add(extent.len(), Ordering::Relaxed);
@@ -219,16 +237,44 @@ impl Walk<'_> {
         }
     }
 
+    /// Walks a folder whose files are members of the target.
+    pub(super) fn framed(&mut self, open: impl FnOnce(&mut Self) -> Result<(), ContainerError>) {
+        self.frames.push(Frame { path: String::new(), ledger: Ledger::Members, inner: 0 });
+        let result = open(self);
+        self.frames.pop();
+        if let Err(error) = result {
+            self.container_error("", &error);
+        }
+    }
+
     /// Walks the container that the target is, through its compression.
     fn target(&mut self, body: Body<'_>) -> io::Result<()> {
         let (head, mut peek) = body.peek()?;
         match container_of(head.bytes()) {
-            Some(container) => {
+            Some(container) if !(self.settings.raw && container.content == Content::Pieces) => {
                 self.kind = format!("{} without CRIU images", container.name);
                 self.nested("", container, peek.body(), Ledger::Members);
             }
-            None if head.bytes().is_empty() => "empty".clone_into(&mut self.kind),
-            None => "no archive and no CRIU image folder".clone_into(&mut self.kind),
+            container if self.settings.raw => {
+                let body = peek.body();
+                let size = match &body {
+                    Body::At(extent) => Some(extent.stored()),
+                    Body::Stream(_) => None,
+                };
+                self.frames.push(Frame { path: String::new(), ledger: Ledger::Members, inner: 0 });
+                let done = match container {
+                    // What stands in it in pieces is found besides; the file is scanned itself.
+                    Some(container) => {
+                        let path = self.own_name.clone();
+                        self.file_and_pieces(&path, RegionKind::File, container, size, body)
+                    }
+                    None => self.plain("", size, head.bytes(), body),
+                };
+                self.frames.pop();
+                done?;
+            }
+            _ if head.bytes().is_empty() => "empty".clone_into(&mut self.kind),
+            _ => "no archive and no CRIU image folder".clone_into(&mut self.kind),
         }
         Ok(())
     }
@@ -332,6 +378,7 @@ impl Walk<'_> {
                 return Ok(());
             }
             MemberKind::Symlink(to) => {
+                self.builder.parent_link(path, &to);
                 self.builder.link(path, &name::display(&to));
                 return Ok(());
             }
@@ -370,6 +417,14 @@ impl Walk<'_> {
                 self.skip(&unit, reason, got);
                 Ok(())
             }
+            Want::Scan(_) if self.leaves_out(path) => {
+                self.new_file(path);
+                let got = drain(body)?;
+                let unit = self.unit(path);
+                self.count(&unit, size, got);
+                self.skip(&unit, Reason::Excluded, got);
+                Ok(())
+            }
             Want::Scan(kind) => {
                 let opens = matches!(
                     kind,
@@ -384,10 +439,16 @@ impl Walk<'_> {
                     && self.may_open(path, &body)
                 {
                     if container.content == Content::Pieces {
+                        let own = self.own_name.clone();
+                        let path = if path.is_empty() { own.as_str() } else { path };
                         return self.file_and_pieces(path, kind, container, size, body);
                     }
                     self.archive(path, container, size, body);
                     return Ok(());
+                }
+                if self.settings.raw && kind == RegionKind::File && !Builder::is_of_container(path)
+                {
+                    return self.plain(path, size, head.bytes(), body);
                 }
                 if self.builder.is_unknown_image(path) {
                     let text = "no image that cryoscan knows; scanned as raw bytes";
@@ -397,6 +458,12 @@ impl Walk<'_> {
                 self.file(path, kind, size, body)
             }
         }
+    }
+
+    /// Whether a member is left out unseen: of a container's files no filter lets anything through,
+    /// and none of them can hold memory.
+    fn leaves_out(&self, path: &str) -> bool {
+        !self.settings.filter.is_empty() && Builder::is_of_container(path)
     }
 
     /// A member in the second opening: only pages that came too early are wanted.
@@ -531,7 +598,10 @@ impl Walk<'_> {
 
     fn finish(self, target: String) -> Scanned {
         let mut partial = self.partial;
-        let (checkpoints, notes) = self.builder.finish();
+        let (mut checkpoints, notes) = self.builder.finish();
+        if self.settings.raw {
+            raw::add(&mut checkpoints, self.cores, &self.units, self.is_mixed);
+        }
         for note in notes {
             partial.note(note, &self.settings.limits);
         }

@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::job::{Input, Job};
 use super::pieces::{self, Bad};
 use super::{Progress, Settings};
+use crate::checkpoint::Scope;
 use crate::coverage::Reason;
 use crate::diagnostic::{Code, Diagnostic, Level};
 use crate::finding;
@@ -48,7 +49,7 @@ impl Work<'_> {
                 partial.merge(part, limits);
             } else {
                 scratch = Scratch::default();
-                let own = job.own.end.saturating_sub(job.own.start);
+                let own = ledger_bytes(&job.space, &job.own);
                 if !job.decoded {
                     let coverage = partial.coverage.entry(job.unit).or_default();
                     coverage.skip(Reason::Unreadable, own);
@@ -67,9 +68,12 @@ impl Work<'_> {
         scratch: &mut Scratch,
         part: &mut Partial,
     ) {
+        if job.is_excluded() {
+            return self.excluded(job, part);
+        }
         let (base, bytes, bad) = match &job.input {
             Input::Bytes(base, bytes, bad) => (*base, bytes.as_slice(), bad.clone()),
-            Input::Extent(_) => {
+            Input::Extent(_) | Input::Layers(_) => {
                 let base = job.own.start.saturating_sub(REACH).max(job.region.start);
                 let end = job.own.end.saturating_add(REACH).min(job.region.end);
                 let len = usize::try_from(end.saturating_sub(base)).unwrap_or(usize::MAX);
@@ -107,6 +111,13 @@ impl Work<'_> {
                 },
             };
             let scanned = self.engine.scan(&window, scratch, |mut found| {
+                let span = found.locus.at..found.locus.at.saturating_add(found.locus.len.into());
+                if !job.scope.contains(found.locus.at)
+                    || !job.space.is_own(&span)
+                    || job.input.is_there_later(&span, bytes, &(base..seen_end))
+                {
+                    return;
+                }
                 if is_file {
                     let (at, before) = counted;
                     let between = line_feeds(slice(bytes, base, at, found.locus.at), at);
@@ -134,15 +145,24 @@ impl Work<'_> {
             let key = (job.space.holder, own.start);
             part.line_feeds.insert(key, line_feeds(own_bytes, own.start));
         }
-        for bad in bad.iter().filter(|bad| own.contains(&bad.range.start)) {
+        let parts = job.scope.within(&own);
+        let is_part = |range: &Range<u64>| {
+            parts.iter().any(|part| part.start < range.end && range.start < part.end)
+        };
+        let is_told = |bad: &&Bad| {
+            own.contains(&bad.range.start) && job.space.is_own(&bad.range) && is_part(&bad.range)
+        };
+        for bad in bad.iter().filter(is_told) {
             let len = bad.range.end.saturating_sub(bad.range.start);
             let text = "a block of compressed pages does not expand to them; it was not scanned";
-            let note = Diagnostic::new(Level::Error, Code::PagesMalformed, &job.member, text);
+            let member = job.member_of(bad.layer);
+            let note = Diagnostic::new(Level::Error, Code::PagesMalformed, member, text);
             let expected = format!("{len} bytes for the pages at {:#x}", bad.range.start);
             part.note(note.at(bad.offset).expected(expected, bad.found.clone()), limits);
         }
         keep_labels(job, &own, own_bytes, part);
         let mut lost = std::collections::BTreeSet::new();
+        throttled.retain(|it| is_part(&(it.cell..it.cell.saturating_add(CELL))));
         for throttled in throttled {
             let holder = match job.space.holder.kind {
                 HolderKind::Memory => format!("memory of process {}", job.space.holder.id),
@@ -157,11 +177,26 @@ impl Work<'_> {
             part.note(note.at(throttled.cell), limits);
             lost.insert(throttled.cell);
         }
-        let lost_to_blocks =
-            bad.iter().fold(0u64, |sum, bad| sum.saturating_add(overlap(&bad.range, &own)));
+        let lost_to_blocks = parts.iter().fold(0u64, |sum, part| {
+            bad.iter().fold(sum, |sum, bad| {
+                let start = bad.range.start.max(part.start);
+                let lost = start..bad.range.end.min(part.end).max(start);
+                sum.saturating_add(ledger_bytes(&job.space, &lost))
+            })
+        });
         // What is stored nowhere is counted where it was laid out, if at all.
-        let Stored { bytes: stored, zeros } = stored(&job.space, &own, own_bytes, &bad);
-        let scanned = stored.saturating_sub(lost_to_blocks);
+        let (mut seen, mut zeros) = (0u64, 0u64);
+        for part in &parts {
+            let bytes = slice(bytes, base, part.start, part.end);
+            let stored = stored(&job.space, part, bytes, &bad);
+            seen = seen.saturating_add(stored.bytes);
+            zeros = zeros.saturating_add(stored.zeros);
+        }
+        let excluded = match job.scope {
+            Scope::All => 0,
+            Scope::Parts(_) => stored(&job.space, &own, &[], &bad).bytes.saturating_sub(seen),
+        };
+        let scanned = seen.saturating_sub(lost_to_blocks);
         self.progress.scanned.fetch_add(scanned, Ordering::Relaxed);
         let coverage = part.coverage.entry(job.unit).or_default();
         coverage.decoded = coverage.decoded.saturating_add(decoded);
@@ -169,6 +204,7 @@ impl Work<'_> {
             coverage.decoded = coverage.decoded.saturating_add(scanned);
             return;
         }
+        coverage.skip(Reason::Excluded, excluded);
         coverage.skip(Reason::Unreadable, lost_to_blocks);
         let mut rest = scanned;
         let mut skip = |reason, bytes: u64| {
@@ -183,6 +219,20 @@ impl Work<'_> {
         coverage.scanned = coverage.scanned.saturating_add(rest);
     }
 
+    /// Counts a window of which nothing is looked at.
+    fn excluded(&self, job: &Job, part: &mut Partial) {
+        let end = match &job.input {
+            Input::Bytes(base, bytes, _) => base.saturating_add(bytes.len() as u64),
+            Input::Extent(_) | Input::Layers(_) => u64::MAX,
+        };
+        let own = job.own.start..job.own.end.min(end);
+        let bytes = stored(&job.space, &own, &[], &[]).bytes;
+        self.progress.scanned.fetch_add(bytes, Ordering::Relaxed);
+        if !job.decoded {
+            part.coverage.entry(job.unit).or_default().skip(Reason::Excluded, bytes);
+        }
+    }
+
     /// Reads the window's bytes; gives how many there are, and which blocks of them are bad.
     fn read(
         &self,
@@ -191,25 +241,21 @@ impl Work<'_> {
         buffer: &mut [u8],
         part: &mut Partial,
     ) -> (usize, Vec<Bad>) {
-        let Input::Extent(extent) = &job.input else { return (0, Vec::new()) };
-        let (filled, bad, fault) = pieces::read(&job.space, extent, base, buffer);
-        if let Some(fault) = fault {
+        let (filled, bad, fault) = pieces::read(&job.space, &job.input, base, buffer);
+        if let Some((layer, fault)) = fault {
             let text = match fault {
                 Err(error) => format!("failed to read: {error}"),
                 Ok(()) => "ended early".to_owned(),
             };
             let at = base.saturating_add(filled as u64);
             let lost = at.max(job.own.start)..job.own.end.max(job.own.start);
-            let stored = job.space.pieces.iter().filter(|piece| piece.form != Form::Zero);
-            let lost = stored.fold(0u64, |sum, piece| {
-                let end = piece.at.saturating_add(piece.len);
-                sum.saturating_add(overlap(&(piece.at..end), &lost))
-            });
+            let lost = ledger_bytes(&job.space, &lost);
             if lost > 0 && !job.decoded {
                 let coverage = part.coverage.entry(job.unit).or_default();
                 coverage.skip(Reason::Unreadable, lost);
             }
-            let note = Diagnostic::new(Level::Error, Code::MemberUnreadable, &job.member, text);
+            let member = job.member_of(layer);
+            let note = Diagnostic::new(Level::Error, Code::MemberUnreadable, member, text);
             part.note(note.at(at), &self.settings.limits);
         }
         (filled, bad)
@@ -218,6 +264,10 @@ impl Work<'_> {
 
 /// Keeps the window's part of arguments and environment, to describe the process with.
 fn keep_labels(job: &Job, own: &Range<u64>, bytes: &[u8], part: &mut Partial) {
+    if job.space.only.is_some() {
+        // What the process had before says nothing of it now.
+        return;
+    }
     for label in &job.space.labels {
         let kept = label.range.end.min(label.range.start.saturating_add(LABEL_KEPT));
         let start = label.range.start.max(own.start);
@@ -247,8 +297,25 @@ fn between(range: Range<u64>, bad: &[Bad]) -> Vec<Range<u64>> {
     rest
 }
 
-fn overlap(a: &Range<u64>, b: &Range<u64>) -> u64 {
-    a.end.min(b.end).saturating_sub(a.start.max(b.start))
+/// Stored bytes in a range that count in the ledger of this checkpoint.
+fn ledger_bytes(space: &Space, range: &Range<u64>) -> u64 {
+    let parts = ledger_parts(space, range);
+    parts.fold(0u64, |sum, part| sum.saturating_add(part.end.saturating_sub(part.start)))
+}
+
+/// The parts of a range that are stored, to be scanned, and no part of another checkpoint.
+fn ledger_parts<'a>(
+    space: &'a Space,
+    range: &'a Range<u64>,
+) -> impl Iterator<Item = Range<u64>> + 'a {
+    let first = space.pieces.partition_point(|piece| piece.end() <= range.start);
+    let pieces = space.pieces.get(first..).unwrap_or_default().iter();
+    let pieces = pieces.take_while(|piece| piece.at < range.end);
+    let stored = pieces.filter(|piece| piece.form != Form::Zero && piece.layer < space.foreign);
+    stored.flat_map(|piece| {
+        let start = piece.at.max(range.start);
+        space.own_of(&(start..piece.end().min(range.end).max(start)))
+    })
 }
 
 /// Bytes that a window owns and that are stored.
@@ -260,19 +327,7 @@ struct Stored {
 
 fn stored(space: &Space, own: &Range<u64>, bytes: &[u8], bad: &[Bad]) -> Stored {
     let mut stored = Stored { bytes: 0, zeros: 0 };
-    let first =
-        space.pieces.partition_point(|piece| piece.at.saturating_add(piece.len) <= own.start);
-    let mut at = own.start;
-    for piece in space.pieces.get(first..).unwrap_or_default() {
-        let start = piece.at.max(own.start);
-        let end = piece.at.saturating_add(piece.len).min(own.end);
-        if start >= end {
-            break;
-        }
-        at = end;
-        if piece.form == Form::Zero {
-            continue;
-        }
+    for Range { start, end } in ledger_parts(space, own) {
         stored.bytes = stored.bytes.saturating_add(end.saturating_sub(start));
         let page = u64::from(space.page_size);
         let Some(first) = start.checked_next_multiple_of(page).filter(|_| page > 0) else {
@@ -284,6 +339,7 @@ fn stored(space: &Space, own: &Range<u64>, bytes: &[u8], bad: &[Bad]) -> Stored 
             stored.zeros = stored.zeros.saturating_add(zero_pages(good, space.page_size));
         }
     }
+    let at = space.pieces.last().map_or(own.start, |piece| piece.end().max(own.start));
     // A stream of no known length ends where its layout does not.
     stored.bytes = stored.bytes.saturating_add(own.end.saturating_sub(at));
     stored
@@ -307,7 +363,9 @@ fn zero_pages(bytes: &[u8], page_size: u32) -> u64 {
         return 0;
     }
     let zero = |page: &&[u8]| {
-        page.iter().take(64).all(|byte| *byte == 0) && page.iter().all(|byte| *byte == 0)
+        // The second is a fold without an early end, which compilers make vectors of.
+        page.iter().take(64).all(|byte| *byte == 0)
+            && page.iter().fold(0, |all, byte| all | byte) == 0
     };
     bytes.chunks_exact(page_size).filter(zero).count() as u64 * page_size as u64
 }

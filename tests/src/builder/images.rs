@@ -73,7 +73,7 @@ pub(super) fn record(message: &impl Message) -> Vec<u8> {
     message.encode_to_vec()
 }
 
-pub(super) fn inventory(framing: Framing, block_pages: Option<u32>) -> Vec<u8> {
+pub(super) fn inventory(framing: Framing, block_pages: Option<u32>, pre_dump: bool) -> Vec<u8> {
     let version = match (framing, block_pages) {
         (_, Some(_)) => 3,
         (Framing::V1, None) => 1,
@@ -85,6 +85,7 @@ pub(super) fn inventory(framing: Framing, block_pages: Option<u32>) -> Vec<u8> {
         compress_region_size: block_pages.filter(|pages| *pages > 1).map(|pages| pages * 4096),
         fdinfo_per_id: Some(true),
         ns_per_id: Some(true),
+        pre_dump_mode: pre_dump.then_some(1),
         ..proto::InventoryEntry::default()
     };
     image(Magic::Inventory, framing, [record(&message)])

@@ -189,7 +189,7 @@ impl Archive {
     /// CRI-O's draft of a pod: a folder for each container, and the names of the pod in annotations.
     pub fn pod_folders(containers: &[(&str, &Self)]) -> Self {
         let folder = |index: usize, name: &str| {
-            format!("{index:02x}{}-{name}", CONTAINER.trim_start_matches("5f"))
+            format!("{index:02x}{}-{name}", CONTAINER.get(2..).unwrap_or_default())
         };
         let names = containers.iter().enumerate();
         let names: serde_json::Map<String, Value> = names

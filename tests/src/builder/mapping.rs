@@ -113,6 +113,20 @@ impl Mapping {
         self
     }
 
+    /// Refers to the parent's dump for every page that is there as it was before, as CRIU does.
+    #[must_use]
+    pub fn since(mut self, before: &Self) -> Self {
+        const PAGE: usize = 4096;
+        for (at, page) in (self.start..).step_by(PAGE).zip(self.bytes.chunks(PAGE)) {
+            let old = at.checked_sub(before.start).and_then(|at| usize::try_from(at).ok());
+            let old = old.and_then(|at| before.bytes.get(at..)?.get(..page.len()));
+            if old == Some(page) {
+                self.flags.entry(at).or_insert(PE_PARENT);
+            }
+        }
+        self
+    }
+
     /// Marks the page of this address as lazy, and as left on the page server unless `present`.
     #[must_use]
     pub fn lazy(mut self, address: u64, present: bool) -> Self {

@@ -54,7 +54,85 @@ pub(super) struct Place {
     length: usize,
     image: Option<String>,
     offset: Option<u64>,
+    path: Option<String>,
     decoded: Vec<String>,
+}
+
+/// A place outside of private memory that is known to hold a value.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Other<'a> {
+    /// A file or queue: its path, as the truth writes it.
+    Item(&'a str),
+    /// A mapping of a shared segment, and where the value lies in its pages image.
+    Mapped(u32, Option<u64>, &'a str, u64),
+}
+
+/// Items of one value that are asked for: a log may have it hundreds of times.
+const ITEMS: usize = 6;
+
+/// The places of a value outside of private memory where it lies plainly.
+pub(super) fn others(planted: &Planted) -> impl Iterator<Item = Other<'_>> {
+    let items = planted.items.iter().filter(|item| item.encoding == "plain");
+    let items = items.take(ITEMS).map(|item| Other::Item(&item.item));
+    let mapped = planted.occurrences.iter().flat_map(|occurrence| {
+        occurrence.mapped_by.iter().map(|mapped| {
+            let address = parse_address(&mapped.address);
+            Other::Mapped(mapped.pid, address, &occurrence.image, occurrence.offset)
+        })
+    });
+    items.chain(mapped)
+}
+
+impl std::fmt::Display for Other<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Item(item) => f.write_str(item),
+            Self::Mapped(pid, _, image, offset) => {
+                write!(f, "shared memory of process {pid}, {image} at {offset:#x}")
+            }
+        }
+    }
+}
+
+impl Other<'_> {
+    /// Whether a place leads there.
+    pub(super) fn is_at(&self, place: &Place) -> bool {
+        match *self {
+            Self::Mapped(pid, address, image, offset) => {
+                let mapped = place.pid == Some(pid) && address == place.address();
+                let named = place.image.as_ref().is_some_and(|it| it.ends_with(image));
+                mapped || (named && place.offset == Some(offset))
+            }
+            Self::Item(item) => {
+                let file = item.split_once('#').map_or(item, |(file, _)| file);
+                let file = file.trim_end_matches("!gz").trim_end_matches("!zst");
+                let leaf = file.rsplit(['/', '!']).find(|part| !part.is_empty()).unwrap_or(file);
+                let says = |text: &Option<String>| text.as_ref().is_some_and(|t| t.contains(leaf));
+                region(item).is_none_or(|region| place.region == region)
+                    && (says(&place.path) || says(&place.image))
+            }
+        }
+    }
+}
+
+/// The kind of region that an item of an image set is.
+pub(super) fn region(item: &str) -> Option<&'static str> {
+    let at = item.find('!').unwrap_or(item.len());
+    let name = item.get(..at)?.rsplit('/').next()?;
+    [
+        ("pipes-data", "pipe"),
+        ("fifo-data", "fifo"),
+        ("sk-queues", "socket-queue"),
+        ("tcp-stream-", "tcp-queue"),
+        ("ghost-file-", "ghost-file"),
+        ("ipcns-msg-", "sysv-message"),
+        ("tty-data", "tty"),
+        ("bpfmap-data", "bpf-map"),
+        ("tmpfs-", "tmpfs-file"),
+        ("devshm-checkpoint.tar", "tmpfs-file"),
+    ]
+    .into_iter()
+    .find_map(|(prefix, region)| name.starts_with(prefix).then_some(region))
 }
 
 /// How a finding shows a planted value.

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::builder::BoolishValueParser;
 use clap::{Args, ValueEnum};
 
+use super::super::filter::FilterArgs;
 use super::text::Parts;
 
 const EXAMPLES: &str = "\
@@ -12,6 +13,7 @@ Examples:
   cryoscan inspect checkpoint.tar                 who was frozen: a page for people
   cryoscan inspect checkpoint.tar --sockets       who talked to whom
   cryoscan inspect checkpoint.tar --pid 15 -a     all of one process
+  cryoscan inspect checkpoint.tar --prot wx       what can be written and run
   cryoscan inspect checkpoint.tar -f json | jq .  all of it, for programs";
 
 const EXIT_CODES: &str = "\
@@ -96,20 +98,12 @@ pub(in crate::cli) struct InspectArgs {
     )]
     pub(super) all: bool,
 
-    /// Show only the process of this pid; may be given more than once
+    /// Show what is no checkpoint as well: the process and the memory of an ELF core
     #[arg(
-        short,
-        long,
-        value_name = "PID",
-        value_delimiter = ',',
-        env = "CRYOSCAN_PID",
-        hide_env_values = true
+        long, value_parser = BoolishValueParser::new(),
+        env = "CRYOSCAN_RAW", hide_env_values = true
     )]
-    pub(super) pid: Vec<u32>,
-
-    /// Show only processes of this name, or whose program has it; may be given more than once
-    #[arg(long, value_name = "NAME", env = "CRYOSCAN_PROCESS", hide_env_values = true)]
-    pub(super) process: Vec<String>,
+    pub(super) raw: bool,
 
     /// Exit with 0 instead of 3 if something could not be read
     #[arg(
@@ -117,6 +111,9 @@ pub(in crate::cli) struct InspectArgs {
         env = "CRYOSCAN_ALLOW_INCOMPLETE", hide_env_values = true
     )]
     pub(super) allow_incomplete: bool,
+
+    #[command(flatten)]
+    pub(super) filter: FilterArgs,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -129,13 +126,15 @@ impl InspectArgs {
     /// The parts of the page that were asked for; a verbose page has all of them.
     pub(super) fn parts(&self, verbose: bool) -> Parts {
         let all = self.all || verbose;
+        let filter = self.filter.filter();
         Parts {
             files: all || self.files,
             sockets: all || self.sockets,
             mounts: all || self.mounts,
             caps: all || self.caps,
             environ: all || self.environ,
-            maps: all || self.maps,
+            // A filter of mappings asks for them.
+            maps: all || self.maps || !filter.is_of_processes(),
         }
     }
 }

@@ -9,7 +9,7 @@ use serde::Serialize;
 use self::held::Held;
 use self::table::{Room, Tables};
 use super::mask;
-use crate::checkpoint::{self, VmaInfo, path_id};
+use crate::checkpoint::{self, Filter, VmaInfo, VmaKind, is_named, path_id};
 use crate::diagnostic::{Code, Diagnostic, Level};
 use crate::region::{Holder, HolderKind, RegionKind};
 use crate::report::{Container, Pod};
@@ -142,8 +142,25 @@ pub struct Process {
     pub memory_bytes: u64,
     /// Those of them that lie in no mapping.
     pub unmapped_bytes: u64,
+    /// Its memory by kind of mapping, the kind with most of it in the checkpoint first.
+    pub memory: Vec<KindOfMemory>,
     /// Its mappings, by address.
     pub vmas: Vec<Vma>,
+}
+
+/// The mappings of one kind of a process, or of all processes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "dev", derive(schemars::JsonSchema))]
+pub struct KindOfMemory {
+    /// `heap`, `stack`, `anonymous`, `file`, `shared`, `vdso`, `vvar`, `other`.
+    pub kind: &'static str,
+    /// How many mappings.
+    pub mappings: u64,
+    /// Their bytes.
+    pub mapped_bytes: u64,
+    /// Bytes of them that the checkpoint holds: what was resident or swapped out and cannot be read
+    /// from a file. Images do not say which of the two.
+    pub dumped_bytes: u64,
 }
 
 /// One mapping of a process, as in `/proc/PID/maps`.
@@ -158,6 +175,8 @@ pub struct Vma {
     pub prot: String,
     /// `heap`, `stack`, `anonymous`, `file`, `shared`, `vdso`, `vvar`, `other`.
     pub kind: &'static str,
+    /// Offset in the mapped file or segment of the first byte.
+    pub offset: u64,
     /// The mapped file or object.
     pub path: Option<String>,
     /// Bytes of it that the checkpoint holds; for a shared segment, those of the part that is mapped here.
@@ -226,6 +245,8 @@ pub enum Missing {
     Pid(u32),
     #[error("no process has the name {0}, and no program")]
     Name(String),
+    #[error("no mapping fits {0}")]
+    Mapping(String),
 }
 
 impl Inspection {
@@ -249,22 +270,32 @@ impl Inspection {
         self.diagnostics.iter().all(|diagnostic| diagnostic.level != Level::Error)
     }
 
-    /// Leaves the processes of these pids and names only, what they share, and the checkpoints that
-    /// hold them. A name is that of the process or the last part of its program's path.
+    /// Leaves the processes and mappings only that a filter lets through, what these processes share,
+    /// and the checkpoints that hold them. A name is that of the process or the last part of its
+    /// program's path.
     ///
     /// # Errors
-    /// With the first pid or name that no checkpoint has.
-    pub fn keep(&mut self, pids: &[u32], names: &[String]) -> Result<(), Missing> {
+    /// With the first pid or name that no checkpoint has, or when no mapping fits.
+    pub fn keep(&mut self, filter: &Filter) -> Result<(), Missing> {
         let all = || self.checkpoints.iter().flat_map(|it| &it.processes);
-        if let Some(missing) = pids.iter().find(|pid| all().all(|it| it.pid != **pid)) {
+        if let Some(missing) = filter.pids.iter().find(|pid| all().all(|it| it.pid != **pid)) {
             return Err(Missing::Pid(*missing));
         }
-        if let Some(missing) = names.iter().find(|name| !all().any(|it| it.has_name(name))) {
+        let has_name =
+            |it: &Process, name: &str| is_named(it.comm.as_deref(), it.exe.as_deref(), name);
+        if let Some(missing) = filter.names.iter().find(|name| !all().any(|it| has_name(it, name)))
+        {
             return Err(Missing::Name(missing.clone()));
         }
         for checkpoint in &mut self.checkpoints {
-            checkpoint.processes.retain(|process| {
-                pids.contains(&process.pid) || names.iter().any(|name| process.has_name(name))
+            checkpoint.processes.retain_mut(|process| {
+                let (comm, exe) = (process.comm.as_deref(), process.exe.as_deref());
+                let fits = filter.has_process(process.pid, comm, exe);
+                if filter.is_of_processes() {
+                    return fits;
+                }
+                process.vmas.retain(|vma| vma.fits(filter));
+                fits && !process.vmas.is_empty()
             });
             let kept: BTreeSet<u32> = checkpoint.processes.iter().map(|it| it.pid).collect();
             checkpoint.shared.retain(|segment| {
@@ -274,16 +305,35 @@ impl Inspection {
             checkpoint.sockets.retain(|it| it.open_by.iter().any(|it| kept.contains(&it.pid)));
         }
         self.checkpoints.retain(|checkpoint| !checkpoint.processes.is_empty());
+        if self.checkpoints.is_empty() {
+            return Err(Missing::Mapping(filter.to_string()));
+        }
         Ok(())
     }
 }
 
-impl Process {
-    fn has_name(&self, name: &str) -> bool {
-        let exe = self.exe.as_deref().map(|exe| exe.strip_suffix(" (deleted)").unwrap_or(exe));
-        let program = exe.and_then(|exe| exe.rsplit('/').next());
-        self.comm.as_deref() == Some(name) || program == Some(name)
+impl Vma {
+    fn fits(&self, filter: &Filter) -> bool {
+        let kind = VmaKind::ALL.iter().find(|kind| kind.name() == self.kind);
+        kind.is_some_and(|kind| filter.has_mapping(*kind, &self.prot))
+            && filter.has_address(&(self.start.0..self.end.0))
     }
+}
+
+/// Mappings summed up by kind.
+pub(super) fn by_kind<'a>(vmas: impl Iterator<Item = &'a Vma>) -> Vec<KindOfMemory> {
+    let mut kinds: BTreeMap<&'static str, KindOfMemory> = BTreeMap::new();
+    for vma in vmas {
+        let new = KindOfMemory { kind: vma.kind, mappings: 0, mapped_bytes: 0, dumped_bytes: 0 };
+        let sum = kinds.entry(vma.kind).or_insert(new);
+        let mapped = vma.end.0.saturating_sub(vma.start.0);
+        sum.mappings = sum.mappings.saturating_add(1);
+        sum.mapped_bytes = sum.mapped_bytes.saturating_add(mapped);
+        sum.dumped_bytes = sum.dumped_bytes.saturating_add(vma.dumped_bytes);
+    }
+    let mut kinds: Vec<KindOfMemory> = kinds.into_values().collect();
+    kinds.sort_by_key(|sum| std::cmp::Reverse(sum.dumped_bytes));
+    kinds
 }
 
 fn checkpoint(from: &checkpoint::Checkpoint, room: &mut Room) -> Checkpoint {
@@ -306,8 +356,8 @@ fn checkpoint(from: &checkpoint::Checkpoint, room: &mut Room) -> Checkpoint {
             mapped.insert((mapping.pid, mapping.start), (*id, mapping.offset));
         }
     }
-    let processes = from.processes.values().map(|process| {
-        let held = holder(HolderKind::Memory, process.pid).map(|space| Held::of(space));
+    let processes = from.processes.iter().map(|(id, process)| {
+        let held = holder(HolderKind::Memory, *id).map(|space| Held::of(space));
         let held = held.unwrap_or_default();
         let shared = |vma: &VmaInfo| {
             let (id, offset) = mapped.get(&(process.pid, vma.start))?;
@@ -326,10 +376,12 @@ fn checkpoint(from: &checkpoint::Checkpoint, room: &mut Room) -> Checkpoint {
                 end: Address(vma.end),
                 prot: vma.prot.clone(),
                 kind: vma.kind.name(),
+                offset: vma.offset,
                 path: vma.path.clone(),
                 dumped_bytes: both.min(vma.end.saturating_sub(vma.start)),
             }
         });
+        let vmas: Vec<Vma> = vmas.collect();
         Process {
             pid: process.pid,
             parent: Some(process.parent).filter(|parent| *parent != 0),
@@ -351,7 +403,8 @@ fn checkpoint(from: &checkpoint::Checkpoint, room: &mut Room) -> Checkpoint {
             files: tables.files(process.pid, room),
             memory_bytes: held.total(),
             unmapped_bytes: held.total().saturating_sub(held.covered(&process.vmas)),
-            vmas: vmas.collect(),
+            memory: by_kind(vmas.iter()),
+            vmas,
         }
     });
     let processes: Vec<Process> = processes.collect();

@@ -3,7 +3,7 @@
 
 use std::io::{self, Write};
 
-use super::model::{Checkpoint, Inspection, Process, Shared, Vma};
+use super::model::{Checkpoint, Inspection, KindOfMemory, Process, Shared, Vma, by_kind};
 use crate::region::RegionKind;
 use crate::report::{Line, Style, bytes, diagnostics, number, paragraph, safe};
 
@@ -196,7 +196,8 @@ impl Page<'_> {
         let memory = if checkpoint.encrypted {
             "encrypted: nothing is known of it".to_owned()
         } else {
-            bytes(checkpoint.memory_bytes)
+            let total = bytes(checkpoint.memory_bytes);
+            memory(checkpoint).map_or_else(|| total.clone(), |kinds| format!("{total}: {kinds}"))
         };
         self.line(format!("  {:NAMES$}{memory}", "memory"))?;
         let processes = checkpoint.processes.len();
@@ -292,26 +293,41 @@ impl Page<'_> {
         let who = self.names(&[process.pid], std::slice::from_ref(process));
         let total = bytes(process.memory_bytes);
         self.heading(format!("  Memory of {who}, {total} of it in the checkpoint"))?;
+        if let Some(kinds) = kinds(&process.memory) {
+            self.hanging("    ", "    ", &kinds)?;
+        }
         let widest = self.rows(&process.vmas).iter().map(|vma| range(vma).len()).max();
         let widest = widest.unwrap_or_default();
         for vma in self.rows(&process.vmas) {
             let held = held(vma.dumped_bytes);
             let range = range(vma);
             let path = vma.path.as_deref().map(|path| self.safe(path)).unwrap_or_default();
+            let (prot, offset, kind) = (&vma.prot, vma.offset, vma.kind);
             let line =
-                format!("    {range:widest$}  {}  {held:>11}  {:9}  {path}", vma.prot, vma.kind);
+                format!("    {range:widest$} {prot} {offset:08x} {held:>11}  {kind:9}  {path}");
             self.line(line.trim_end())?;
         }
         self.omitted(process.vmas.len(), "more mapping", "more mappings")?;
         if process.unmapped_bytes > 0 {
             let rest = bytes(process.unmapped_bytes);
             self.line(format!(
-                "    {:widest$}        {rest:>11}  in no mapping that is known",
+                "    {:widest$}               {rest:>11}  in no mapping that is known",
                 ""
             ))?;
         }
         Ok(())
     }
+}
+
+/// The memory of a checkpoint by kind; segments once, whoever maps them.
+fn memory(checkpoint: &Checkpoint) -> Option<String> {
+    let private = checkpoint.processes.iter().flat_map(|process| &process.vmas);
+    let mut all = by_kind(private.filter(|vma| vma.kind != "shared"));
+    let shared = checkpoint.shared.iter().map(|segment| segment.dumped_bytes);
+    let dumped_bytes = shared.fold(0u64, u64::saturating_add);
+    all.push(KindOfMemory { kind: "shared", mappings: 0, mapped_bytes: 0, dumped_bytes });
+    all.sort_by_key(|kind| std::cmp::Reverse(kind.dumped_bytes));
+    kinds(&all)
 }
 
 /// `12 files, 3 sockets (1 listening, 2 connected); 9 mounts (4 from outside)`; `None` where nothing
@@ -341,9 +357,17 @@ fn counts(checkpoint: &Checkpoint) -> Option<String> {
     ))
 }
 
-/// `0x7f…-0x7f…`.
+/// `7f…-7f…`, as in `/proc/PID/maps`.
 fn range(vma: &Vma) -> String {
-    format!("{}-{}", vma.start, vma.end)
+    format!("{:08x}-{:08x}", vma.start.0, vma.end.0)
+}
+
+/// `anonymous 12.1 MiB, heap 1.0 MiB`: the kinds of which something is in the checkpoint.
+fn kinds(memory: &[KindOfMemory]) -> Option<String> {
+    let held = memory.iter().filter(|kind| kind.dumped_bytes > 0);
+    let kinds: Vec<String> =
+        held.map(|kind| format!("{} {}", kind.kind, bytes(kind.dumped_bytes))).collect();
+    (!kinds.is_empty()).then(|| kinds.join(", "))
 }
 
 /// Bytes in the checkpoint; a dash is easier to skip than a zero.
@@ -402,6 +426,7 @@ mod tests {
             files: None,
             memory_bytes: 0,
             unmapped_bytes: 0,
+            memory: Vec::new(),
             vmas: Vec::new(),
         };
         let checkpoint = Checkpoint {

@@ -66,7 +66,7 @@ mod tests {
 
     fn vma(start: u64, end: u64) -> VmaInfo {
         let kind = VmaKind::Anonymous;
-        VmaInfo { start, end, kind, prot: "rw-p".to_owned(), path: None }
+        VmaInfo { start, end, kind, prot: "rw-p".to_owned(), offset: 0, path: None }
     }
 
     #[test]
