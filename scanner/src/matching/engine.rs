@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 use super::confirm::Confirmed;
-use super::{environment, overlap};
 use super::prefilter::Prefilter;
 use super::search::{Haystack, Search, TextRun};
+use super::{environment, overlap};
 use crate::check::{Confidence, Outcome};
 use crate::region::{CELL, Decoded, Locus, REACH, RegionKind, Window};
 use crate::rule::{Anchor, Class, MAX_MATCH, Rule, RuleId, RuleSet};
