@@ -25,7 +25,7 @@ mod tests {
 
     use super::*;
     use crate::criu::contents::{Content, contents};
-    use crate::criu::sample::with_payload;
+    use crate::criu::sample::{size, with_payload};
     use crate::limits::Limits;
 
     #[test]
@@ -37,7 +37,7 @@ mod tests {
             count: Some(2),
         };
         let data = with_payload(BPFMAP_DATA, &[(entry.encode_to_vec(), vec![b'x'; 24])]);
-        let len = data.len() as u64;
+        let len = size(&data);
         let (name, limits) = ("bpfmap-data.img", Limits::default());
         let found = contents(name, name.as_bytes(), &data, len, &limits, &mut Records::default());
         let (object, start) = (Object::BpfMap(5), len - 24);

@@ -63,6 +63,9 @@ pub struct Contents {
     pub fault: Option<ImageError>,
 }
 
+/// A record as a message and as bytes, with their offset in the image.
+type Body<'a, M> = (M, &'a [u8], u64);
+
 type Take = fn(&mut Contained<'_>, Key, &mut Records) -> Result<(), ImageError>;
 
 /// Says what of an image is content, and adds to `records` how much there is. Any other file has none.
@@ -135,9 +138,7 @@ impl<'a> Contained<'a> {
     }
 
     /// The next record as a message and as bytes, with their offset.
-    pub(super) fn body<M: Message + Default>(
-        &mut self,
-    ) -> Result<Option<(M, &'a [u8], u64)>, ImageError> {
+    pub(super) fn body<M: Message + Default>(&mut self) -> Result<Option<Body<'a, M>>, ImageError> {
         self.end = self.image.offset();
         let Some(body) = self.image.body()? else { return Ok(None) };
         let len = u64::try_from(body.len()).unwrap_or(u64::MAX);
@@ -231,7 +232,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::criu::sample::{framed, payloads};
+    use crate::criu::sample::{framed, payloads, size};
 
     /// The contents of a whole image, which are inside it, in order, and apart.
     pub(crate) fn of(name: &str, data: &[u8]) -> Contents {
@@ -243,7 +244,7 @@ mod tests {
         let mut last = 0;
         for content in &found.contents {
             assert!(content.offset >= last && content.len > 0, "{name}: {content:?}");
-            last = content.offset + content.len;
+            last = content.offset.saturating_add(content.len);
         }
         assert!(last <= found.end && found.end <= len, "{name}: {found:?}");
         found
@@ -253,7 +254,7 @@ mod tests {
     fn an_image_cut_at_any_byte_keeps_what_was_there() {
         for (name, data) in payloads() {
             let whole = of(&name, &data);
-            assert_eq!((&whole.fault, whole.end), (&None, data.len() as u64), "{name}");
+            assert_eq!((&whole.fault, whole.end), (&None, size(&data)), "{name}");
             let bytes = |found: &Contents| found.contents.iter().map(|it| it.len).sum::<u64>();
             let mut most = 0;
             for end in 0..data.len() {
@@ -267,7 +268,7 @@ mod tests {
     #[test]
     fn the_beginning_is_enough_or_asked_again() {
         for (name, data) in payloads() {
-            let len = data.len() as u64;
+            let len = size(&data);
             let part = |end: usize| {
                 let (mut records, limits) = (Records::default(), Limits::default());
                 contents(&name, name.as_bytes(), &data[..end], len, &limits, &mut records)
@@ -306,7 +307,7 @@ mod tests {
         let data = [framed(queues::PIPES_DATA, &[]), one.repeat(most + 1)].concat();
         let found = of("pipes-data.img", &data);
         assert_eq!(found.contents.len(), most);
-        assert_eq!(found.end, (data.len() - one.len()) as u64);
+        assert_eq!(found.end, size(&data) - size(&one));
         assert!(matches!(found.fault.map(|it| it.kind), Some(ImageErrorKind::TooMany { .. })));
     }
 

@@ -51,10 +51,10 @@ mod tests {
 
     use super::*;
     use crate::criu::contents::{Contents, contents};
-    use crate::criu::sample::with_payload;
+    use crate::criu::sample::{size, with_payload};
 
     fn found(data: &[u8]) -> Contents {
-        let (name, len) = ("ghost-file-1f.img", data.len() as u64);
+        let (name, len) = ("ghost-file-1f.img", size(data));
         let limits = Limits::default();
         contents(name, name.as_bytes(), data, len, &limits, &mut Records::default())
             .expect("all of it")
@@ -79,7 +79,7 @@ mod tests {
         let data = with_payload(GHOST_FILE, &[(entry.encode_to_vec(), b"content".to_vec())]);
         let found = found(&data);
         assert_eq!(found.contents[0].object, Object::Ghost(0x1f));
-        assert_eq!(places(&found), [(Some(0), data.len() as u64 - 7, 7)]);
+        assert_eq!(places(&found), [(Some(0), size(&data) - 7, 7)]);
     }
 
     #[test]
@@ -91,7 +91,7 @@ mod tests {
         let found = found(&data);
         let at: Vec<_> = found.contents.iter().map(|it| (it.at, it.len)).collect();
         assert_eq!(at, [(Some(0), 3), (Some(3), 2), (Some(4096), 3)]);
-        assert_eq!((found.fault, found.end), (None, data.len() as u64));
+        assert_eq!((found.fault, found.end), (None, size(&data)));
     }
 
     #[test]
@@ -101,7 +101,7 @@ mod tests {
             let good = with_payload(GHOST_FILE, &[head(&entry), chunk(0, 3)]);
             let data = with_payload(GHOST_FILE, &[head(&entry), chunk(0, 3), bad]);
             let found = found(&data);
-            assert_eq!((found.contents.len(), found.end), (1, good.len() as u64));
+            assert_eq!((found.contents.len(), found.end), (1, size(&good)));
             let kind = found.fault.map(|fault| fault.kind);
             assert!(matches!(kind, Some(ImageErrorKind::Disorder { end: 3, .. })), "{kind:?}");
         }
@@ -122,6 +122,6 @@ mod tests {
         let (_, offset, len) = places(&found(&data))[0];
         let at = usize::try_from(offset).expect("small");
         assert_eq!(&data[at..], target);
-        assert_eq!(len, target.len() as u64);
+        assert_eq!(len, size(&target));
     }
 }

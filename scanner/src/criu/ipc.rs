@@ -66,25 +66,25 @@ mod tests {
 
     use super::*;
     use crate::criu::contents::{Content, contents};
-    use crate::criu::sample::with_payload;
+    use crate::criu::sample::{size, with_payload};
     use crate::limits::Limits;
 
     fn found(name: &str, data: &[u8]) -> (Records, Vec<Content>, u64) {
-        let (mut records, len) = (Records::default(), data.len() as u64);
+        let (mut records, len) = (Records::default(), size(data));
         let limits = Limits::default();
         let found = contents(name, name.as_bytes(), data, len, &limits, &mut records);
         let found = found.expect("all of it");
         (records, found.contents, found.end)
     }
 
-    fn desc(id: u32) -> Option<IpcDescEntry> {
-        Some(IpcDescEntry { id: Some(id), key: Some(77), ..Default::default() })
+    fn desc(id: u32) -> IpcDescEntry {
+        IpcDescEntry { id: Some(id), key: Some(77), ..Default::default() }
     }
 
     #[test]
     fn messages_without_their_padding() {
         let queue = |id, qnum| {
-            let entry = IpcMsgEntry { desc: desc(id), qnum: Some(qnum), ..Default::default() };
+            let entry = IpcMsgEntry { desc: Some(desc(id)), qnum: Some(qnum), ..Default::default() };
             (entry.encode_to_vec(), Vec::new())
         };
         let message = |bytes: &[u8], padding| {
@@ -105,13 +105,13 @@ mod tests {
             .collect();
         let of = Object::Messages(11, 0);
         assert_eq!(texts, [(of, &b"fifteen bytes !"[..]), (of, b"m2")]);
-        assert_eq!(end, data.len() as u64, "the queue that promises more ends with the image");
+        assert_eq!(end, size(&data), "the queue that promises more ends with the image");
     }
 
     #[test]
     fn segments_with_and_without_their_bytes() {
         let entry = |id, in_pagemaps, bytes: &[u8]| {
-            let entry = IpcShmEntry { desc: desc(id), size: Some(6), in_pagemaps };
+            let entry = IpcShmEntry { desc: Some(desc(id)), size: Some(6), in_pagemaps };
             (entry.encode_to_vec(), bytes.to_vec())
         };
         let segment = |id, in_pagemaps| SysvShm { id, key: 77, size: 6, in_pagemaps };
@@ -120,9 +120,9 @@ mod tests {
             with_payload(IPCNS_SHM, &[entry(0, None, b"sixbyt\0\0"), entry(5, Some(true), b"")]);
         let (records, contents, end) = found("ipcns-shm-11.img", &data);
         assert_eq!(records.sysv_shm, [segment(0, false), segment(5, true)]);
-        let offset = with_payload(IPCNS_SHM, &[entry(0, None, b"")]).len() as u64;
+        let offset = size(&with_payload(IPCNS_SHM, &[entry(0, None, b"")]));
         let object = Object::Segment(0);
         assert_eq!(contents, [Content { object, at: Some(0), offset, len: 6 }]);
-        assert_eq!(end, data.len() as u64);
+        assert_eq!(end, size(&data));
     }
 }

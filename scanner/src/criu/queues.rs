@@ -109,7 +109,7 @@ mod tests {
 
     use super::*;
     use crate::criu::contents::{Content, contents};
-    use crate::criu::sample::with_payload;
+    use crate::criu::sample::{size, with_payload};
     use crate::limits::Limits;
 
     fn found(name: &str, data: &[u8]) -> (Records, Vec<Content>) {
@@ -135,7 +135,7 @@ mod tests {
             let (records, contents) = found(name, &data);
             assert_eq!(records.pipe_bytes, [(7, 22), (8, 0), (9, 5)].into());
             let at: Vec<_> = contents.iter().map(|it| (it.offset, it.len)).collect();
-            assert_eq!(at, [(16, 22), (data.len() as u64 - 5, 5)]);
+            assert_eq!(at, [(16, 22), (size(&data) - 5, 5)]);
             let (records, contents) = found(name, &data[..data.len() - 1]);
             assert_eq!(records.pipe_bytes, [(7, 22), (8, 0)].into());
             assert_eq!(contents.last().map(|it| it.len), Some(4));
@@ -155,7 +155,7 @@ mod tests {
         let whose: Vec<_> = contents.iter().map(|it| (it.object, it.len)).collect();
         let queue = Object::UnixQueue;
         assert_eq!(whose, [(queue(3), 10), (queue(4), 1), (queue(3), 5)]);
-        let len = data.len() as u64;
+        let len = size(&data);
         super::super::contents("", b"sk-queues.img", &data, len, &Limits::default(), &mut records);
         assert_eq!(records.unix_queues, [(3, 15), (4, 1)].into());
     }

@@ -16,6 +16,11 @@ pub(super) fn framed(magic: u32, records: &[Vec<u8>]) -> Vec<u8> {
     data
 }
 
+/// Bytes of an image.
+pub(super) fn size(data: &[u8]) -> u64 {
+    u64::try_from(data.len()).expect("small")
+}
+
 /// What an image says, from nothing.
 pub(super) fn decoded(file_name: &str, data: &[u8]) -> Result<Records, ImageError> {
     let mut records = Records::default();

@@ -32,15 +32,12 @@ pub(super) fn places(
     };
     let plain = Place {
         path: object.path.clone(),
-        object: number(holder),
+        object: Some(number(holder)),
         socket: object.connection.as_ref().map(|connection| Socket {
             protocol: connection.protocol.to_owned(),
             local: connection.local.clone(),
             remote: connection.remote.clone(),
-            queue: match holder.kind {
-                HolderKind::TcpSent => Queue::Sent,
-                _ => Queue::Received,
-            },
+            queue: if holder.kind == HolderKind::TcpSent { Queue::Sent } else { Queue::Received },
         }),
         line,
         column,
@@ -78,8 +75,8 @@ fn of_thread(holder: Holder, place: Place, checkpoint: &Checkpoint) -> Place {
 }
 
 /// The number that CRIU gave the object: of a message queue without its namespace.
-fn number(holder: Holder) -> Option<u64> {
-    Some(holder.id & u64::from(u32::MAX))
+fn number(holder: Holder) -> u64 {
+    holder.id & u64::from(u32::MAX)
 }
 
 /// The pids that have an object open.

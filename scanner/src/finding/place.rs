@@ -207,7 +207,16 @@ pub(super) fn words(
             let (line, column) = (Some(line), Some(column));
             vec![Place { path: name, container_path, offset, line, column, ..plain }]
         }
-        _ => kernel::places(holder, locus, lines, plain, context),
+        HolderKind::Pipe
+        | HolderKind::Fifo
+        | HolderKind::UnixQueue
+        | HolderKind::TcpReceived
+        | HolderKind::TcpSent
+        | HolderKind::Tty
+        | HolderKind::SysvMessages
+        | HolderKind::BpfMap
+        | HolderKind::Ghost
+        | HolderKind::Registers => kernel::places(holder, locus, lines, plain, context),
     }
 }
 
@@ -285,7 +294,16 @@ pub(super) fn owner(holder: Holder, locus: Locus, context: &Context<'_>) -> Stri
         HolderKind::File | HolderKind::RawImage => {
             context.names.get(&holder).map(ToString::to_string).unwrap_or_default()
         }
-        _ => kernel::owner(holder, context),
+        HolderKind::Pipe
+        | HolderKind::Fifo
+        | HolderKind::UnixQueue
+        | HolderKind::TcpReceived
+        | HolderKind::TcpSent
+        | HolderKind::Tty
+        | HolderKind::SysvMessages
+        | HolderKind::BpfMap
+        | HolderKind::Ghost
+        | HolderKind::Registers => kernel::owner(holder, context),
     }
 }
 

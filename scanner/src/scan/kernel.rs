@@ -51,7 +51,7 @@ impl Walk<'_> {
         // Long queues and deleted files need not be in memory.
         if let Some(contents) = known.as_ref().filter(|known| is_in_order(known)) {
             let image = self.object_image(path);
-            return self.from_head(&image, contents, size, body);
+            return self.object_passes(&image, contents, size, body);
         }
         let fits = len.is_none_or(|len| self.budget.borrow().has_room(len));
         if !fits {
@@ -98,7 +98,7 @@ impl Walk<'_> {
     }
 
     /// An image of which the beginning says all.
-    fn from_head(
+    fn object_passes(
         &mut self,
         image: &Image,
         contents: &Contents,

@@ -389,13 +389,11 @@ impl Walk<'_> {
         if self.second {
             return self.take_again(path, size, head.bytes(), body);
         }
-        let want = match self.builder.offer(path, size, head.bytes()) {
-            // A deleted file that was compressed: what is inside of it has no name of its own.
-            Want::Objects if self.frames.last().is_some_and(|frame| frame.path == path) => {
-                Want::Scan(RegionKind::GhostFile)
-            }
-            want => want,
-        };
+        let mut want = self.builder.offer(path, size, head.bytes());
+        // A deleted file that was compressed: what is inside of it has no name of its own.
+        if want == Want::Objects && self.frames.last().is_some_and(|frame| frame.path == path) {
+            want = Want::Scan(RegionKind::GhostFile);
+        }
         match want {
             Want::Decode => self.image(path, size, mtime, body),
             Want::Pages(id) => self.pages(path, id, size, body),

@@ -167,7 +167,18 @@ impl Work<'_> {
             let holder = match job.space.holder.kind {
                 HolderKind::Memory => format!("memory of process {}", job.space.holder.id),
                 HolderKind::Shared => format!("shared segment {}", job.space.holder.id),
-                _ => job.name.to_string(),
+                HolderKind::Pipe
+                | HolderKind::Fifo
+                | HolderKind::UnixQueue
+                | HolderKind::TcpReceived
+                | HolderKind::TcpSent
+                | HolderKind::Tty
+                | HolderKind::SysvMessages
+                | HolderKind::BpfMap
+                | HolderKind::Ghost
+                | HolderKind::Registers
+                | HolderKind::File
+                | HolderKind::RawImage => job.name.to_string(),
             };
             let text = match throttled.rule.map(|rule| &self.engine.rules().get(rule).id) {
                 Some(rule) => format!("{holder}: too many candidates of rule {rule} in 64 KiB"),

@@ -168,7 +168,18 @@ impl<'r> Scanner<'r> {
                     Mode::Blocks
                 }
             }
-            _ => Mode::Off,
+            HolderKind::Memory
+            | HolderKind::Shared
+            | HolderKind::Pipe
+            | HolderKind::Fifo
+            | HolderKind::UnixQueue
+            | HolderKind::TcpReceived
+            | HolderKind::TcpSent
+            | HolderKind::Tty
+            | HolderKind::SysvMessages
+            | HolderKind::BpfMap
+            | HolderKind::Registers
+            | HolderKind::RawImage => Mode::Off,
         };
         if !too_often && self.mode == Mode::Off && self.rules.runs_on_memory() {
             self.open_blocks(subject, ["", "", "", "", "", ""].map(str::to_owned));
@@ -484,7 +495,18 @@ fn words(subject: Subject<'_>) -> String {
     match holder.kind {
         HolderKind::Memory => format!("memory of process {}: ", holder.id),
         HolderKind::Shared => format!("shared segment {}: ", holder.id),
-        _ => String::new(),
+        HolderKind::Pipe
+        | HolderKind::Fifo
+        | HolderKind::UnixQueue
+        | HolderKind::TcpReceived
+        | HolderKind::TcpSent
+        | HolderKind::Tty
+        | HolderKind::SysvMessages
+        | HolderKind::BpfMap
+        | HolderKind::Ghost
+        | HolderKind::Registers
+        | HolderKind::File
+        | HolderKind::RawImage => String::new(),
     }
 }
 

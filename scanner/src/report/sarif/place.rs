@@ -220,13 +220,12 @@ fn words(place: &Place) -> String {
         (None, Some(pid)) => parts.push(format!("process {pid}")),
         (_, None) => {}
     }
-    match (&place.vma, place.address) {
-        (Some(vma), Some(address)) => parts.push(format!("{} at {address}", mapping_name(vma))),
-        _ => {
-            parts.extend(place.fd.map(|fd| format!("fd {fd}")));
-            parts.extend(place.socket.as_ref().map(connection));
-            parts.extend(place.path.clone().or_else(|| place.image.clone()));
-        }
+    if let (Some(vma), Some(address)) = (&place.vma, place.address) {
+        parts.push(format!("{} at {address}", mapping_name(vma)));
+    } else {
+        parts.extend(place.fd.map(|fd| format!("fd {fd}")));
+        parts.extend(place.socket.as_ref().map(connection));
+        parts.extend(place.path.clone().or_else(|| place.image.clone()));
     }
     match (place.line, place.column) {
         (Some(line), Some(column)) => parts.push(format!("line {line}, column {column}")),

@@ -156,11 +156,13 @@ fn holder(style: &Style, place: &Place) -> Option<String> {
         let socket = place.socket.as_ref().map(|socket| connection(style, socket));
         let open = open(place, process);
         let open = open.map(|open| format!(" ({open})")).unwrap_or_default();
-        return Some(match place.region {
+        return Some(if place.region == RegionKind::GhostFile {
             // Its path says which.
-            RegionKind::GhostFile => format!("{}{open}", name(place.region)),
-            RegionKind::SysvMessage => format!("message in SysV queue {number}"),
-            region => format!("{} {number}{}{open}", name(region), socket.unwrap_or_default()),
+            format!("{}{open}", name(place.region))
+        } else if place.region == RegionKind::SysvMessage {
+            format!("message in SysV queue {number}")
+        } else {
+            format!("{} {number}{}{open}", name(place.region), socket.unwrap_or_default())
         });
     }
     match (process, place.region) {
