@@ -1,4 +1,5 @@
 //! What the kernel held for processes: each object by itself, with who has it open.
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot run fails")]
 
 use cryoscan_tests::builder::kernel::{bpf_map, fifo, pipe, regular, tcp, terminal, unix};
 use cryoscan_tests::builder::{Archive, Checkpoint, Mapping, Order, Process, Producer, Segment};
@@ -173,10 +174,10 @@ fn a_long_queue_from_a_stream_is_cut_into_windows() {
     let value = token(1);
     let mut received = vec![b'.'; 300_000];
     received.extend(value.as_bytes());
-    received.extend([b'.'; 70_000]);
+    received.extend(vec![b'.'; 70_000]);
     let checkpoint = Checkpoint::new()
         .process(shell().descriptor(7, tcp(1001, 31, 80, 40_000)))
-        .tcp_stream(31, &received, &[b'.'; 100_000]);
+        .tcp_stream(31, &received, &vec![b'.'; 100_000]);
     report(&checkpoint, |part| {
         assert_eq!(place(part, &checkpoint, &value)["region"], "tcp-queue");
     });

@@ -85,6 +85,7 @@ pub(super) fn walk(
         held_bytes: 0,
         waiting: Vec::new(),
         beside: Vec::new(),
+        apart: Vec::new(),
         later: BTreeSet::new(),
         second: false,
         compression: None,
@@ -176,6 +177,8 @@ pub(super) struct Walk<'a> {
     pub(super) held_bytes: u64,
     /// Images of kernel objects that can be laid out when all metadata are known.
     pub(super) waiting: Vec<Waiting>,
+    /// What to tell of pages images that passed before it was known whether another dump builds on them.
+    pub(super) apart: Vec<(u32, Diagnostic)>,
     /// Folders beside the target that hold parent dumps of it.
     pub(super) beside: Vec<PathBuf>,
     /// Pages images of a stream that came before what explains them.
