@@ -10,6 +10,9 @@ use super::{Attributes, Outcome, Subject, Verdict, attribute, pem};
 /// What every such object begins with.
 const MAGIC: &[u8] = b"k8s\0";
 
+/// Fields of a message that are looked at; a Secret has one for each of its values.
+const FIELDS: usize = 128;
+
 /// A field: its number, and where its content lies; nothing for numbers.
 type Field = (u64, Range<usize>);
 
@@ -22,9 +25,6 @@ pub(super) fn run(subject: &Subject<'_>) -> Verdict {
     let Some(start) = memchr::memmem::rfind(before, MAGIC) else { return fail };
     let Some(entry) = entry(subject.text, start, subject.span.start) else { return fail };
     let Some(value) = subject.text.get(entry.value.clone()) else { return fail };
-    if entry.value.end > subject.span.end {
-        return fail;
-    }
     if value.starts_with(b"-----BEGIN ") {
         let span = entry.value.clone();
         let mut verdict = pem::run(&Subject { text: subject.text, span, cut: false });
@@ -59,11 +59,11 @@ fn entry(bytes: &[u8], start: usize, at: usize) -> Option<Entry<'_>> {
     };
     let mut found = None;
     let mut attributes = Attributes::new();
-    for (number, content) in self::fields(bytes, object) {
+    for (number, content) in self::fields(bytes, object).take(FIELDS) {
         match number {
             // ObjectMeta: 1 name, 3 namespace.
             1 => {
-                for (number, content) in self::fields(bytes, content) {
+                for (number, content) in self::fields(bytes, content).take(FIELDS) {
                     let name = match number {
                         1 => "kubernetes.secret",
                         3 => "kubernetes.namespace",
@@ -75,7 +75,7 @@ fn entry(bytes: &[u8], start: usize, at: usize) -> Option<Entry<'_>> {
             // An entry of `data` or `stringData`: 1 key, 2 value.
             2 | 4 => {
                 let mut key = None;
-                for (number, content) in self::fields(bytes, content) {
+                for (number, content) in self::fields(bytes, content).take(2) {
                     match number {
                         1 => key = bytes.get(content),
                         2 if content.start == at => found = key.map(|key| (key, content)),

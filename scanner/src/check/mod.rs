@@ -258,6 +258,13 @@ pub struct Check {
     pub run: fn(&Subject<'_>) -> Verdict,
 }
 
+impl Check {
+    /// Whether it calculates with elliptic curves, which takes a thousand times as long as others do.
+    pub fn is_costly(&self) -> bool {
+        ["der-private-key", "kubernetes-key-data", "pem"].contains(&self.name)
+    }
+}
+
 /// Every check, by name.
 pub static CHECKS: &[Check] = &[
     Check { name: "aws-access-key-id", on_pass: Confidence::High, run: aws::access_key_id },

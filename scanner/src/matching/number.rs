@@ -17,6 +17,12 @@ const STEP: usize = SIZES[0];
 /// Words of a row that are looked at, for the longest size and what stands behind it.
 const LONGEST: usize = SIZES[2] + 1;
 
+/// As how many numbers of the shortest size one of so many bytes counts: the time that its test takes
+/// grows faster still.
+pub(super) fn cost(len: usize) -> usize {
+    len.pow(2) / (SIZES[0] * WORD).pow(2)
+}
+
 /// Gives the stretches of `bytes`, which begin at the address `base`, that could hold a prime.
 ///
 /// Memory is full of small words: sizes, counts, zeros, addresses. In a random number of 1024 bits
@@ -116,6 +122,11 @@ mod tests {
     }
 
     const BIG: u64 = 0x9123_4567_89ab_cdef;
+
+    #[test]
+    fn longer_numbers_count_more() {
+        assert_eq!(SIZES.map(|words| cost(words * WORD)), [1, 2, 4]);
+    }
 
     #[test]
     fn a_row_of_its_length() {

@@ -22,9 +22,16 @@ const CELL_CANDIDATES: std::ops::RangeInclusive<usize> = 640..=1024;
 /// Characters before what a rule sees, in which the string that holds it may begin.
 const LONGEST_BEFORE: usize = 8 << 10;
 
-/// Numbers in one cell that are tested for being prime, which takes up to three milliseconds each: the
-/// keys of twenty certificates with all that may be taken for one.
+/// Numbers in one cell that are tested for being prime, which takes half a millisecond for the shortest
+/// and eight times that for the longest, of which one counts as four: the keys of twenty certificates
+/// with all that may be taken for one.
 const CELL_NUMBERS: usize = 64;
+
+/// Candidates in one cell of a rule whose checks calculate with elliptic curves, up to a millisecond each.
+const CELL_KEYS: usize = 64;
+
+/// Candidates in one cell of a rule that looks for many values in each.
+const CELL_HOLDERS: usize = 128;
 
 /// Text that is matched: bytes of a window, or what was decoded from them.
 #[derive(Debug, Clone, Copy)]
@@ -116,20 +123,30 @@ impl Search<'_> {
     /// Whether the rule's budget of the candidate's cell has room for one more, and whether its
     /// match could matter to this window. The grid counts all candidates of a cell, in order.
     pub(super) fn is_allowed(&self, at: usize, scratch: &mut Scratch) -> bool {
+        self.affords(at, 1, scratch)
+    }
+
+    /// The same for a candidate that counts as so many.
+    fn affords(&self, at: usize, cost: usize, scratch: &mut Scratch) -> bool {
         let address = self.haystack.address(at);
         let from = self.haystack.from;
         let of_address = address.saturating_sub(self.window.region_start) / CELL;
         let cell = from.map_or(of_address, |from| from.cell);
         let count = scratch.counts.entry((self.id, from.is_some(), cell)).or_default();
-        *count += 1;
+        let before = *count;
+        *count += cost;
         let most = if self.rule.anchor == Anchor::Number {
             CELL_NUMBERS
+        } else if self.rule.items.is_some() {
+            CELL_HOLDERS
+        } else if self.rule.checks.iter().any(|check| check.is_costly()) {
+            CELL_KEYS
         } else {
             (CELL_BUDGET / (self.rule.before + self.rule.max_len))
                 .clamp(*CELL_CANDIDATES.start(), *CELL_CANDIDATES.end())
         };
         if *count > most {
-            if *count == most + 1 {
+            if before <= most {
                 let cell = self.window.region_start.saturating_add(cell.saturating_mul(CELL));
                 scratch.throttled.push(Throttled { rule: Some(self.id), cell });
             }
@@ -184,7 +201,8 @@ impl Search<'_> {
         let Haystack { text, base, .. } = self.haystack;
         number::each(text, base, |range| {
             let at = range.start;
-            if self.haystack.address(at) < last && self.is_allowed(at, scratch) {
+            let cost = number::cost(range.len());
+            if self.haystack.address(at) < last && self.affords(at, cost, scratch) {
                 let bytes = text.get(range).unwrap_or_default();
                 let whole = Found::of(0..bytes.len());
                 self.judge(bytes, WHOLE, at, whole, None, scratch);

@@ -3,7 +3,7 @@
 //! Text shows in one phase only. What decodes to no text is looked at if it begins like a stream or a
 //! key.
 
-use super::{BLOCK, Encoding, Island, Run, SpanMap, WHOLE};
+use super::{BLOCK, Encoding, Island, Run, SpanMap, WHOLE, deflate};
 use super::{begins_binary, is_text_block, runs, stretches};
 use crate::check::Notation;
 
@@ -88,7 +88,7 @@ fn next_line(bytes: &[u8], line: &std::ops::Range<usize>) -> Option<std::ops::Ra
     let indent = blanks.take_while(|byte| matches!(byte, b' ' | b'\t')).count();
     let start = line.end + end + indent;
     let rest = bytes.get(start..)?;
-    let len = rest.iter().take(*LINE.end() + 1).take_while(|byte| is_character(**byte)).count();
+    let len = rest.iter().take_while(|byte| is_character(**byte)).count();
     (len > 0).then_some(start..start + len)
 }
 
@@ -144,10 +144,16 @@ impl Characters {
 fn decode(bytes: &[u8], run: &Run, most: usize, found: &mut dyn FnMut(Island)) {
     let all = Characters::of(bytes, run);
     let len = all.sextets.len();
+    // Streams may begin everywhere: all islands together are no more than may be looked at.
+    let mut left = most;
     let mut put = |characters: std::ops::Range<usize>| {
+        if left == 0 {
+            return;
+        }
         let map = all.map(characters.start);
-        let mut text = Vec::with_capacity(characters.len() / 4 * 3 + 2);
-        text.extend(all.bytes(characters).take(most));
+        let mut text = Vec::with_capacity((characters.len() / 4 * 3 + 2).min(left));
+        text.extend(all.bytes(characters).take(left));
+        left = left.saturating_sub(text.len());
         found(Island { notation: Notation::Base64, text, map, cut: WHOLE });
     };
     for phase in 0..4.min(len) {
@@ -164,10 +170,21 @@ fn decode(bytes: &[u8], run: &Run, most: usize, found: &mut dyn FnMut(Island)) {
         put(0..len);
     }
     // A stream that begins behind other characters.
+    let mut streams = 0;
     for at in memchr::memmem::find_iter(&all.sextets, &GZIP).filter(|at| *at > 0) {
-        put(at..len);
+        let head: Vec<u8> = all.bytes(at..(at + HEAD).min(len)).collect();
+        if streams < STREAMS && deflate::begins(&head) {
+            put(at..len);
+            streams += 1;
+        }
     }
 }
+
+/// Streams behind other characters that are looked at in one run or part of it.
+const STREAMS: usize = 8;
+
+/// Characters in which the header of a stream ends: a name of a file stands in it.
+const HEAD: usize = 512;
 
 /// `H4sI`: the magic of gzip and the method.
 const GZIP: [u8; 4] = [7, 56, 44, 8];

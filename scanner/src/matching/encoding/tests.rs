@@ -372,3 +372,28 @@ fn every_notation_has_one_encoding() {
     all.dedup();
     assert_eq!((all.len(), count), (10, 10));
 }
+
+#[test]
+fn streams_in_base64_that_begin_everywhere_are_bounded() {
+    // The head of gzip, again and again.
+    let bytes = BASE64.encode(&[0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0]).repeat(10_000).into_bytes();
+    for most in [1 << 20, 1000] {
+        let run = Run { notation: Notation::Base64, range: 0..bytes.len() };
+        let (mut islands, mut made) = (0, 0);
+        (base64::ENCODING.decode)(&bytes, &run, most, &mut |island| {
+            islands += 1;
+            made += island.text.len();
+        });
+        assert!(made <= most && islands < 20, "{made} bytes in {islands} islands");
+    }
+}
+
+#[test]
+fn a_long_line_of_base64_behind_a_short_one_is_whole() {
+    let text = b"the end of a line that is longer than lines of base64 are. ".repeat(9);
+    let long = BASE64.encode(&text);
+    let bytes = format!("{}\n{long}\n", BASE64.encode(&text[..48]));
+    let all = islands(bytes.as_bytes());
+    let is_whole = |island: &[u8]| memchr::memmem::find(island, &text).is_some();
+    assert!(all.iter().any(|(_, island, _)| is_whole(island)), "{all:?}");
+}
