@@ -1,5 +1,7 @@
 //! What the kernel held for processes: each object by itself, with who has it open.
 
+#![expect(clippy::unwrap_used, reason = "a place that is not there fails its test")]
+
 use cryoscan_tests::builder::kernel::{bpf_map, fifo, pipe, regular, tcp, terminal, unix};
 use cryoscan_tests::builder::{Archive, Checkpoint, Mapping, Order, Process, Producer, Segment};
 use cryoscan_tests::random::Random;
@@ -50,10 +52,10 @@ fn place(part: Part<'_>, checkpoint: &Checkpoint, value: &str) -> Value {
     let places = part.places(value.as_bytes());
     assert_eq!(places.len(), 1, "{places:?}");
     let mut place = places[0].clone();
-    let image = place["image"].as_str().expect("an image").to_owned();
-    let offset = usize::try_from(place["offset"].as_u64().expect("an offset")).unwrap();
+    let image = place["image"].as_str().unwrap().to_owned();
+    let offset = usize::try_from(place["offset"].as_u64().unwrap()).unwrap();
     let set = checkpoint.image_set();
-    let (_, bytes) = set.iter().find(|(name, _)| image.ends_with(name)).expect("in the set");
+    let (_, bytes) = set.iter().find(|(name, _)| image.ends_with(name)).unwrap();
     // What goes on in the next packet begins here all the same.
     let held = bytes[offset..].iter().zip(value.as_bytes()).take_while(|(a, b)| a == b).count();
     assert!(held >= 8, "{value} is not at {offset} of {image}");
@@ -173,10 +175,10 @@ fn a_long_queue_from_a_stream_is_cut_into_windows() {
     let value = token(1);
     let mut received = vec![b'.'; 300_000];
     received.extend(value.as_bytes());
-    received.extend([b'.'; 70_000]);
+    received.extend(vec![b'.'; 70_000]);
     let checkpoint = Checkpoint::new()
         .process(shell().descriptor(7, tcp(1001, 31, 80, 40_000)))
-        .tcp_stream(31, &received, &[b'.'; 100_000]);
+        .tcp_stream(31, &received, &vec![b'.'; 100_000]);
     report(&checkpoint, |part| {
         assert_eq!(place(part, &checkpoint, &value)["region"], "tcp-queue");
     });
@@ -426,7 +428,7 @@ fn every_image_may_be_cut_anywhere() {
     ];
     let set = checkpoint.image_set();
     let longest = with_content.iter().map(|name| {
-        let (_, bytes) = set.iter().find(|(it, _)| it == name).expect("in the set");
+        let (_, bytes) = set.iter().find(|(it, _)| it == name).unwrap();
         bytes.len()
     });
     // The decoders' own test cuts at every byte.

@@ -84,7 +84,8 @@ mod tests {
     #[test]
     fn messages_without_their_padding() {
         let queue = |id, qnum| {
-            let entry = IpcMsgEntry { desc: Some(desc(id)), qnum: Some(qnum), ..Default::default() };
+            let entry =
+                IpcMsgEntry { desc: Some(desc(id)), qnum: Some(qnum), ..Default::default() };
             (entry.encode_to_vec(), Vec::new())
         };
         let message = |bytes: &[u8], padding| {
