@@ -30,6 +30,9 @@ pub struct Limits {
     pub records: u64,
     /// Bytes of pages images that are held back because their pagemap has not been seen (pipe only).
     pub late_pages_bytes: u64,
+    /// The same of a dump of an incremental chain in a compressed archive, which is needed in the order of
+    /// addresses.
+    pub chain_pages_bytes: u64,
     /// Distinct values of one target that become findings; the lowest by key are kept.
     pub findings: usize,
     /// Holders of one value, by kind of region, whose places are kept; all are counted.
@@ -65,6 +68,7 @@ impl Default for Limits {
             record_bytes: 16 << 20,
             records: 4_000_000,
             late_pages_bytes: 32 << 20,
+            chain_pages_bytes: 128 << 20,
             findings: 50_000,
             holders_per_value: 256,
             unproven: 10_000,

@@ -176,9 +176,6 @@ fn fill(part: &str, before: &str, random: &mut Random) -> Option<String> {
         "pem-ed25519" if argument == "1" => Some(keys::ed25519(random)),
         "pem-encrypted" => Some(keys::encrypted(argument.parse().ok()?, random)),
         "openssh" if argument == "1" => Some(keys::openssh(random)),
-        "base64-pem" if argument == "1" => {
-            Some(BASE64.encode(values::pem_private_key(random).as_bytes()))
-        }
         "der-rsa" => der(&keys::rsa(1024, random), argument),
         "prime-words" => Some(characters(&keys::prime_words(argument.parse().ok()?, random))),
         "modulus" => {

@@ -20,26 +20,61 @@ const OF_PROCESSES: [&str; 3] = ["memory", "argv", "environ"];
 const SHARED: [&str; 3] = ["shared-memory", "memfd", "sysv-shm"];
 
 /// Whether the bytes of a place, decoded as the place says, are the value; without line ends of
-/// armoured keys. Base64 may hold a login, of which the password is the value.
+/// armoured keys. Where characters do not begin and end with the value, as in base64, they hold it.
 fn shows(bytes: &[u8], place: &Value, value: &[u8]) -> bool {
-    let mut bytes = bytes.to_vec();
-    let mut is_login = false;
+    let mut all = vec![bytes.to_vec()];
+    let mut is_loose = false;
     for step in place["decoded"].as_array().into_iter().flatten() {
-        bytes = match step.as_str() {
-            Some("utf-16le") => {
-                assert!(bytes.iter().skip(1).step_by(2).all(|byte| *byte == 0), "{place}");
-                bytes.iter().step_by(2).copied().collect()
-            }
-            Some("percent") => percent_decoded(&bytes),
-            Some("base64") => {
-                is_login = true;
-                BASE64.decode(&bytes).unwrap_or_default()
-            }
-            other => panic!("no second decoder for {other:?}"),
-        };
+        let step = step.as_str().unwrap();
+        is_loose |= matches!(step, "base64" | "base64url" | "gzip" | "zlib");
+        all = all.iter().flat_map(|bytes| decoded(bytes, step)).collect();
     }
-    let bytes = canonical(&bytes);
-    bytes == value || is_login && bytes.strip_suffix(value).is_some_and(|b| b.ends_with(b":"))
+    all.iter().map(|bytes| canonical(bytes)).any(|bytes| {
+        bytes == value || is_loose && bytes.windows(value.len()).any(|part| part == value)
+    })
+}
+
+/// What bytes may say in an encoding: base64 may begin with any of the characters of a group.
+fn decoded(bytes: &[u8], step: &str) -> Vec<Vec<u8>> {
+    let characters = |first: usize, unit: usize| {
+        let is_zero = |(at, byte): (usize, &u8)| at % unit == first || *byte == 0;
+        assert!(bytes.iter().enumerate().all(is_zero), "{step}");
+        bytes.iter().skip(first).step_by(unit).copied().collect()
+    };
+    let inflated = |reader: &mut dyn Read| {
+        let mut plain = Vec::new();
+        // What the place shows of a stream may end before the stream does.
+        let _end = reader.take(64 << 20).read_to_end(&mut plain);
+        plain
+    };
+    match step {
+        "utf-16le" => vec![characters(0, 2)],
+        "utf-16be" => vec![characters(1, 2)],
+        "utf-32le" => vec![characters(0, 4)],
+        "percent" => vec![percent_decoded(bytes)],
+        "hex" => vec![HEXLOWER_PERMISSIVE.decode(bytes).unwrap()],
+        "json" => {
+            vec![serde_json::from_slice::<String>(&[b"\"", bytes, b"\""].concat()).unwrap().into()]
+        }
+        "gzip" => vec![inflated(&mut flate2::read::GzDecoder::new(bytes))],
+        "zlib" => vec![inflated(&mut flate2::read::ZlibDecoder::new(bytes))],
+        "base64" | "base64url" => {
+            let standard = |byte: &u8| match byte {
+                b'-' => b'+',
+                b'_' => b'/',
+                other => *other,
+            };
+            let is_character = |byte: &u8| byte.is_ascii_alphanumeric() || b"+/".contains(byte);
+            let body: Vec<u8> = bytes.iter().map(standard).filter(is_character).collect();
+            let from = |phase: usize| {
+                let mut group = [vec![b'A'; phase], body.clone()].concat();
+                group.resize(group.len().next_multiple_of(4), b'A');
+                BASE64.decode(&group).unwrap()
+            };
+            (0..4).map(from).collect()
+        }
+        other => panic!("no second decoder for {other}"),
+    }
 }
 
 fn percent_decoded(bytes: &[u8]) -> Vec<u8> {

@@ -534,11 +534,24 @@ fn pages_too_many_to_hold_are_scanned_by_themselves_on_a_pipe() {
     let before = heap().put(HEAP + 2 * PAGE - 20, left).put(HEAP + 5 * PAGE + 8, &kept);
     let after = before.clone().put(HEAP + 2 * PAGE, right);
     let archive = chain(&[before, after]);
-    let limits = Limits { late_pages_bytes: 0x2000, ..Limits::default() };
+    let limits = Limits { chain_pages_bytes: 0x2000, ..Limits::default() };
     let scanned = scan_pipe(&archive.zstd(), &Settings { limits, ..revealing() });
     let part = scanned.whole();
     assert_eq!(part.faults(), Vec::<String>::new());
     assert!(part.holds(&kept) && !part.holds(&whole));
     assert_eq!(part.places(kept.as_bytes())[0]["image"], "images/1/pages-1.img");
     assert!(part.notes("late-metadata").count() > 0 && !scanned.outcome.complete);
+}
+
+#[test]
+fn a_pre_dump_that_nothing_builds_on_lacks_nothing_on_a_pipe() {
+    let value = token(161);
+    let dump = java(heap().put(HEAP + 8, &value)).pre_dump();
+    let archive = Archive::default().images("pre-checkpoint/", &dump);
+    let limits = Limits { chain_pages_bytes: 0x2000, ..Limits::default() };
+    let scanned = scan_pipe(&archive.zstd(), &Settings { limits, ..revealing() });
+    let part = scanned.whole();
+    assert_eq!(part.places(value.as_bytes()).len(), 1);
+    assert_eq!(part.notes("late-metadata").count(), 0);
+    assert!(scanned.outcome.complete, "{:?}", part.faults());
 }

@@ -1,4 +1,5 @@
 //! The walk over containers, at every depth.
+#![expect(clippy::disallowed_methods, reason = "small files of our own, or bounded by take")]
 
 use std::cell::RefCell;
 use std::io::{self, Read, Write};

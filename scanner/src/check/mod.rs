@@ -14,7 +14,6 @@ mod aws;
 mod aws_session;
 mod azure;
 mod azure_sas;
-mod base64_pem;
 mod connection;
 mod crc32;
 mod crypt;
@@ -273,7 +272,6 @@ pub static CHECKS: &[Check] = &[
     },
     Check { name: "azure-sas", on_pass: Confidence::High, run: azure_sas::run },
     Check { name: "azure-storage-key", on_pass: Confidence::Confirmed, run: azure::storage_key },
-    Check { name: "base64-pem", on_pass: Confidence::Confirmed, run: base64_pem::run },
     Check { name: "basic-credentials", on_pass: Confidence::High, run: http_auth::basic },
     Check { name: "bearer-token", on_pass: Confidence::Low, run: http_auth::bearer },
     Check { name: "connection-uri", on_pass: Confidence::High, run: connection::run },

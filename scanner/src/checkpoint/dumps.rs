@@ -7,7 +7,7 @@ use super::image_set::ImageSet;
 use super::member::{content, root_of, split};
 use super::parents::{Chain, Set};
 use super::{Builder, Dump, Layout, merge, path_id};
-use crate::criu::PagemapKey;
+use crate::criu::{PagemapEntry, PagemapKey};
 use crate::region::{Holder, Space};
 
 /// The memory of one process or shared segment over a chain.
@@ -45,11 +45,15 @@ impl Builder {
     /// Whether the pages in an image may be a part of a chain, so that their layout has to wait until
     /// all dumps are known.
     pub fn is_chained(&self, path: &str, id: u32) -> bool {
-        let Some(set) = self.sets.get(split(path).0) else { return false };
-        let is_parents = |(_, map): (_, &crate::criu::Pagemap)| {
-            map.entries.iter().any(crate::criu::PagemapEntry::is_parent)
-        };
-        set.is_pre_dump(split(path).0) || set.owner(id).is_some_and(is_parents)
+        let folder = split(path).0;
+        let is_pre_dump = |set: &ImageSet| set.is_pre_dump(folder);
+        self.sets.get(folder).is_some_and(is_pre_dump) || self.has_parent(path, id)
+    }
+
+    /// Whether the memory in a pages image goes on in a parent dump.
+    pub fn has_parent(&self, path: &str, id: u32) -> bool {
+        let owner = self.sets.get(split(path).0).and_then(|set| set.owner(id));
+        owner.is_some_and(|(_, map)| map.entries.iter().any(PagemapEntry::is_parent))
     }
 
     /// Remembers that the pages of a set passed before its chain was known.
@@ -203,7 +207,7 @@ impl Builder {
             let mut entries = set.records.pagemaps.values().flat_map(|map| &map.entries);
             if let Some(link) = self.parents.link(last)
                 && matches!(chain.end, super::parents::Lost::NotThere(_))
-                && entries.any(crate::criu::PagemapEntry::is_parent)
+                && entries.any(PagemapEntry::is_parent)
             {
                 orphans.push((last.clone(), link.to_vec()));
             }

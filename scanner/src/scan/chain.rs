@@ -9,7 +9,7 @@ use super::job::{self, Input, Job, Layer, Layers};
 use super::pieces;
 use super::walk::Walk;
 use crate::archive::{Extent, Source, Stream};
-use crate::checkpoint::{Chain, Dump, Shortfall, path_id};
+use crate::checkpoint::{Chain, Dump, Shortfall, is_part, path_id};
 use crate::coverage::Reason;
 use crate::criu::PagemapKey;
 use crate::diagnostic::{Code, Diagnostic, Level};
@@ -37,7 +37,8 @@ impl Walk<'_> {
         size: Option<u64>,
         stream: Stream<'_>,
     ) -> io::Result<()> {
-        let (len, room) = (size.unwrap_or(u64::MAX), self.room());
+        let room = self.settings.limits.chain_pages_bytes.saturating_sub(self.held_bytes);
+        let len = size.unwrap_or(u64::MAX);
         if len <= room {
             return self.hold_stream(path, id, len, stream);
         }
@@ -48,12 +49,24 @@ impl Walk<'_> {
                     dump was not found: decompress the archive first";
         let found = size.map_or_else(|| "more".to_owned(), |len| format!("{len} bytes"));
         let note = Diagnostic::new(Level::Error, Code::LateMetadata, path, text);
-        self.note(note.expected(format!("at most {room} bytes"), found));
+        let note = note.expected(format!("at most {room} bytes"), found);
+        if self.builder.has_parent(path, id) {
+            self.note(note);
+        } else {
+            // Nothing is lost unless another dump builds on it, which is known at the end.
+            self.apart.push((id, note));
+        }
         self.stream_pages(path, id, size, stream)
     }
 
     /// Searches the memory of all chains, of which `dumps` are held.
     pub(super) fn chains(&mut self, chains: &[Chain], dumps: &Dumps) {
+        for (id, note) in std::mem::take(&mut self.apart) {
+            let owner = self.builder.pages_owner(&note.member, id);
+            if owner.is_some_and(|(folder, _)| is_part(chains, folder)) {
+                self.note(note);
+            }
+        }
         for chain in chains {
             for key in self.builder.keys(chain) {
                 self.chain(chain, key, dumps);

@@ -96,10 +96,9 @@ fn holder(line: Line, scanner: &mut Scanner<'_>, buffer: &mut Vec<u8>) -> crate:
     let subject = Subject { space: &space, name: &name, len };
     scanner.begin(subject);
     for job in jobs {
-        for own in job.space.own_of(&job.own) {
-            for part in job.scope.within(&own) {
-                feed(&job, &part, scanner, subject, buffer);
-            }
+        let parts = job.scope.within(&job.own);
+        for own in parts.iter().flat_map(|part| job.space.own_of(part)) {
+            feed(&job, &own, scanner, subject, buffer);
         }
     }
     scanner.finish(subject)

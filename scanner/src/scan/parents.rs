@@ -83,7 +83,7 @@ impl Survey {
             extents: BTreeMap::new(),
             frames: vec![String::new()],
             wanted,
-            room: limits.late_pages_bytes,
+            room: limits.chain_pages_bytes,
         };
         // Whatever is wrong with it is told when it is scanned itself.
         if path.is_dir() {

@@ -85,6 +85,7 @@ pub(super) fn walk(
         held_bytes: 0,
         waiting: Vec::new(),
         beside: Vec::new(),
+        apart: Vec::new(),
         later: BTreeSet::new(),
         second: false,
         compression: None,
@@ -176,6 +177,8 @@ pub(super) struct Walk<'a> {
     pub(super) held_bytes: u64,
     /// Images of kernel objects that can be laid out when all metadata are known.
     pub(super) waiting: Vec<Waiting>,
+    /// What to tell of pages images that passed before it was known whether another dump builds on them.
+    pub(super) apart: Vec<(u32, Diagnostic)>,
     /// Folders beside the target that hold parent dumps of it.
     pub(super) beside: Vec<PathBuf>,
     /// Pages images of a stream that came before what explains them.
@@ -251,23 +254,30 @@ impl Walk<'_> {
     fn target(&mut self, body: Body<'_>) -> io::Result<()> {
         let (head, mut peek) = body.peek()?;
         match container_of(head.bytes()) {
-            Some(container) => {
+            Some(container) if !(self.settings.raw && container.content == Content::Pieces) => {
                 self.kind = format!("{} without CRIU images", container.name);
                 self.nested("", container, peek.body(), Ledger::Members);
             }
-            None if self.settings.raw => {
+            container if self.settings.raw => {
                 let body = peek.body();
                 let size = match &body {
                     Body::At(extent) => Some(extent.stored()),
                     Body::Stream(_) => None,
                 };
                 self.frames.push(Frame { path: String::new(), ledger: Ledger::Members, inner: 0 });
-                let done = self.plain("", size, head.bytes(), body);
+                let done = match container {
+                    // What stands in it in pieces is found besides; the file is scanned itself.
+                    Some(container) => {
+                        let path = self.own_name.clone();
+                        self.file_and_pieces(&path, RegionKind::File, container, size, body)
+                    }
+                    None => self.plain("", size, head.bytes(), body),
+                };
                 self.frames.pop();
                 done?;
             }
-            None if head.bytes().is_empty() => "empty".clone_into(&mut self.kind),
-            None => "no archive and no CRIU image folder".clone_into(&mut self.kind),
+            _ if head.bytes().is_empty() => "empty".clone_into(&mut self.kind),
+            _ => "no archive and no CRIU image folder".clone_into(&mut self.kind),
         }
         Ok(())
     }
@@ -411,7 +421,7 @@ impl Walk<'_> {
             Want::Scan(_) if self.leaves_out(path) => {
                 self.new_file(path);
                 let got = drain(body)?;
-                let unit = unit_of(path);
+                let unit = self.unit(path);
                 self.count(&unit, size, got);
                 self.skip(&unit, Reason::Excluded, got);
                 Ok(())
@@ -430,6 +440,8 @@ impl Walk<'_> {
                     && self.may_open(path, &body)
                 {
                     if container.content == Content::Pieces {
+                        let own = self.own_name.clone();
+                        let path = if path.is_empty() { own.as_str() } else { path };
                         return self.file_and_pieces(path, kind, container, size, body);
                     }
                     self.archive(path, container, size, body);

@@ -146,9 +146,11 @@ impl Work<'_> {
             part.line_feeds.insert(key, line_feeds(own_bytes, own.start));
         }
         let parts = job.scope.within(&own);
-        let is_part = |range: &Range<u64>| parts.iter().any(|part| overlap(part, range) > 0);
+        let is_part = |range: &Range<u64>| {
+            parts.iter().any(|part| part.start < range.end && range.start < part.end)
+        };
         let is_told = |bad: &&Bad| {
-            own.contains(&bad.range.start) && is_part(&bad.range) && job.space.is_own(&bad.range)
+            own.contains(&bad.range.start) && job.space.is_own(&bad.range) && is_part(&bad.range)
         };
         for bad in bad.iter().filter(is_told) {
             let len = bad.range.end.saturating_sub(bad.range.start);
@@ -186,13 +188,13 @@ impl Work<'_> {
             part.note(note.at(throttled.cell), limits);
             lost.insert(throttled.cell);
         }
-        let of_parts = bad.iter().flat_map(|bad| {
-            let within =
-                |part: &Range<u64>| bad.range.start.max(part.start)..bad.range.end.min(part.end);
-            parts.iter().map(within)
+        let lost_to_blocks = parts.iter().fold(0u64, |sum, part| {
+            bad.iter().fold(sum, |sum, bad| {
+                let start = bad.range.start.max(part.start);
+                let lost = start..bad.range.end.min(part.end).max(start);
+                sum.saturating_add(ledger_bytes(&job.space, &lost))
+            })
         });
-        let lost_to_blocks =
-            of_parts.fold(0u64, |sum, part| sum.saturating_add(ledger_bytes(&job.space, &part)));
         // What is stored nowhere is counted where it was laid out, if at all.
         let (mut seen, mut zeros) = (0u64, 0u64);
         for part in &parts {
@@ -304,10 +306,6 @@ fn between(range: Range<u64>, bad: &[Bad]) -> Vec<Range<u64>> {
         rest.push(from..range.end);
     }
     rest
-}
-
-fn overlap(a: &Range<u64>, b: &Range<u64>) -> u64 {
-    a.end.min(b.end).saturating_sub(a.start.max(b.start))
 }
 
 /// Stored bytes in a range that count in the ledger of this checkpoint.

@@ -111,21 +111,26 @@ fn stretches(blocks: usize, is_text: impl Fn(usize) -> bool) -> Vec<Range<usize>
     all
 }
 
-/// Whether bytes begin like a stream, or like a private key in DER.
+/// Whether bytes begin like a stream, a key in DER, or a file that holds keys or Secrets.
 fn begins_binary(bytes: impl Iterator<Item = u8>) -> bool {
     let mut head = [0; 48];
     for (to, byte) in head.iter_mut().zip(bytes) {
         *to = byte;
     }
-    let is_key = match head {
-        // A sequence of up to 127, 255, 65,535 bytes; the integer 0 or 1.
-        [0x30, _, 0x02, 0x01, 0 | 1, ..] => true,
-        [0x30, 0x81, _, 0x02, 0x01, 0 | 1, ..] => true,
-        [0x30, 0x82, _, _, 0x02, 0x01, 0 | 1, ..] => true,
-        _ => false,
+    let in_sequence: &[u8] = match &head {
+        // Of up to 127, 255, 65,535 bytes.
+        [0x30, 0..=0x7f, rest @ ..] => rest,
+        [0x30, 0x81, _, rest @ ..] => rest,
+        [0x30, 0x82, _, _, rest @ ..] => rest,
+        _ => &[],
     };
-    is_key || deflate::begins(&head)
+    // A version: of a private key, of PKCS #12; or the name of an algorithm: of a public key.
+    let is_der = matches!(in_sequence, [0x02, 0x01, 0 | 1 | 3, ..] | [0x30, _, 0x06, ..]);
+    is_der || HEADS.iter().any(|magic| head.starts_with(magic)) || deflate::begins(&head)
 }
+
+/// What else is binary and may hold a secret begins with: Java keystores, keytabs, objects of Kubernetes.
+const HEADS: [&[u8]; 4] = [&[0xfe, 0xed, 0xfe, 0xed], &[0xce; 4], &[5, 2, 0, 0], b"k8s\0"];
 
 /// The value of a hexadecimal digit.
 fn digit(byte: u8) -> Option<u8> {
