@@ -108,7 +108,10 @@ fn assert_at(part: Part<'_>, value: &str, at: u64, dump: u32, superseded: bool) 
 #[test]
 fn halves_in_parent_and_child_are_joined() {
     let (first, second) = (token(1), token(2));
-    let cut = |value: &str, at| (value[..at].to_owned(), value[at..].to_owned());
+    let cut = |value: &str, at| {
+        let (left, right) = value.split_at(at);
+        (left.to_owned(), right.to_owned())
+    };
     let ((left, right), (other_left, other_right)) = (cut(&first, 20), cut(&second, 33));
     // One goes from the parent's page into the child's, the other one comes from there.
     let before = heap().put(HEAP + 2 * PAGE - 20, &left).put(HEAP + 5 * PAGE, &other_right);

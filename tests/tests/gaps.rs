@@ -48,7 +48,8 @@ fn assert_nothing(part: Part<'_>) {
     assert_eq!(findings, Vec::<String>::new());
 }
 
-/// Values of which no part is a value of its own, at any cut: a checksum, three parts, an end.
+/// Values of which no part is a value of its own, at any cut but in the armour of the key: a checksum, three
+/// parts, an end.
 fn values() -> Vec<String> {
     let mut random = Random::new(1);
     let claims = r#"{"sub":"service","iss":"https://id.example"}"#;
@@ -82,14 +83,23 @@ fn halves_around_a_page_that_was_never_touched_are_not_joined() {
             let tar = Archive::of(Producer::Runc, &checkpoint).tar();
             assert!(tar.windows(value.len()).any(|w| w == value.as_bytes()), "whole in the image");
             paths.push(files.add(&format!("{}.tar", paths.len()), &tar));
-            torn.push(format!("{value} cut at {cut}"));
+            // The armour of a key may be torn and its body whole: that is the key all the same.
+            let is_body = |line: &&str| line.len() == 64;
+            let body = value.lines().find(is_body).filter(|_| value.starts_with("-----BEGIN"));
+            let has_body = |half: &str| body.is_some_and(|body| half.contains(body));
+            torn.push((format!("{value} cut at {cut}"), has_body(left) || has_body(right)));
         }
     }
     let paths: Vec<&Path> = paths.iter().map(PathBuf::as_path).collect();
     let scanned = scan(&paths, &revealing());
-    for (part, torn) in scanned.parts(&paths).iter().zip(torn) {
+    for (part, (torn, has_body)) in scanned.parts(&paths).iter().zip(torn) {
         assert_eq!(part.faults(), Vec::<String>::new(), "{torn}");
-        assert_eq!(part.of("finding").count(), 0, "{torn}: {:?}", part.records);
+        let is_of_body = |found: &&serde_json::Value| {
+            let rule = found["rule"]["id"].as_str().unwrap_or_default();
+            has_body && rule.starts_with("der-")
+        };
+        let others = part.of("finding").filter(|found| !is_of_body(found)).count();
+        assert_eq!(others, 0, "{torn}: {:?}", part.records);
     }
 }
 

@@ -15,7 +15,7 @@ use cryoscan_tests::random::Random;
 use data_encoding::{BASE64, BASE64URL_NOPAD, HEXLOWER};
 use flate2::Compression;
 
-const SEEDS: std::ops::Range<u64> = 1..5;
+const SEEDS: Range<u64> = 1..5;
 
 /// Checks that tell by themselves where a value ends, whatever follows it.
 const FIND_THE_END: [&str; 24] = [
@@ -152,11 +152,10 @@ impl Bench {
         let (text, value) = written(case, setting.encoding);
         // What is left of a longer string is of the same width.
         let widen = |text: &str| -> Vec<u8> {
-            match setting.encoding {
-                Encoding::As([Notation::Utf16Le]) => {
-                    text.encode_utf16().flat_map(u16::to_le_bytes).collect()
-                }
-                _ => text.as_bytes().to_vec(),
+            if matches!(setting.encoding, Encoding::As([Notation::Utf16Le])) {
+                text.encode_utf16().flat_map(u16::to_le_bytes).collect()
+            } else {
+                text.as_bytes().to_vec()
             }
         };
         let mut bytes = match setting.before {

@@ -110,7 +110,7 @@ pub struct Checkpoint {
     pub earlier: Vec<String>,
     /// Member paths of the pages images, by layer (0 is the newest dump) and N of `pages-N.img`.
     pub pages: BTreeMap<(u16, u32), String>,
-    /// The layout of every process's memory shared segment and kernel object; with the ordinal N also what
+    /// The layout of every process's memory, shared segment and kernel object; with the ordinal N also what
     /// the Nth dump before had and later ones have not.
     pub spaces: BTreeMap<Holder, Arc<Space>>,
     /// Bytes of memory pages in the set.

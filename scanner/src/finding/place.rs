@@ -136,7 +136,7 @@ pub(super) fn words(
         line: None,
         column: None,
         decoded,
-        superseded: holder.ordinal > 0 && is_memory(holder),
+        superseded: is_superseded(holder, context),
     };
     let checkpoint = context.checkpoint;
     let in_image = |place: Place| {
@@ -223,6 +223,13 @@ pub(super) fn words(
 /// Whether the ordinal of a holder counts dumps.
 fn is_memory(holder: Holder) -> bool {
     matches!(holder.kind, HolderKind::Memory | HolderKind::Shared)
+}
+
+/// Whether what is there was replaced by a later dump of the chain: of dumps before the newest only that is
+/// laid out.
+fn is_superseded(holder: Holder, context: &Context<'_>) -> bool {
+    let space = context.checkpoint.spaces.get(&holder);
+    is_memory(holder) && holder.ordinal > 0 && space.is_some_and(|space| space.only.is_some())
 }
 
 /// Whether bytes of that kind lie in an image of CRIU rather than in a file of the container.

@@ -10,7 +10,7 @@ use super::walk::Walk;
 use crate::archive::{Body, Container, Extent, Source, Sparse, Stream, container_of};
 use crate::checkpoint::Builder;
 use crate::coverage::Reason;
-use crate::criu::{self, Contents, ImageErrorKind, Object};
+use crate::criu::{self, Contents, Object};
 use crate::diagnostic::{Code, Diagnostic, Level};
 use crate::region::{Holder, HolderKind, RegionKind, Space};
 
@@ -235,10 +235,6 @@ impl Walk<'_> {
         let note = match &contents.fault {
             Some(fault) => {
                 let mut note = Diagnostic::from(fault.clone());
-                // What is not there could not be searched.
-                if !matches!(fault.kind, ImageErrorKind::Truncated { .. }) {
-                    note.level = Level::Warning;
-                }
                 if rest > 0 {
                     note.message = format!("{}; {raw}", note.message);
                 }
