@@ -85,7 +85,7 @@ fn number(address: &Value) -> u64 {
 fn difference(run: &Value, location: &Value, place: &Value) -> Option<&'static str> {
     let physical = &location["physicalLocation"];
     let region = &physical["region"];
-    let holder = place["path"].as_str().or(place["image"].as_str()).unwrap_or_default();
+    let holder = place["image"].as_str().or(place["path"].as_str()).unwrap_or_default();
     let mut same = vec![
         // Names of the fixtures need no encoding.
         ("chain", chain(run, location) == holder),
@@ -105,7 +105,7 @@ fn difference(run: &Value, location: &Value, place: &Value) -> Option<&'static s
             ("kind", logical["kind"] == "mapping"),
             ("process", name.contains(&process)),
         ]);
-    } else if place["line"].is_null() || !place["decoded"].is_null() {
+    } else if !place["image"].is_null() || place["line"].is_null() || !place["decoded"].is_null() {
         same.push(("offset", region["byteOffset"] == place["offset"]));
         same.push(("length", region["byteLength"] == place["length"]));
     } else {

@@ -81,12 +81,7 @@ fn holder_of(object: Object, set: u64, ordinal: u32) -> (Holder, RegionKind) {
             let id = u64::from(ns) << 32 | u64::from(id);
             (Kind::SysvMessages, id, RegionKind::SysvMessage)
         }
-        // Not the segment of that number that has pages.
-        Object::Segment(id) => {
-            let ordinal = u32::MAX.saturating_sub(ordinal);
-            let holder = Holder { set, kind: Kind::Shared, id: id.into(), ordinal };
-            return (holder, RegionKind::SysvShm);
-        }
+        Object::Segment(id) => (Kind::Segment, id.into(), RegionKind::SysvShm),
         Object::BpfMap(id) => (Kind::BpfMap, id.into(), RegionKind::BpfMap),
         Object::Ghost(id) => (Kind::Ghost, id.into(), RegionKind::GhostFile),
     };

@@ -141,7 +141,8 @@ pub(super) fn words(
     let checkpoint = context.checkpoint;
     let in_image = |place: Place| {
         // Before CRIU 3.0 System V segments had their bytes in an image of their own.
-        if let Some(name) = context.names.get(&holder).filter(|_| holder.kind == HolderKind::Shared)
+        if let Some(name) =
+            context.names.get(&holder).filter(|_| holder.kind == HolderKind::Segment)
         {
             let space = checkpoint.spaces.get(&holder);
             let offset = space.and_then(|space| space.image_offset(locus.at)).map(|it| it.1);
@@ -174,7 +175,7 @@ pub(super) fn words(
             let pid = u32::try_from(holder.id).unwrap_or(u32::MAX);
             vec![of_process(pid, Some(locus.at), in_image(plain))]
         }
-        HolderKind::Shared => {
+        HolderKind::Shared | HolderKind::Segment => {
             let id = u32::try_from(holder.id).unwrap_or(u32::MAX);
             let Some(shared) = checkpoint.shared.get(&id) else { return vec![in_image(plain)] };
             let plain = Place { region: shared.kind, ..in_image(plain) };
@@ -292,7 +293,7 @@ pub(super) fn owner(holder: Holder, locus: Locus, context: &Context<'_>) -> Stri
             let pid = u32::try_from(holder.id).unwrap_or(u32::MAX);
             process(pid).map(words).unwrap_or_default()
         }
-        HolderKind::Shared => {
+        HolderKind::Shared | HolderKind::Segment => {
             let id = u32::try_from(holder.id).unwrap_or(u32::MAX);
             let shared = context.checkpoint.shared.get(&id);
             let pids = shared.into_iter().flat_map(|shared| mapped_at(shared, locus));

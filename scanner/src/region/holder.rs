@@ -25,6 +25,8 @@ pub enum HolderKind {
     Tty,
     /// A queue of System V messages; `id` is its IPC namespace, shifted by 32 bits, and its own.
     SysvMessages,
+    /// A System V segment whose bytes have an image of their own (before CRIU 3.0); `id` is its id.
+    Segment,
     /// A BPF map; `id` is its number in the kernel.
     BpfMap,
     /// A deleted file that was open; `id` is the number of its ghost-file image.

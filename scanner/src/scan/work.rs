@@ -174,6 +174,7 @@ impl Work<'_> {
                 | HolderKind::TcpSent
                 | HolderKind::Tty
                 | HolderKind::SysvMessages
+                | HolderKind::Segment
                 | HolderKind::BpfMap
                 | HolderKind::Ghost
                 | HolderKind::Registers

@@ -177,6 +177,7 @@ impl<'r> Scanner<'r> {
             | HolderKind::TcpSent
             | HolderKind::Tty
             | HolderKind::SysvMessages
+            | HolderKind::Segment
             | HolderKind::BpfMap
             | HolderKind::Registers
             | HolderKind::RawImage => Mode::Off,
@@ -502,6 +503,7 @@ fn words(subject: Subject<'_>) -> String {
         | HolderKind::TcpSent
         | HolderKind::Tty
         | HolderKind::SysvMessages
+        | HolderKind::Segment
         | HolderKind::BpfMap
         | HolderKind::Ghost
         | HolderKind::Registers
