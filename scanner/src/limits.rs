@@ -99,12 +99,106 @@ pub struct Budget {
     kept: u64,
     decoded: u64,
     members: u64,
+    share: Share,
+    /// What the compressed member inside the target that is open has come to, with all that was in it.
+    tree: Option<Expansion>,
+    /// Decoded bytes of such members beyond the ratio, in all that are done.
+    excess: u64,
+}
+
+/// What the container that is open may have.
+#[derive(Debug, Clone, Copy)]
+pub struct Share {
+    /// What the members of the target may come to in it.
+    members: u64,
+    /// Compressed streams around the target.
+    wrapped: u32,
+}
+
+/// Compressed members in a compressed member, in all: small ones multiply.
+const TREE_FLOORS: u64 = 16;
+/// How often a target may use the floor of the ratio: many small bombs are a large one.
+const TARGET_FLOORS: u64 = 512;
+
+/// What was decoded of how much.
+#[derive(Debug, Clone, Copy, Default)]
+struct Expansion {
+    stored: u64,
+    decoded: u64,
 }
 
 impl Budget {
     /// A budget of which nothing is used.
     pub fn new(limits: Limits) -> Self {
-        Self { limits, kept: 0, decoded: 0, members: 0 }
+        let share = Share { members: limits.members, wrapped: 0 };
+        Self { limits, kept: 0, decoded: 0, members: 0, share, tree: None, excess: 0 }
+    }
+
+    /// Opens a container of this depth. One inside the target may have half of the members that are
+    /// left, so that what stands behind it is scanned however many it has; what only wraps the target
+    /// or holds one file shares nothing. Gives what [`Self::close`] wants.
+    pub fn open(&mut self, depth: u32, holds_one: bool) -> Share {
+        let outer = self.share;
+        if depth == outer.wrapped.saturating_add(1) {
+            self.share.wrapped = outer.wrapped.saturating_add(u32::from(holds_one));
+        } else if !holds_one {
+            let left = outer.members.saturating_sub(self.members);
+            self.share.members = self.members.saturating_add(left >> 1);
+        }
+        outer
+    }
+
+    /// The container has ended.
+    pub fn close(&mut self, outer: Share) {
+        self.share = outer;
+    }
+
+    /// Begins a compressed member inside the target; whether it lies in no other. That one has to be
+    /// ended with [`Self::end_tree`].
+    pub fn begin_tree(&mut self) -> bool {
+        let is_root = self.tree.is_none();
+        self.tree.get_or_insert_default();
+        is_root
+    }
+
+    /// Ends what [`Self::begin_tree`] has begun.
+    pub fn end_tree(&mut self) {
+        if let Some(Expansion { stored, decoded }) = self.tree.take() {
+            let allowed = stored.saturating_mul(self.limits.expansion_ratio);
+            self.excess = self.excess.saturating_add(decoded.saturating_sub(allowed));
+        }
+    }
+
+    /// Counts `made` bytes of a compressed member inside the target that has made `decoded` of `stored`.
+    ///
+    /// # Errors
+    /// When they are too many for what is stored of it, or of the compressed member that it lies in.
+    pub fn expanded(
+        &mut self,
+        is_root: bool,
+        made: u64,
+        decoded: u64,
+        stored: u64,
+    ) -> Result<(), Exceeded> {
+        let Limits { expansion_ratio: ratio, expansion_floor: floor, .. } = self.limits;
+        let left = floor.saturating_mul(TARGET_FLOORS).saturating_sub(self.excess);
+        let limit = stored.saturating_mul(ratio).max(floor.min(left));
+        let tree = self.tree.get_or_insert_default();
+        tree.decoded = tree.decoded.saturating_add(made);
+        if is_root {
+            tree.stored = stored;
+        }
+        if decoded > limit {
+            return Err(Exceeded { what: "bytes decompressed from its stored bytes", limit });
+        }
+        // The outermost goes on: what stands in it behind a bomb is scanned.
+        let limit =
+            tree.stored.saturating_mul(ratio).max(floor.saturating_mul(TREE_FLOORS).min(left));
+        if !is_root && tree.decoded > limit {
+            let what = "bytes decompressed in all inside of a compressed member";
+            return Err(Exceeded { what, limit });
+        }
+        Ok(())
     }
 
     /// The bounds behind this budget.
@@ -145,8 +239,11 @@ impl Budget {
     /// # Errors
     /// When the target has more members than allowed.
     pub fn member(&mut self) -> Result<(), Exceeded> {
-        if self.members >= self.limits.members {
-            return Err(Exceeded { what: "members of the target", limit: self.limits.members });
+        let limit = self.share.members;
+        if self.members >= limit {
+            let is_all = limit == self.limits.members;
+            let what = if is_all { "members of the target" } else { "half of the members left" };
+            return Err(Exceeded { what, limit });
         }
         self.members = self.members.saturating_add(1);
         Ok(())

@@ -128,6 +128,62 @@ fn a_bomb_stops_at_the_limit_and_costs_nothing_else() {
 }
 
 #[test]
+fn an_archive_of_too_many_members_leaves_the_rest_its_share() {
+    let sample = samples::small();
+    let mut many = Archive::default();
+    for number in 0..3000 {
+        many = many.member(&number.to_string(), "");
+    }
+    let (many, token) = (many.tar(), values::npm_token(&mut Random::new(160)));
+    let files =
+        [("a/many.tar", many.as_slice()), ("b/many.tar", &many), ("c/npmrc", token.as_bytes())];
+    let archive = sample.archive.rootfs_diff(&files, false).member("ctr.log", token.clone());
+    let mut settings = revealing();
+    settings.limits.members = 2000;
+    for bytes in [archive.tar(), archive.gzip()] {
+        let scanned = scan_bytes(&bytes, &settings);
+        let part = scanned.whole();
+        assert_eq!(part.faults(), Vec::<String>::new());
+        let told: Vec<_> = part.notes("limit-reached").map(|note| &note["member"]).collect();
+        assert_eq!(told, ["rootfs-diff.tar!a/many.tar", "rootfs-diff.tar!b/many.tar"]);
+        let mut paths = part.places(token.as_bytes()).iter().map(|place| &place["path"]);
+        assert!(paths.any(|path| path == "rootfs-diff.tar!c/npmrc"), "what stands behind them");
+        assert!(sample.sown.iter().all(|sown| part.holds(&sown.value)));
+        assert!(!scanned.outcome.complete);
+    }
+}
+
+#[test]
+fn small_bombs_in_a_compressed_file_are_one_large_bomb() {
+    let gzip = |bytes: &[u8]| {
+        let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+        gzip.write_all(bytes).unwrap();
+        gzip.finish().unwrap()
+    };
+    let small = gzip(&vec![0; 1 << 20]);
+    let mut inner = Archive::default();
+    for number in 0..64 {
+        inner = inner.member(&number.to_string(), small.clone());
+    }
+    let mut random = Random::new(170);
+    let (within, behind) = (values::npm_token(&mut random), values::npm_token(&mut random));
+    let inner = gzip(&inner.member("npmrc", within.clone()).tar());
+    let files = [("a/bombs.tgz", inner.as_slice()), ("b/npmrc", behind.as_bytes())];
+    let archive = samples::small().archive.rootfs_diff(&files, false);
+    let mut settings = revealing();
+    settings.limits.expansion_floor = 256 << 10;
+    settings.limits.expansion_ratio = 10;
+    let scanned = scan_bytes(&archive.tar(), &settings);
+    let part = scanned.whole();
+    assert_eq!(part.faults(), Vec::<String>::new());
+    assert!(part.holds(&within) && part.holds(&behind) && !scanned.outcome.complete);
+    // Each may make 256 KiB of zeros, all together 16 times that.
+    let decoded = part.of("coverage").filter_map(|coverage| coverage["decoded"].as_u64());
+    let decoded: u64 = decoded.sum();
+    assert!(((3 << 20)..(5 << 20)).contains(&decoded), "{decoded}");
+}
+
+#[test]
 fn archives_inside_of_archives_end_at_the_limit() {
     let mut random = Random::new(110);
     let mut tokens = Vec::new();

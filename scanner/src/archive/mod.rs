@@ -195,7 +195,10 @@ impl Container {
             let cause = Cause::Limit { what: "containers inside containers", limit, found };
             return Err(ContainerError { container: self.name, offset: 0, consumed: 0, cause });
         }
-        (self.open)(body, opening)
+        let outer = opening.budget.borrow_mut().open(opening.depth, self.transparent);
+        let result = (self.open)(body, opening);
+        opening.budget.borrow_mut().close(outer);
+        result
     }
 }
 

@@ -6,7 +6,7 @@ use std::io::{self, Read};
 use super::error::{Cause, ContainerError, Problem};
 use super::input::{Input, count};
 use super::{Consumed, Flow, Member, MemberKind, Opening};
-use crate::limits::Budget;
+use crate::limits::{Budget, Exceeded};
 
 /// A decompressor over stored bytes.
 pub(super) trait Decoder {
@@ -23,7 +23,7 @@ pub(super) struct Metered<'b, D> {
     pub(super) decoder: D,
     pub(super) fault: Option<Cause>,
     budget: &'b RefCell<Budget>,
-    ratio: Option<Ratio>,
+    ratio: Option<Ratio<'b>>,
     /// Decoded bytes that are not yet read. Always decoded in the same steps, so that a limit cuts
     /// at the same byte however the stream is read.
     chunk: Vec<u8>,
@@ -31,12 +31,22 @@ pub(super) struct Metered<'b, D> {
     ended: bool,
 }
 
-struct Ratio {
-    bound: u64,
-    floor: u64,
+/// A compressed member inside the target.
+struct Ratio<'b> {
+    budget: &'b RefCell<Budget>,
+    /// It lies in no other.
+    is_root: bool,
     decoded: u64,
     /// Where its stored bytes start.
     start: u64,
+}
+
+impl Drop for Ratio<'_> {
+    fn drop(&mut self) {
+        if self.is_root {
+            self.budget.borrow_mut().end_tree();
+        }
+    }
 }
 
 const CHUNK: usize = 64 << 10;
@@ -47,10 +57,8 @@ impl<'b, D: Decoder> Metered<'b, D> {
     pub(super) fn new(decoder: D, budget: &'b RefCell<Budget>, nested: bool) -> Self {
         let start = decoder.pos();
         let ratio = nested.then(|| {
-            let budget = budget.borrow();
-            let limits = budget.limits();
-            let (bound, floor) = (limits.expansion_ratio, limits.expansion_floor);
-            Ratio { bound, floor, decoded: 0, start }
+            let is_root = budget.borrow_mut().begin_tree();
+            Ratio { budget, is_root, decoded: 0, start }
         });
         Self { decoder, fault: None, budget, ratio, chunk: Vec::new(), read: 0, ended: false }
     }
@@ -106,11 +114,11 @@ impl<'b, D: Decoder> Metered<'b, D> {
         if let Some(ratio) = &mut self.ratio {
             ratio.decoded = ratio.decoded.saturating_add(made);
             let stored = self.decoder.pos().saturating_sub(ratio.start).max(1);
-            let limit = stored.saturating_mul(ratio.bound).max(ratio.floor);
-            if ratio.decoded > limit {
-                let what = "bytes decompressed from its stored bytes";
-                return Err(Cause::Limit { what, limit, found: ratio.decoded });
-            }
+            let found = ratio.decoded;
+            self.budget
+                .borrow_mut()
+                .expanded(ratio.is_root, made, found, stored)
+                .map_err(|Exceeded { what, limit }| Cause::Limit { what, limit, found })?;
         }
         Ok(())
     }
