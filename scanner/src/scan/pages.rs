@@ -10,7 +10,7 @@ use super::job::{self, Input, Job};
 use super::pieces::Pieces;
 use super::walk::{Walk, unit_of};
 use crate::archive::{Body, Extent, Source, Sparse, Stream};
-use crate::checkpoint::{Layout, Shortfall, is_part, path_id};
+use crate::checkpoint::{Layout, Shortfall, parts, path_id};
 use crate::coverage::Reason;
 use crate::diagnostic::{Code, Diagnostic, Level};
 use crate::region::{Holder, HolderKind, RegionKind, Space};
@@ -152,7 +152,7 @@ impl Walk<'_> {
         let len = map.as_ref().map(|map| map.size()).or(size).unwrap_or(u64::MAX);
         if self.builder.is_encrypted(path) {
             let got = io::copy(&mut stream.stored_bytes(), &mut io::sink())?;
-            self.encrypted(path, got);
+            self.encrypted(path, got, self.decoded());
             self.count(&unit, size, got);
             return Ok(());
         }
@@ -277,8 +277,11 @@ impl Walk<'_> {
         }
     }
 
-    fn encrypted(&mut self, path: &str, bytes: u64) {
-        self.skip(&unit_of(path), Reason::Encrypted, bytes);
+    fn encrypted(&mut self, path: &str, bytes: u64, decoded: bool) {
+        // What decoding made is in no total.
+        if !decoded {
+            self.ledger(&unit_of(path)).skip(Reason::Encrypted, bytes);
+        }
         let text = format!("{bytes} bytes of pages are encrypted; not scanned");
         self.note(Diagnostic::new(Level::Error, Code::Encrypted, path, text));
     }
@@ -287,12 +290,13 @@ impl Walk<'_> {
     /// targets lend.
     pub(super) fn held_pages(&mut self, lent: Dumps) {
         let chains = self.builder.chains();
+        let parts = parts(&chains);
         let mut dumps = lent;
         for Held { path, id, extent, lacking, decoded } in std::mem::take(&mut self.held) {
             let unit = unit_of(&path);
             let len = extent.len();
             if self.builder.is_encrypted(&path) {
-                self.encrypted(&path, extent.stored());
+                self.encrypted(&path, extent.stored(), decoded);
                 self.lost(&unit, lacking);
                 continue;
             }
@@ -308,7 +312,7 @@ impl Walk<'_> {
             let explained = layout.explained;
             let space = self.laid_out(&path, layout, extent.map().map(|map| &**map), decoded);
             match self.builder.pages_owner(&path, id) {
-                Some((folder, key)) if is_part(&chains, folder) => {
+                Some((folder, key)) if parts.contains(folder) => {
                     let dump =
                         HeldDump { space, extent: extent.clone(), path: path.clone(), decoded };
                     dumps.insert((folder.to_owned(), key), dump);
