@@ -70,3 +70,35 @@ pub(super) fn shared(records: &Records) -> (BTreeMap<u32, Shared>, bool) {
     }
     (segments, is_all)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::criu::{Fd, Ids, MemfdInode};
+
+    #[test]
+    fn a_table_that_many_share_is_told_within_bounds() {
+        let mut records = Records::default();
+        for id in 0..1000u32 {
+            let inode = MemfdInode { name: b"m".to_vec(), size: 0, shmid: id, uid: 0 };
+            records.memfds.insert(id.into(), inode);
+            let memfd = FileEntry::Memfd { inode_id: id.into(), flags: 0, pos: 0 };
+            records.files.insert(id, memfd);
+            let fd = Fd { fd: id, file_id: id, file_type: 0, close_on_exec: false };
+            records.fdinfo.entry(5).or_default().push(fd);
+        }
+        let share = |records: &mut Records, pids: std::ops::Range<u32>| {
+            for pid in pids {
+                records.ids.insert(pid, Ids { files_id: 5, ..Ids::default() });
+            }
+        };
+        share(&mut records, 1..3);
+        let (segments, is_all) = shared(&records);
+        let open = [(1, 7), (2, 7)];
+        assert_eq!((segments[&7].open_by.as_slice(), is_all), (&open[..], true));
+        share(&mut records, 3..3000);
+        let (segments, is_all) = shared(&records);
+        let told: usize = segments.values().map(|it| it.open_by.len()).sum();
+        assert_eq!((told, is_all), (ALL_OPENERS, false));
+    }
+}

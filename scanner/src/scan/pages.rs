@@ -152,6 +152,7 @@ impl Walk<'_> {
         let len = map.as_ref().map(|map| map.size()).or(size).unwrap_or(u64::MAX);
         if self.builder.is_encrypted(path) {
             let got = io::copy(&mut stream.stored_bytes(), &mut io::sink())?;
+            self.has_len(path, id, map.map_or(got, |map| map.cut(got).size()));
             self.encrypted(path, got, self.decoded());
             self.count(&unit, size, got);
             return Ok(());
@@ -186,6 +187,7 @@ impl Walk<'_> {
         // The ledger is that of an image as long as this one was.
         let map = map.map(|map| map.cut(got));
         let there = map.as_ref().map_or(got, Sparse::size);
+        self.has_len(path, id, there);
         if let Some(mut layout) = self.builder.layout(path, id, there) {
             if !expands {
                 layout.leave_compressed();
@@ -196,6 +198,13 @@ impl Walk<'_> {
             self.laid_out(path, layout, map.as_ref(), self.decoded());
         }
         Ok(())
+    }
+
+    /// Tells how long a pages image of a stream was, which may be less than its header says.
+    fn has_len(&mut self, path: &str, id: u32, len: u64) {
+        if let Some((folder, _)) = self.builder.pages_owner(path, id) {
+            self.builder.pages_of_len(folder, id, len);
+        }
     }
 
     /// Bytes that a header promises and that are not there, where they count.
