@@ -136,7 +136,7 @@ pub(super) fn words(
         line: None,
         column: None,
         decoded,
-        superseded: holder.ordinal > 0 && is_memory(holder),
+        superseded: holder.ordinal > 0 && counts_dumps(holder, kind),
     };
     let checkpoint = context.checkpoint;
     let in_image = |place: Place| {
@@ -220,9 +220,10 @@ pub(super) fn words(
     }
 }
 
-/// Whether the ordinal of a holder counts dumps.
-fn is_memory(holder: Holder) -> bool {
-    matches!(holder.kind, HolderKind::Memory | HolderKind::Shared)
+/// Whether the ordinal of a holder counts dumps: not that of a System V segment whose bytes lie in an
+/// image of their own, as before CRIU 3.0.
+fn counts_dumps(holder: Holder, kind: RegionKind) -> bool {
+    matches!(holder.kind, HolderKind::Memory | HolderKind::Shared) && kind != RegionKind::SysvShm
 }
 
 /// Whether bytes of that kind lie in an image of CRIU rather than in a file of the container.
