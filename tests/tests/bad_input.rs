@@ -104,6 +104,10 @@ fn a_pipe_that_ends_early_gives_what_a_file_gives() {
         for kind in ["finding", "diagnostic", "coverage"] {
             assert_eq!(of(&piped, kind), of(&stored, kind), "cut at {percent} %");
         }
+        let memory = |scanned: &Scanned| -> Vec<Value> {
+            scanned.whole().of("checkpoint").map(|it| it["memory_bytes"].clone()).collect()
+        };
+        assert_eq!(memory(&piped), memory(&stored), "cut at {percent} %");
         for note in stored.whole().notes("pages-truncated") {
             let lacking = |text: &Value| text.as_str().unwrap().replace(" bytes", "").parse();
             let lacking: [Result<u64, _>; 2] = [&note["expected"], &note["found"]].map(lacking);

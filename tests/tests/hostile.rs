@@ -70,6 +70,23 @@ fn pages_of_an_encrypted_set_are_no_text_and_never_called_clean() {
 }
 
 #[test]
+fn encrypted_pages_that_decoding_made_are_in_no_ledger() {
+    let sample = Checkpoint::new()
+        .process(Process::new(1, "app").map(Mapping::noise(HEAP, 0x4000, 1)))
+        .encrypted();
+    let inner = Archive::of(Producer::Podman, &sample);
+    for order in [Order::AsWritten, Order::Reversed] {
+        let outer = Archive::default().member("in.tar.gz", inner.clone().order(order).gzip());
+        for scanned in
+            [scan_bytes(&outer.tar(), &revealing()), scan_pipe(&outer.tar(), &revealing())]
+        {
+            assert_eq!(scanned.whole().faults(), Vec::<String>::new());
+            assert!(scanned.whole().notes("encrypted").count() > 0);
+        }
+    }
+}
+
+#[test]
 fn a_set_that_is_told_late_to_be_encrypted_is_not_called_clean() {
     // In a stream the pages may be gone by then: noise was searched, nothing can be in it.
     let sample = samples::small();

@@ -6,6 +6,7 @@ use cryoscan_tests::builder::{Archive, Checkpoint, Mapping, Order, Process, Prod
 use cryoscan_tests::random::Random;
 use cryoscan_tests::samples::HEAP;
 use cryoscan_tests::scanned::{Files, Part, revealing, scan, scan_bytes, scan_pipe};
+use cryoscan_tests::sqlite::Database;
 use cryoscan_tests::values;
 use serde_json::{Value, json};
 
@@ -237,6 +238,53 @@ fn a_segment_of_an_old_dump_has_its_bytes_in_its_image() {
         place.as_object_mut().unwrap().remove("vma");
         let address = "0x720000000123";
         assert_eq!(place, json!({"region": "sysv-shm", "pid": 12, "address": address}));
+    });
+}
+
+#[test]
+fn an_old_segment_fits_by_who_maps_it_whatever_comes_first() {
+    let value = token(1);
+    let checkpoint = Checkpoint::new()
+        .segment(Segment::sysv(3, Mapping::noise(0, 0x1000, 3)))
+        .process(shell().map_shared(0x7200_0000_0000, 3, 0, 0x1000))
+        .without("pagemap-shmem-3.img")
+        .without("pages-1.img")
+        .inline_segment(3, format!("{value} ").as_bytes());
+    let archive = Archive::of(Producer::Podman, &checkpoint);
+    let mut settings = revealing();
+    settings.filter.pids = vec![12];
+    for tar in [archive.tar(), archive.clone().order(Order::Reversed).tar()] {
+        for scanned in [scan_bytes(&tar, &settings), scan_pipe(&tar, &settings)] {
+            assert_eq!(scanned.whole().faults(), Vec::<String>::new());
+            assert_eq!(scanned.whole().places(value.as_bytes()).len(), 1);
+        }
+    }
+}
+
+#[test]
+fn a_deleted_database_is_a_file_and_its_rows() {
+    let (row, free, long) = (token(1), token(2), token(3));
+    let (_, here) = Database::local(1024, 3000);
+    // It lies over the end of the first overflow page.
+    let mut split = vec![b'.'; 3000];
+    split[here + 1000..][..long.len()].copy_from_slice(long.as_bytes());
+    let database = Database::new(1024)
+        .table("t", &[(1, row.clone().into_bytes()), (2, split)])
+        .dropped(&[(1, free.clone().into_bytes())])
+        .bytes();
+    let checkpoint = Checkpoint::new()
+        .process(shell().descriptor(5, regular(1001, "/tmp/cache.db", 2)))
+        .ghost(31, 1001, &database);
+    report(&checkpoint, |part| {
+        for value in [&row, &free] {
+            let expected = json!(["ghost-file", 12, 5, "/tmp/cache.db"]);
+            let is_whole =
+                |it: &Value| json!([it["region"], it["pid"], it["fd"], it["path"]]) == expected;
+            assert!(part.places(value.as_bytes()).iter().any(is_whole), "{value}");
+        }
+        let place = &part.places(long.as_bytes())[0];
+        assert_eq!(place["path"], "checkpoint/ghost-file-1f.img!t/2");
+        assert_eq!(place["container_path"], "/tmp/cache.db!t/2");
     });
 }
 

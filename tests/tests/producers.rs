@@ -434,6 +434,33 @@ fn the_containers_of_a_pod_are_checkpoints_of_their_own() {
 }
 
 #[test]
+fn checkpoints_in_one_archive_inside_another_keep_what_is_theirs() {
+    let values = [token(20), token(21), token(22)];
+    let named = [token(23), token(24)];
+    let [web, db] = pod_members(&values);
+    let web = web.member("extra/own.log", format!("{}\n", named[0]));
+    let db = db.member("extra/own.log", format!("{}\n", named[1]));
+    let inner = Archive::pod_folders(&[("web", &web), ("db", &db)]);
+    for packed in [inner.tar(), inner.gzip(), Archive::default().member("i.tar", inner.tar()).tar()]
+    {
+        let outer = Archive::default().member("pod.tar", packed);
+        for scanned in [
+            checked(&outer.tar()),
+            checked(&outer.zstd()),
+            scan(&[outer.folder().path()], &revealing()),
+        ] {
+            assert_eq!(scanned.whole().faults(), Vec::<String>::new());
+            assert_eq!(records(&scanned).len(), 2);
+            let of = |value: &String| home(&scanned, value).0;
+            assert_eq!(of(&values[0]), of(&named[0]));
+            assert_eq!(of(&values[1]), of(&named[1]));
+            assert_eq!(of(&values[2]), of(&named[1]));
+            assert_ne!(of(&values[0]), of(&values[1]));
+        }
+    }
+}
+
+#[test]
 fn archives_beside_unpacked_checkpoints_are_targets_of_their_own() {
     let values: Vec<String> = (30..36).map(token).collect();
     let files = Files::new();

@@ -94,9 +94,10 @@ impl Builder {
         let memory_bytes = pieces.fold(0u64, |sum, piece| sum.saturating_add(piece.len));
         spaces.extend(set.objects.clone());
         let (objects, is_all) = kernel::describe(set.objects.keys(), records);
-        if !is_all {
-            let text = "so many processes have pipes, sockets or deleted files open that not all \
-                        of them are told";
+        let (shared, is_all_shared) = shared(records);
+        if !(is_all && is_all_shared) {
+            let text = "so many processes have pipes, sockets, shared memory or deleted files open \
+                        that not all of them are told";
             notes.push(Diagnostic::new(Level::Warning, Code::LimitReached, folder, text));
         }
         // Archives made to be reproducible have no times: 0.
@@ -125,7 +126,7 @@ impl Builder {
             criu: None,
             descriptors: Vec::new(),
             processes,
-            shared: shared(records),
+            shared,
             objects,
             earlier: chain.folders.get(1..chain.owned).unwrap_or_default().to_vec(),
             pages: self.pages_of(chain),

@@ -135,6 +135,7 @@ impl Builder {
         let (folder, name) = split(path);
         let set = self.sets.entry(folder.to_owned()).or_default();
         let result = criu::decode(path, name.as_bytes(), data, &self.limits, &mut set.records);
+        set.segments.take();
         if let Some(key) = pagemap_key(name)
             && let Some(map) = set.records.pagemaps.get(&key)
         {

@@ -296,8 +296,8 @@ impl Builder {
     }
 }
 
-/// Whether a folder is a part of a chain of several dumps.
-pub fn is_part(chains: &[Chain], folder: &str) -> bool {
-    let is_several = |chain: &&Chain| chain.folders.len() > 1;
-    chains.iter().filter(is_several).any(|chain| chain.folders.iter().any(|it| it == folder))
+/// The folders that are parts of chains of several dumps.
+pub fn parts(chains: &[Chain]) -> BTreeSet<&str> {
+    let several = chains.iter().filter(|chain| chain.folders.len() > 1);
+    several.flat_map(|chain| &chain.folders).map(String::as_str).collect()
 }

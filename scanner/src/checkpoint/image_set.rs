@@ -1,11 +1,12 @@
 //! One folder of images: what its metadata say of its pages.
 
+use std::cell::OnceCell;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::address_space::{self, Layout};
 use super::member::split;
-use super::path_id;
+use super::{Shared, path_id};
 use crate::criu::{Pagemap, PagemapKey, Records};
 use crate::region::{Holder, HolderKind, RegionKind, Space};
 
@@ -21,6 +22,8 @@ pub(super) struct ImageSet {
     pub owners: BTreeMap<u32, PagemapKey>,
     /// What kernel objects held.
     pub objects: BTreeMap<Holder, Arc<Space>>,
+    /// Its shared segments, as far as they were asked for.
+    pub segments: OnceCell<BTreeMap<u32, Shared>>,
     /// When the inventory was written, in seconds since 1970.
     pub written: Option<i64>,
     /// Whether it is a part of another target.

@@ -8,9 +8,9 @@ use crate::region::{Form, Holder, HolderKind, Piece, RegionKind, Space};
 use super::process::text;
 
 /// Who has one object open, and as what; more are not told.
-const OPENERS: usize = 1024;
+pub(super) const OPENERS: usize = 1024;
 /// The same of all objects of a checkpoint: processes that share a table have it open once each.
-const ALL_OPENERS: usize = 1 << 18;
+pub(super) const ALL_OPENERS: usize = 1 << 18;
 
 /// What a kernel object is, and who has it open.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -34,7 +34,7 @@ pub use address_space::{Layout, Shortfall};
 pub use builder::{Builder, Want};
 pub use chain::{Dump, Moment, merge};
 pub use container::{Container, Pod, SpecMount};
-pub use dumps::{Memory, is_part};
+pub use dumps::{Memory, parts};
 pub use filter::{Filter, Scope, is_named};
 pub use kernel::{Connection, End, KernelObject, Opener};
 pub use parents::{Chain, Lost};

@@ -2,7 +2,7 @@
 
 use super::builder::Builder;
 use super::filter::{Filter, Scope};
-use super::member::{content, split};
+use super::member::{METADATA, content, split};
 use super::process;
 use super::shared::shared;
 use super::{VmaKind, path_id};
@@ -14,6 +14,12 @@ impl Builder {
     /// CRIU lies there.
     pub fn is_of_container(path: &str) -> bool {
         content(path).is_some()
+    }
+
+    /// Whether the member at `path` has the name of a file that engines put beside the images.
+    pub fn is_of_engine(path: &str) -> bool {
+        let name = split(path).1;
+        content(path).is_none() && (METADATA.contains(&name) || name.as_bytes().ends_with(b".log"))
     }
 
     /// Whether all is known that the filter asks for of the memory in a pages image.
@@ -46,10 +52,12 @@ impl Builder {
         if holder.kind == HolderKind::Memory {
             return filter.of_memory(&process(id));
         }
-        let Some(segment) = shared(&set.records).remove(&id) else { return Scope::none() };
+        // Once for all segments: to find one, all mappings are looked at.
+        let segments = set.segments.get_or_init(|| shared(&set.records).0);
+        let Some(segment) = segments.get(&id) else { return Scope::none() };
         let open_by = segment.open_by.iter().map(|(pid, _)| *pid);
         let pids = segment.mappings.iter().map(|mapping| mapping.pid).chain(open_by);
         let processes = pids.map(|pid| (pid, process(pid))).collect();
-        filter.of_shared(&segment, &processes)
+        filter.of_shared(segment, &processes)
     }
 }

@@ -9,7 +9,7 @@ use super::job::{self, Input, Job, Layer, Layers};
 use super::pieces;
 use super::walk::Walk;
 use crate::archive::{Extent, Source, Stream};
-use crate::checkpoint::{Chain, Dump, Shortfall, is_part, path_id};
+use crate::checkpoint::{Chain, Dump, Shortfall, parts, path_id};
 use crate::coverage::Reason;
 use crate::criu::PagemapKey;
 use crate::diagnostic::{Code, Diagnostic, Level};
@@ -61,9 +61,10 @@ impl Walk<'_> {
 
     /// Searches the memory of all chains, of which `dumps` are held.
     pub(super) fn chains(&mut self, chains: &[Chain], dumps: &Dumps) {
+        let parts = parts(chains);
         for (id, note) in std::mem::take(&mut self.apart) {
             let owner = self.builder.pages_owner(&note.member, id);
-            if owner.is_some_and(|(folder, _)| is_part(chains, folder)) {
+            if owner.is_some_and(|(folder, _)| parts.contains(folder)) {
                 self.note(note);
             }
         }

@@ -6,8 +6,8 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use super::pieces::Pieces;
-use super::walk::Walk;
-use crate::archive::{Body, Container, Extent, Source, Sparse, Stream, container_of};
+use super::walk::{Ledger, Walk};
+use crate::archive::{Body, Container, Content, Extent, Source, Sparse, Stream, container_of};
 use crate::checkpoint::Builder;
 use crate::coverage::Reason;
 use crate::criu::{self, Contents, Object};
@@ -76,8 +76,11 @@ impl Walk<'_> {
             let extent = Extent::all(Source::bytes(data));
             map.iter().fold(extent, Extent::with_holes)
         });
-        let needs_files = |content: &criu::Content| matches!(content.object, Object::UnixQueue(_));
-        if contents.contents.iter().any(needs_files) {
+        // Whether packets are one stream is in files.img; who maps a segment, for a filter, in mm.
+        let needs_others = |content: &criu::Content| {
+            matches!(content.object, Object::UnixQueue(_) | Object::Segment(_))
+        };
+        if contents.contents.iter().any(needs_others) {
             self.waiting.push(Waiting { image, contents, extent });
         } else {
             self.lay_out_objects(&image, &contents, &extent);
@@ -112,16 +115,26 @@ impl Walk<'_> {
         };
         match body {
             Body::At(extent) => {
+                let mut pieces = None;
                 if let Some(start) = ghost {
                     let inside = extent.sub(start..extent.len());
                     let (head, _) = Body::At(inside.clone()).peek()?;
-                    if let Some(container) = container_of(head.bytes()) {
-                        self.ghost_archive(image, container, start, size, Body::At(inside));
-                        return Ok(());
+                    match container_of(head.bytes()) {
+                        Some(container) if container.content == Content::Pieces => {
+                            pieces = Some((container, inside));
+                        }
+                        Some(container) => {
+                            self.ghost_archive(image, container, start, size, Body::At(inside));
+                            return Ok(());
+                        }
+                        None => {}
                     }
                 }
                 self.count(&image.unit, size, extent.stored());
                 self.lay_out_objects(image, contents, &extent);
+                if let Some((container, inside)) = pieces {
+                    self.nested(&image.path, container, Body::At(inside), Ledger::Decoded);
+                }
                 Ok(())
             }
             Body::Stream(mut stream) => {
@@ -130,19 +143,34 @@ impl Walk<'_> {
                     start = stream.pass(offset)?;
                 }
                 let (head, mut peek) = Body::Stream(Stream::new(&mut stream)).peek()?;
-                let body = peek.body();
-                if ghost.is_some()
-                    && let Some(container) = container_of(head.bytes())
-                {
-                    self.ghost_archive(image, container, start, size, body);
-                    return Ok(());
+                let mut body = peek.body();
+                let container = container_of(head.bytes()).filter(|_| ghost.is_some());
+                match container {
+                    Some(container) if container.content == Content::Pieces => {
+                        body = self.hold_file(&image.path, body)?;
+                    }
+                    Some(container) => {
+                        self.ghost_archive(image, container, start, size, body);
+                        return Ok(());
+                    }
+                    None => {}
                 }
-                let Body::Stream(stream) = body else { return Ok(()) };
                 let len = size.unwrap_or(u64::MAX);
+                let (mut held, mut inside) = (None, None);
+                let stream = match body {
+                    Body::Stream(stream) => stream,
+                    Body::At(extent) => {
+                        inside = container.map(|it| (it, extent.clone()));
+                        Stream::new(held.insert(extent.reader()))
+                    }
+                };
                 let got = self.stream_objects(image, contents, (start, len), stream)?;
                 self.count(&image.unit, size, got);
                 self.not_content(image, contents, got, None);
                 self.object_note(image, contents, got);
+                if let Some((container, inside)) = inside {
+                    self.nested(&image.path, container, Body::At(inside), Ledger::Decoded);
+                }
                 Ok(())
             }
         }

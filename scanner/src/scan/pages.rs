@@ -10,7 +10,7 @@ use super::job::{self, Input, Job};
 use super::pieces::Pieces;
 use super::walk::{Walk, unit_of};
 use crate::archive::{Body, Extent, Source, Sparse, Stream};
-use crate::checkpoint::{Layout, Shortfall, is_part, path_id};
+use crate::checkpoint::{Layout, Shortfall, parts, path_id};
 use crate::coverage::Reason;
 use crate::diagnostic::{Code, Diagnostic, Level};
 use crate::region::{Holder, HolderKind, RegionKind, Space};
@@ -152,7 +152,8 @@ impl Walk<'_> {
         let len = map.as_ref().map(|map| map.size()).or(size).unwrap_or(u64::MAX);
         if self.builder.is_encrypted(path) {
             let got = io::copy(&mut stream.stored_bytes(), &mut io::sink())?;
-            self.encrypted(path, got);
+            self.has_len(path, id, map.map_or(got, |map| map.cut(got).size()));
+            self.encrypted(path, got, self.decoded());
             self.count(&unit, size, got);
             return Ok(());
         }
@@ -186,6 +187,7 @@ impl Walk<'_> {
         // The ledger is that of an image as long as this one was.
         let map = map.map(|map| map.cut(got));
         let there = map.as_ref().map_or(got, Sparse::size);
+        self.has_len(path, id, there);
         if let Some(mut layout) = self.builder.layout(path, id, there) {
             if !expands {
                 layout.leave_compressed();
@@ -196,6 +198,13 @@ impl Walk<'_> {
             self.laid_out(path, layout, map.as_ref(), self.decoded());
         }
         Ok(())
+    }
+
+    /// Tells how long a pages image of a stream was, which may be less than its header says.
+    fn has_len(&mut self, path: &str, id: u32, len: u64) {
+        if let Some((folder, _)) = self.builder.pages_owner(path, id) {
+            self.builder.pages_of_len(folder, id, len);
+        }
     }
 
     /// Bytes that a header promises and that are not there, where they count.
@@ -277,8 +286,11 @@ impl Walk<'_> {
         }
     }
 
-    fn encrypted(&mut self, path: &str, bytes: u64) {
-        self.skip(&unit_of(path), Reason::Encrypted, bytes);
+    fn encrypted(&mut self, path: &str, bytes: u64, decoded: bool) {
+        // What decoding made is in no total.
+        if !decoded {
+            self.ledger(&unit_of(path)).skip(Reason::Encrypted, bytes);
+        }
         let text = format!("{bytes} bytes of pages are encrypted; not scanned");
         self.note(Diagnostic::new(Level::Error, Code::Encrypted, path, text));
     }
@@ -287,12 +299,13 @@ impl Walk<'_> {
     /// targets lend.
     pub(super) fn held_pages(&mut self, lent: Dumps) {
         let chains = self.builder.chains();
+        let parts = parts(&chains);
         let mut dumps = lent;
         for Held { path, id, extent, lacking, decoded } in std::mem::take(&mut self.held) {
             let unit = unit_of(&path);
             let len = extent.len();
             if self.builder.is_encrypted(&path) {
-                self.encrypted(&path, extent.stored());
+                self.encrypted(&path, extent.stored(), decoded);
                 self.lost(&unit, lacking);
                 continue;
             }
@@ -308,7 +321,7 @@ impl Walk<'_> {
             let explained = layout.explained;
             let space = self.laid_out(&path, layout, extent.map().map(|map| &**map), decoded);
             match self.builder.pages_owner(&path, id) {
-                Some((folder, key)) if is_part(&chains, folder) => {
+                Some((folder, key)) if parts.contains(folder) => {
                     let dump =
                         HeldDump { space, extent: extent.clone(), path: path.clone(), decoded };
                     dumps.insert((folder.to_owned(), key), dump);

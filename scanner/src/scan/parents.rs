@@ -247,12 +247,18 @@ impl Walk<'_> {
     pub(super) fn find_parents(&mut self, own: &Path, parents: &Parents) -> Dumps {
         let mut lent = Dumps::new();
         let mut tried = BTreeSet::new();
-        while let Some((folder, link)) =
-            self.builder.orphans().into_iter().find(|(folder, _)| !tried.contains(folder))
-        {
-            tried.insert(folder.clone());
-            if !self.lend(own, parents, &folder, &link, &mut lent) && own.is_dir() {
-                self.beside(own, &folder, &link);
+        loop {
+            let mut found = false;
+            // All of them at once: to find one, all chains are looked at.
+            for (folder, link) in self.builder.orphans() {
+                if !tried.insert(folder.clone()) {
+                    continue;
+                }
+                found |= self.lend(own, parents, &folder, &link, &mut lent)
+                    || (own.is_dir() && self.beside(own, &folder, &link));
+            }
+            if !found {
+                break;
             }
         }
         lent
@@ -319,11 +325,11 @@ impl Walk<'_> {
         true
     }
 
-    /// Reads the folder of images beside the target that a link leads to.
-    fn beside(&mut self, own: &Path, folder: &str, link: &[u8]) {
+    /// Reads the folder of images beside the target that a link leads to; gives whether there is one.
+    fn beside(&mut self, own: &Path, folder: &str, link: &[u8]) -> bool {
         // Only folders that were found so have names of this kind, and all lie beside the target.
         let is_top = folder.is_empty() || folder.split('/').all(|part| part == "parent");
-        let Some(name) = sibling(link).filter(|_| is_top) else { return };
+        let Some(name) = sibling(link).filter(|_| is_top) else { return false };
         let path = own.join("..").join(name);
         let is_known = |it: &Path| it.canonicalize().ok() == path.canonicalize().ok();
         let newer = self.beside.iter().any(|it| is_known(it)) || is_known(own);
@@ -332,7 +338,7 @@ impl Walk<'_> {
             let member =
                 if folder.is_empty() { "parent".to_owned() } else { format!("{folder}/parent") };
             self.note(Diagnostic::new(Level::Warning, Code::ParentFollowed, &member, text));
-            return;
+            return false;
         }
         let prefix =
             if folder.is_empty() { "parent".to_owned() } else { format!("{folder}/parent") };
@@ -341,7 +347,7 @@ impl Walk<'_> {
         let mut opening = Opening { budget, visitor: &mut look, depth: 1 };
         let looked = archive::flat_folder(&path, &mut opening);
         if looked.is_err() || look.has != Some((true, true)) {
-            return;
+            return false;
         }
         let text = format!(
             "the folder of images {} beside the target was read as the parent dump",
@@ -355,6 +361,7 @@ impl Walk<'_> {
             archive::flat_folder(&path, &mut opening).map(drop)
         });
         self.builder.found_parent(folder, &prefix);
+        true
     }
 }
 

@@ -341,6 +341,10 @@ impl Walk<'_> {
         match self.frames.last_mut() {
             Some(frame) if frame.ledger == Ledger::Part => {
                 frame.inner = frame.inner.saturating_add(got);
+                // Taken off the container's own total when it ends: a member may be of another
+                // checkpoint than what it stands in.
+                let ledger = self.ledger(unit);
+                ledger.total = ledger.total.saturating_add(got);
             }
             Some(frame) if frame.ledger == Ledger::Members => {
                 let size = size.unwrap_or(got).max(got);
@@ -567,6 +571,7 @@ impl Walk<'_> {
         if packed {
             own.scanned = own.scanned.saturating_add(consumed);
         } else {
+            own.total = own.total.saturating_sub(inner.min(consumed));
             own.skip(Reason::NotContent, consumed.saturating_sub(inner));
         }
     }
@@ -580,21 +585,27 @@ impl Walk<'_> {
         size: Option<u64>,
         body: Body<'_>,
     ) -> io::Result<()> {
-        let most = self.settings.limits.held_bytes;
         self.new_file(path);
-        match body.hold(most)? {
+        match self.hold_file(path, body)? {
             Body::At(extent) => {
                 self.file(path, kind, size, Body::At(extent.clone()))?;
                 self.nested(path, container, Body::At(extent), Ledger::Decoded);
                 Ok(())
             }
-            stream @ Body::Stream(_) => {
-                let text = "too long to be read out of order from a stream: values that lie in several pieces were not put together";
-                let note = Diagnostic::new(Level::Error, Code::LimitReached, path, text);
-                self.note(note.expected(format!("at most {most} bytes"), "more"));
-                self.file(path, kind, size, stream)
-            }
+            stream @ Body::Stream(_) => self.file(path, kind, size, stream),
         }
+    }
+
+    /// Holds a file that is read out of order; one that is too long stays a stream, which is told.
+    pub(super) fn hold_file<'b>(&mut self, path: &str, body: Body<'b>) -> io::Result<Body<'b>> {
+        let most = self.settings.limits.held_bytes;
+        let body = body.hold(most)?;
+        if let Body::Stream(_) = body {
+            let text = "too long to be read out of order from a stream: values that lie in several pieces were not put together";
+            let note = Diagnostic::new(Level::Error, Code::LimitReached, path, text);
+            self.note(note.expected(format!("at most {most} bytes"), "more"));
+        }
+        Ok(body)
     }
 
     fn finish(self, target: String) -> Scanned {
@@ -623,10 +634,11 @@ pub(super) fn unit_of(path: &str) -> String {
     let folder = path
         .rfind(['/', '!'])
         .map_or(0, |at| at + usize::from(path.as_bytes().get(at) == Some(&b'!')));
-    // Folders inside an archive inside the target count with that archive, but for image sets.
-    let is_image = path.as_bytes().ends_with(b".img");
+    // Folders inside an archive inside the target count with that archive, but for image sets and
+    // what engines put beside them: an archive may hold several checkpoints.
+    let is_of_set = path.as_bytes().ends_with(b".img") || Builder::is_of_engine(path);
     let end = match path.rfind('!') {
-        Some(archive) if !is_image => archive + 1,
+        Some(archive) if !is_of_set => archive + 1,
         _ => folder,
     };
     path.get(..end).unwrap_or_default().to_owned()
