@@ -49,7 +49,9 @@ impl Walk<'_> {
                 let map = stream.map();
                 let len = map.map(|map| map.size()).or(size).unwrap_or(u64::MAX);
                 let is_ready = self.is_ready(path, id) || self.second;
-                if is_ready && self.builder.is_chained(path, id) {
+                let is_chained =
+                    self.builder.is_chained(path, id) || self.second && self.is_in_chain(path, id);
+                if is_ready && is_chained {
                     return self.chained_pages(path, id, size, stream);
                 }
                 if is_ready {
@@ -96,6 +98,12 @@ impl Walk<'_> {
         let lacking = size.filter(|_| self.adds_to_total()).unwrap_or(got).saturating_sub(got);
         let decoded = self.decoded();
         self.held.push(Held { path: path.to_owned(), id, extent, lacking, decoded });
+    }
+
+    /// Whether the dump of a pages image is a part of a chain, as is known in the second opening.
+    fn is_in_chain(&self, path: &str, id: u32) -> bool {
+        let owner = self.builder.pages_owner(path, id);
+        owner.is_some_and(|(folder, _)| parts(&self.builder.chains()).contains(folder))
     }
 
     /// Bytes of pages that may still be held in memory.
