@@ -85,6 +85,21 @@ impl Reader {
         self.last_sets().find_map(|set| self.range(set, &pid.to_string(), address, length))
     }
 
+    /// The same as of the dump that has the pages image `image`, whatever later dumps say.
+    pub fn memory_of_dump(
+        &self,
+        image: &str,
+        pid: u32,
+        address: u64,
+        length: usize,
+    ) -> Option<Vec<u8>> {
+        let has = |folder: &str, name: &String| ends_with_path(&format!("{folder}{name}"), image);
+        let mut sets = self.sets.iter();
+        let (_, set) =
+            sets.find(|(folder, set)| set.images.keys().any(|name| has(folder, name)))?;
+        self.range(set, &pid.to_string(), address, length)
+    }
+
     /// Bytes of a shared segment, by the number in `pagemap-shmem-N.img` and the offset in it.
     pub fn shared(&self, segment: u64, offset: u64, length: usize) -> Option<Vec<u8>> {
         let name = format!("shmem-{segment}");

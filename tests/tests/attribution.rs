@@ -183,7 +183,11 @@ fn check_place(
     let mut held = None;
     if OF_PROCESSES.contains(&region) {
         let at = address(&place["address"]).unwrap();
-        let bytes = reader.memory(pid.unwrap(), at, length);
+        let pid = pid.unwrap();
+        let bytes = match place["image"].as_str().filter(|_| place["superseded"] == true) {
+            Some(image) => reader.memory_of_dump(image, pid, at, length),
+            None => reader.memory(pid, at, length),
+        };
         assert!(bytes.as_ref().is_some_and(|b| shows(b, place, value)), "memory: {what}");
         held = bytes;
         checked.memory += 1;

@@ -253,7 +253,7 @@ fn an_old_segment_fits_by_who_maps_it_whatever_comes_first() {
     let archive = Archive::of(Producer::Podman, &checkpoint);
     let mut settings = revealing();
     settings.filter.pids = vec![12];
-    for tar in [archive.tar(), archive.clone().order(Order::Reversed).tar()] {
+    for tar in [archive.tar(), archive.order(Order::Reversed).tar()] {
         for scanned in [scan_bytes(&tar, &settings), scan_pipe(&tar, &settings)] {
             assert_eq!(scanned.whole().faults(), Vec::<String>::new());
             assert_eq!(scanned.whole().places(value.as_bytes()).len(), 1);

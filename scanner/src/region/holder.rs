@@ -59,6 +59,11 @@ impl HolderKind {
     pub fn is_kernel(self) -> bool {
         !matches!(self, Self::Memory | Self::Shared | Self::File | Self::RawImage)
     }
+
+    /// Whether it is a shared segment, which processes map.
+    pub fn is_segment(self) -> bool {
+        matches!(self, Self::Shared | Self::Segment)
+    }
 }
 
 impl Holder {

@@ -13,7 +13,7 @@ impl Walk<'_> {
         if filter.is_empty() {
             return Scope::All;
         }
-        if !matches!(holder.kind, HolderKind::Memory | HolderKind::Shared) {
+        if !(holder.kind == HolderKind::Memory || holder.kind.is_segment()) {
             return Scope::none();
         }
         if let Some(known) = self.scopes.get(&holder) {
@@ -41,7 +41,7 @@ pub(super) fn fits(filter: &Filter, checkpoint: &Checkpoint) -> bool {
         let id = u32::try_from(holder.id).unwrap_or(u32::MAX);
         let scope = if holder.kind == HolderKind::Memory {
             checkpoint.processes.get(&id).map(|process| filter.of_memory(process))
-        } else if holder.kind == HolderKind::Shared {
+        } else if holder.kind.is_segment() {
             let segment = checkpoint.shared.get(&id);
             segment.map(|segment| filter.of_shared(segment, &checkpoint.processes))
         } else {
