@@ -1,6 +1,6 @@
 //! Framing and messages of CRIU's images: the first line is the name, the rest the image.
 
-use cryoscan::criu::{IMAGES, OTHERS, Records, Role, decode, held};
+use cryoscan::criu::{IMAGES, OTHERS, Records, Role, contents, decode};
 use cryoscan::limits::Limits;
 use cryoscan_tests::builder::{Checkpoint, Mapping, Process};
 
@@ -24,8 +24,15 @@ fn run(data: &[u8]) {
     if let Err(error) = decode("fuzz", name, image, &limits, &mut records) {
         assert!(error.offset <= image.len() as u64, "{error}");
     }
-    if let Err(error) = held("fuzz", name, image, &limits, &mut records) {
-        assert!(error.offset <= image.len() as u64, "{error}");
+    let len = image.len() as u64;
+    if let Some(found) = contents("fuzz", name, image, len, &limits, &mut records) {
+        assert!(found.end <= len, "{found:?}");
+        for content in &found.contents {
+            assert!(
+                content.offset.checked_add(content.len).is_some_and(|end| end <= len),
+                "{content:?}"
+            );
+        }
     }
 }
 

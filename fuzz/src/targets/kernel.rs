@@ -38,7 +38,9 @@ fn seeds() -> Vec<Vec<u8>> {
         .pipes(&[(3, b"waiting for a reader"), (4, b"")])
         .socket_queues(&[(4, b"first "), (4, b"second"), (5, b"other")])
         .tcp_stream(0x1f, b"GET / HTTP/1.1", b"HTTP/1.1 200")
-        .terminal(1, b"typed\n")
+        .terminals(&[(1, b"typed\n")])
+        .messages(&[(1, &[b"first", b"second"])])
+        .bpf_map(1, b"key.", b"value...")
         .ghost(2, 3, b"deleted content")
         .tmpfs(41, &[("run/a", b"one"), ("run/b", b"two")]);
     let set = built.image_set();

@@ -9,7 +9,10 @@ use cryoscan::archive::{
 };
 use cryoscan::limits::Budget;
 use cryoscan_tests::builder::{Archive, Holes};
+use cryoscan_tests::git::{Pack, delta, loose};
 use cryoscan_tests::samples;
+use cryoscan_tests::sqlite::Database;
+use lzma_rust2::{XzOptions, XzWriter};
 
 use crate::Target;
 use crate::scanning::limits;
@@ -91,13 +94,29 @@ fn seeds() -> Vec<Vec<u8>> {
     let mut small = Archive::default().member("etc/a.conf", "name = 1\n").link("b", "../c");
     small = small.member(&"long/".repeat(30), "long").member("empty", "");
     let tar = small.tar();
-    let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
-    gzip.write_all(b"one line\n").expect("writing to memory");
-    let gzip = gzip.finish().expect("writing to memory");
+    let line = b"one line\n";
+    let best = flate2::Compression::best();
+    let mut gzip = flate2::write::GzEncoder::new(Vec::new(), best);
+    let mut zlib = flate2::write::ZlibEncoder::new(Vec::new(), best);
+    let mut bzip2 = bzip2::write::BzEncoder::new(Vec::new(), bzip2::Compression::best());
+    let mut xz = XzWriter::new(Vec::new(), XzOptions::with_preset(1)).expect("writing to memory");
+    let writers: [&mut dyn Write; 4] = [&mut gzip, &mut zlib, &mut bzip2, &mut xz];
+    for writer in writers {
+        writer.write_all(line).expect("writing to memory");
+    }
+    let packed = [gzip.finish(), zlib.finish(), bzip2.finish(), xz.finish()];
+    let packed = packed.map(|made| made.expect("writing to memory"));
+    let mut git = Pack::default();
+    let base = git.blob(line);
+    git.ofs_delta(base, &delta(line, b"one line, changed\n"));
+    let rows = [(1, b"a row".to_vec()), (2, vec![b'r'; 900])];
+    let database = Database::new(512).table("t", &rows).dropped(&rows).bytes();
     let holes = Archive::default().member("holes", [vec![b'x'; 512], vec![0; 8192]].concat());
     let nested = small.clone().member("in.tar.gz", small.gzip()).member("in.tar", tar.clone());
     let nested = nested.member("in.zip", zip());
-    let mut seeds = vec![tar, small.gzip(), small.zstd(), zip(), gzip, nested.tar(), nested.gzip()];
+    let mut seeds = vec![tar, small.gzip(), small.zstd(), zip(), nested.tar(), nested.gzip()];
+    seeds.extend(packed);
+    seeds.extend([git.bytes(), loose("blob", line), database]);
     for form in Holes::ALL {
         seeds.push(holes.clone().sparse(form).tar());
     }
