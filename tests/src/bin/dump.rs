@@ -39,7 +39,9 @@ fn run() -> Result<Dumped> {
             "--settle" => settle = args.next().context("--settle needs seconds")?.parse()?,
             "--" => command = args.by_ref().collect(),
             number => {
-                pid = Some(number.parse::<u32>().with_context(|| format!("{number} is no pid"))?)
+                let number =
+                    number.parse::<u32>().with_context(|| format!("{number} is no pid"))?;
+                pid = Some(number);
             }
         }
     }
@@ -65,7 +67,13 @@ fn dump_command(mut child: Child, settle: Duration, out: &Path) -> Result<Dumped
     if let Some(status) = child.try_wait()? {
         bail!("the command has ended: {status}");
     }
-    let pids = dumper::stop(child.id())?;
+    let pids = match dumper::stop(child.id()) {
+        Ok(pids) => pids,
+        Err(error) => {
+            child.kill()?;
+            return Err(error);
+        }
+    };
     let dumped = dumper::dump(&pids, out, &mut |_, _, _| {});
     dumper::signal("KILL", &pids)?;
     child.wait()?;
