@@ -4,6 +4,7 @@
 pub const SECRETS: &[(&str, &str)] = &[
     ("ai.toml", include_str!("../secrets/ai.toml")),
     ("assignments.toml", include_str!("../secrets/assignments.toml")),
+    ("attacks.toml", include_str!("../secrets/attacks.toml")),
     ("aws.toml", include_str!("../secrets/aws.toml")),
     ("azure.toml", include_str!("../secrets/azure.toml")),
     ("databases.toml", include_str!("../secrets/databases.toml")),
