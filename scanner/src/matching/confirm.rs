@@ -245,13 +245,14 @@ pub(super) fn judge(rule: &Rule, run: Run<'_>, found: Found) -> Option<Confirmed
     }
     let kind: u8 = match (rule.report, &rule.anchor) {
         (Report::Proven, _) => 0,
-        _ if confidence == Confidence::Confirmed => 3,
+        _ if rule.generic => 1,
+        _ if confidence == Confidence::Confirmed => 4,
         // A file that is there for this value says more than the value's shape.
-        (_, Anchor::Path) => 3,
+        (_, Anchor::Path) => 4,
         // Words before the value are its context, not a part of it.
-        (_, Anchor::Prefix) if rule.group == 0 => 2,
-        _ if passes > 0 => 2,
-        _ => 1,
+        (_, Anchor::Prefix) if rule.group == 0 => 3,
+        _ if passes > 0 => 3,
+        _ => 2,
     };
     let rank = kind * 16 + passes.min(15);
     Some(Confirmed { span, name, confidence, rank, evidence, attributes, canonical, plain })
