@@ -228,7 +228,8 @@ pub(super) fn judge(rule: &Rule, run: Run<'_>, found: Found) -> Option<Confirmed
     }
     // What lies in binary tells its length itself.
     let is_bounded = rule.fixed_len || rule.view == View::Bytes;
-    if touches(&span) && passes == 0 && !is_bounded {
+    // Half a secret is none; a sign of compromise remains one.
+    if rule.class == Class::Secret && touches(&span) && passes == 0 && !is_bounded {
         return None;
     }
     if rule.edge != Edge::Checked && confidence < Confidence::Confirmed {
