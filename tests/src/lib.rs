@@ -6,6 +6,7 @@
 pub mod builder;
 pub mod cores;
 pub mod fixtures;
+mod forge_tokens;
 pub mod generate;
 pub mod git;
 pub mod keys;
