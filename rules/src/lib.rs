@@ -10,6 +10,7 @@ pub const SECRETS: &[(&str, &str)] = &[
     ("ci.toml", include_str!("../secrets/ci.toml")),
     ("databases.toml", include_str!("../secrets/databases.toml")),
     ("gcp.toml", include_str!("../secrets/gcp.toml")),
+    ("gitea.toml", include_str!("../secrets/gitea.toml")),
     ("github.toml", include_str!("../secrets/github.toml")),
     ("gitlab.toml", include_str!("../secrets/gitlab.toml")),
     ("http.toml", include_str!("../secrets/http.toml")),
