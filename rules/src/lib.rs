@@ -9,6 +9,7 @@ pub const SECRETS: &[(&str, &str)] = &[
     ("bitbucket.toml", include_str!("../secrets/bitbucket.toml")),
     ("ci.toml", include_str!("../secrets/ci.toml")),
     ("databases.toml", include_str!("../secrets/databases.toml")),
+    ("frameworks.toml", include_str!("../secrets/frameworks.toml")),
     ("gcp.toml", include_str!("../secrets/gcp.toml")),
     ("gitea.toml", include_str!("../secrets/gitea.toml")),
     ("github.toml", include_str!("../secrets/github.toml")),
