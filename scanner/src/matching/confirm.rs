@@ -5,7 +5,7 @@ use std::ops::Range;
 use regex_automata::{Anchored, Input};
 
 use super::assignment;
-use crate::check::{Attributes, Confidence, Outcome, Plain, Subject};
+use crate::check::{Attributes, Confidence, Outcome, Plain, Subject, known};
 use crate::region::Cut;
 use crate::rule::{Anchor, Class, Edge, Pattern, Report, Rule, View};
 use crate::secret::SecretBytes;
@@ -222,6 +222,10 @@ pub(super) fn judge(rule: &Rule, run: Run<'_>, found: Found) -> Option<Confirmed
         confidence = Confidence::Low;
     }
     let value = run.text.get(span.clone()).filter(|value| !value.is_empty())?;
+    let text = plain.as_ref().map_or(value, |plain: &Plain| plain.value.expose());
+    if rule.class == Class::Secret && known::is_documentation_value(text) {
+        return None;
+    }
     // What lies in binary tells its length itself.
     let is_bounded = rule.fixed_len || rule.view == View::Bytes;
     if touches(&span) && passes == 0 && !is_bounded {
@@ -245,13 +249,14 @@ pub(super) fn judge(rule: &Rule, run: Run<'_>, found: Found) -> Option<Confirmed
     }
     let kind: u8 = match (rule.report, &rule.anchor) {
         (Report::Proven, _) => 0,
-        _ if confidence == Confidence::Confirmed => 3,
+        _ if rule.generic => 1,
+        _ if confidence == Confidence::Confirmed => 4,
         // A file that is there for this value says more than the value's shape.
-        (_, Anchor::Path) => 3,
+        (_, Anchor::Path) => 4,
         // Words before the value are its context, not a part of it.
-        (_, Anchor::Prefix) if rule.group == 0 => 2,
-        _ if passes > 0 => 2,
-        _ => 1,
+        (_, Anchor::Prefix) if rule.group == 0 => 3,
+        _ if passes > 0 => 3,
+        _ => 2,
     };
     let rank = kind * 16 + passes.min(15);
     Some(Confirmed { span, name, confidence, rank, evidence, attributes, canonical, plain })

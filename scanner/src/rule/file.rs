@@ -92,6 +92,8 @@ struct Entry {
     report: ReportKey,
     #[serde(default)]
     guessable: bool,
+    #[serde(default)]
+    generic: bool,
     near: Option<NearEntry>,
     #[serde(default)]
     prefix: String,
@@ -370,6 +372,7 @@ impl RuleSet {
             edge: Edge::Checked,
             report: Report::Always,
             guessable: true,
+            generic: false,
             near: None,
             prefix: String::new(),
             remediation: String::new(),
@@ -518,6 +521,7 @@ fn rule(file: &str, family: &str, entry: Entry) -> Result<Rule, RuleFileError> {
             ReportKey::Proven => Report::Proven,
         },
         guessable: entry.guessable,
+        generic: entry.generic,
         near: entry.near.map(|near| Near { rule: near.rule, within: near.within }),
         prefix: entry.prefix,
         remediation: entry.remediation,

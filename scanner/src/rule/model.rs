@@ -318,6 +318,8 @@ pub struct Rule {
     pub report: Report,
     /// Whether values could be guessed (passwords): their hash alone is not given away.
     pub guessable: bool,
+    /// Whether it only says that something is secret: any rule that knows what takes its place.
+    pub generic: bool,
     /// Partner whose nearness raises the confidence.
     pub near: Option<Near>,
     /// Public first characters that a preview may show.
