@@ -61,7 +61,8 @@ mod tests {
         let secret = BASE64URL_NOPAD.encode(&Sha256::digest(b"secret")[..27]);
         let id = BASE64URL_NOPAD.encode(b"e4c81f70-27b3-4a59-9d16-0c5fa8b2e937");
         assert_eq!(outcome(&token(&secret, &id)), Outcome::Pass);
-        let other = BASE64URL_NOPAD.encode(&[Sha256::digest(b"other").as_slice(), b"more"].concat());
+        let other =
+            BASE64URL_NOPAD.encode(&[Sha256::digest(b"other").as_slice(), b"more"].concat());
         assert_eq!(outcome(&token(&secret, &other)), Outcome::Unavailable);
         assert_eq!(outcome(&token(&"x".repeat(36), &id)), Outcome::Fail, "filler");
         assert_eq!(outcome(&token(&secret, "!")), Outcome::Fail, "no base64url");
