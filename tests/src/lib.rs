@@ -7,6 +7,7 @@ pub mod builder;
 pub mod cores;
 pub mod dumper;
 pub mod fixtures;
+mod forge_tokens;
 pub mod generate;
 pub mod git;
 pub mod keys;

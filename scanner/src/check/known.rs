@@ -75,6 +75,8 @@ const DOCUMENTATION: &[&str] = &[
     // WireGuard: the keys in the examples of systemd.netdev(5) and wg(8).
     "08136314cc06d4f2e8e9bf82cb999595f0a3ef7f9ffc0e2960cf849e1f5c09d2",
     "ea1ca3e25b35a51ea7c8c9e5434d6faa6d49963d09845fb49028aaa4f6a2e709",
+    // npm: the password in the manual of its package @npmcli/arborist.
+    "a4e2428ec0cf991da3a3d1441fb8df103eabf97456bc0de909dcc8fa5221f443",
     // Hex digests of nothing: SHA-256, SHA-1, MD5.
     "cd372fb85148700fa88095e3492d3f9f5beb43e555e5ff26d95f5a6adc36f8e6",
     "07e23ede2756aa3f5f7cc9759117c4910875e032c27b8556a1e20626224f10ec",

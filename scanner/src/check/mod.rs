@@ -10,9 +10,11 @@ use serde::{Deserialize, Serialize};
 use crate::secret::SecretBytes;
 
 mod armour;
+mod atlassian;
 mod aws;
 mod aws_session;
 mod azure;
+mod azure_devops;
 mod azure_sas;
 mod connection;
 mod crc32;
@@ -23,7 +25,9 @@ pub mod entropy;
 mod gcp;
 mod gitlab;
 mod http_auth;
+mod issuer;
 mod jenkins;
+mod jfrog;
 mod jwt;
 mod key;
 mod keystore;
@@ -43,6 +47,7 @@ mod placeholder;
 mod pool_url;
 pub(crate) mod prime;
 mod random_text;
+mod teamcity;
 mod uri;
 mod vault;
 mod vendor;
@@ -267,6 +272,8 @@ impl Check {
 
 /// Every check, by name.
 pub static CHECKS: &[Check] = &[
+    Check { name: "argocd-token", on_pass: Confidence::High, run: issuer::argo_cd },
+    Check { name: "atlassian-crc32", on_pass: Confidence::Confirmed, run: atlassian::run },
     Check { name: "aws-access-key-id", on_pass: Confidence::High, run: aws::access_key_id },
     Check { name: "aws-secret-key", on_pass: Confidence::Medium, run: aws::secret_key },
     Check { name: "aws-session-token", on_pass: Confidence::High, run: aws_session::run },
@@ -277,6 +284,7 @@ pub static CHECKS: &[Check] = &[
         on_pass: Confidence::Confirmed,
         run: azure::client_secret,
     },
+    Check { name: "azure-devops-pat", on_pass: Confidence::Confirmed, run: azure_devops::run },
     Check { name: "azure-sas", on_pass: Confidence::High, run: azure_sas::run },
     Check { name: "azure-storage-key", on_pass: Confidence::Confirmed, run: azure::storage_key },
     Check { name: "basic-credentials", on_pass: Confidence::High, run: http_auth::basic },
@@ -287,6 +295,7 @@ pub static CHECKS: &[Check] = &[
     Check { name: "docker-auth", on_pass: Confidence::High, run: docker::auth },
     Check { name: "gcp-access-token", on_pass: Confidence::High, run: gcp::access_token },
     Check { name: "gcp-service-account", on_pass: Confidence::High, run: gcp::service_account },
+    Check { name: "github-actions-token", on_pass: Confidence::High, run: issuer::github_actions },
     Check { name: "github-crc32", on_pass: Confidence::Confirmed, run: crc32::run },
     Check { name: "gitlab-routable", on_pass: Confidence::Confirmed, run: gitlab::routable },
     Check { name: "gitlab-token", on_pass: Confidence::High, run: gitlab::plain },
@@ -295,6 +304,12 @@ pub static CHECKS: &[Check] = &[
     Check { name: "jenkins-agent-secret", on_pass: Confidence::Medium, run: entropy::hex },
     Check { name: "jenkins-api-token", on_pass: Confidence::Medium, run: jenkins::api_token },
     Check { name: "jenkins-ciphertext", on_pass: Confidence::High, run: jenkins::ciphertext },
+    Check { name: "jfrog-access-token", on_pass: Confidence::High, run: issuer::jfrog },
+    Check {
+        name: "jfrog-reference-token",
+        on_pass: Confidence::Confirmed,
+        run: jfrog::reference_token,
+    },
     Check { name: "jwt", on_pass: Confidence::High, run: jwt::run },
     Check { name: "kerberos-keytab", on_pass: Confidence::Confirmed, run: keytab::run },
     Check {
@@ -347,6 +362,7 @@ pub static CHECKS: &[Check] = &[
     Check { name: "rsa-public-key", on_pass: Confidence::Low, run: prime::public_key },
     Check { name: "slack-token", on_pass: Confidence::High, run: vendor::slack },
     Check { name: "stripe-key", on_pass: Confidence::High, run: vendor::stripe },
+    Check { name: "teamcity-token", on_pass: Confidence::High, run: teamcity::run },
     Check { name: "vault-token", on_pass: Confidence::High, run: vault::service_token },
     Check { name: "wireguard-clamp", on_pass: Confidence::High, run: wireguard::run },
 ];
