@@ -18,23 +18,36 @@ const SECRET: usize = 40;
 /// Source: published research on the layout (reproduced on its sample); ids that end in `EXAMPLE`
 /// are AWS's own documentation.
 pub(super) fn access_key_id(subject: &Subject<'_>) -> Verdict {
-    let fail = Verdict::of(Outcome::Fail, subject);
-    let Some(id) = subject.value().get(..ID) else { return fail };
-    let Some(body) = id.get(PREFIX..) else { return fail };
-    let Ok(decoded) = BASE32.decode(body) else { return fail };
+    let id = subject.value().get(..ID);
+    let Some(account) = id.and_then(account_of_id) else {
+        return Verdict::of(Outcome::Fail, subject);
+    };
+    let mut verdict = Verdict::of(Outcome::Pass, subject);
+    verdict.span = subject.part(0..ID);
+    verdict.attributes.extend(account.map(|account| ("aws.account", account)));
+    verdict
+}
+
+/// Checks the id of a user, a role or another thing in IAM: 16 or 17 characters of base32 behind the
+/// prefix, the account in them as in [`access_key_id`]. It is no secret, so that a pass proves nothing.
+pub(super) fn unique_id(subject: &Subject<'_>) -> Verdict {
+    let value = subject.value();
+    let account = value.get(..ID).filter(|_| !value.ends_with(b"EXAMPLE")).and_then(account_of_id);
+    let Some(account) = account else { return Verdict::of(Outcome::Fail, subject) };
+    let mut verdict = Verdict::of(Outcome::Pass, subject);
+    verdict.attributes.extend(account.map(|account| ("aws.account", account)));
+    verdict
+}
+
+/// The account, if an id of 20 characters tells it; `None` if it is no id, or one of the documentation.
+pub(super) fn account_of_id(id: &[u8]) -> Option<Option<String>> {
+    let body = id.get(PREFIX..).filter(|_| id.len() == ID)?;
+    let decoded = BASE32.decode(body).ok()?;
     let doubtful = id.ends_with(b"EXAMPLE")
         || known::is_documentation_value(id)
         || entropy::shannon(body) < 2_000
         || entropy::is_sequence(body);
-    if doubtful {
-        return fail;
-    }
-    let mut verdict = Verdict::of(Outcome::Pass, subject);
-    verdict.span = subject.part(0..ID);
-    if let Some(account) = account(&decoded) {
-        verdict.attributes.insert("aws.account", attribute(&format!("{account:012}")));
-    }
-    verdict
+    (!doubtful).then(|| account(&decoded).map(|account| attribute(&format!("{account:012}"))))
 }
 
 fn account(decoded: &[u8]) -> Option<u64> {
@@ -114,6 +127,21 @@ mod tests {
         for (value, why) in fails {
             assert_eq!(access_key_id(&whole(&value)).outcome, Outcome::Fail, "{why}");
         }
+    }
+
+    #[test]
+    fn ids_that_are_no_keys() {
+        for (value, expected) in [
+            (id("AROA", "RZPUZDIKNUKTZQSAB"), Outcome::Pass),
+            (id("AIDA", "RZPUZDIKNUKTZQSA"), Outcome::Pass),
+            (id("AROA", "DBQP57FF2AEXAMPLE"), Outcome::Fail), // As the documentation writes them.
+            (id("AIDA", "RZPUZDIKNUKTZQS1"), Outcome::Fail),
+        ] {
+            let verdict = unique_id(&whole(&value));
+            assert_eq!((verdict.outcome, verdict.span), (expected, 0..value.len()));
+        }
+        let verdict = unique_id(&whole(&id("AROA", "RZPUZDIKNUKTZQSAB")));
+        assert_eq!(verdict.attributes["aws.account"], "123456789012");
     }
 
     #[test]
