@@ -15,7 +15,9 @@ pub(crate) fn fill(class: &str, argument: &str, random: &mut Random) -> Option<S
         "aws-presigned" => presigned(argument, "s3", random),
         "aws-rds" if argument.is_empty() => {
             let query = presigned("1", "rds-db", random)?;
-            Some(format!("db.shop.eu-west-1.rds.amazonaws.com:5432/?Action=connect&DBUser=app&{query}"))
+            Some(format!(
+                "db.shop.eu-west-1.rds.amazonaws.com:5432/?Action=connect&DBUser=app&{query}"
+            ))
         }
         "aws-bedrock" => bedrock(argument, random),
         "aws-ecr" if argument.is_empty() => Some(ecr(random)),
@@ -196,13 +198,18 @@ mod tests {
         assert!(make("cloudflare-tunnel", "").starts_with("eyJhIjoi"));
         assert!(make("flyio", "").starts_with("fm2_lJPEE"));
         assert!(make("aws-bedrock", "long").starts_with("ABSKQmVkcm9ja0FQSUtleS"));
-        assert!(make("aws-bedrock", "short").starts_with("bedrock-api-key-YmVkcm9jay5hbWF6b25hd3MuY29t"));
+        assert!(
+            make("aws-bedrock", "short")
+                .starts_with("bedrock-api-key-YmVkcm9jay5hbWF6b25hd3MuY29t")
+        );
         assert!(make("aws-ecr", "").starts_with("eyJwYXlsb2FkIjoi"));
         assert!(make("alibaba-sts", "").starts_with("CAIS"));
         assert!(make("fernet", "3").starts_with("gAAAAA"));
         assert_eq!(make("jwt-of", "eks").split('.').count(), 3);
         assert!(make("upper", "9").bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit()));
-        for (class, argument) in [("jwt-of", "x"), ("azure-marked", "x"), ("upper", "x"), ("x", "1")] {
+        for (class, argument) in
+            [("jwt-of", "x"), ("azure-marked", "x"), ("upper", "x"), ("x", "1")]
+        {
             assert!(fill(class, argument, &mut Random::new(1)).is_none(), "{class}");
         }
     }
