@@ -68,7 +68,7 @@ fn presigned(form: &str, service: &str, random: &mut Random) -> Option<String> {
 fn bedrock(form: &str, random: &mut Random) -> Option<String> {
     let text = match form {
         "long" => {
-            let secret = BASE64.encode(&random.bytes(33));
+            let secret = BASE64.encode(&random.bytes(45));
             let name = random.text(&values::BASE62[36..], 4);
             return Some(format!(
                 "ABSK{}",

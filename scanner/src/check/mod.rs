@@ -276,6 +276,7 @@ impl Check {
 /// Every check, by name.
 pub static CHECKS: &[Check] = &[
     Check { name: "alibaba-session-token", on_pass: Confidence::High, run: alibaba::session_token },
+    Check { name: "alibaba-sts-id", on_pass: Confidence::Low, run: alibaba::temporary_id },
     Check { name: "aws-access-key-id", on_pass: Confidence::High, run: aws::access_key_id },
     Check { name: "aws-bedrock-key", on_pass: Confidence::High, run: aws_request::bedrock },
     Check { name: "aws-ecr-password", on_pass: Confidence::High, run: aws_request::ecr },
@@ -307,6 +308,7 @@ pub static CHECKS: &[Check] = &[
     Check { name: "flyio-macaroon", on_pass: Confidence::High, run: flyio::run },
     Check { name: "gcp-access-token", on_pass: Confidence::High, run: gcp::access_token },
     Check { name: "gcp-service-account", on_pass: Confidence::High, run: gcp::service_account },
+    Check { name: "gcp-user-credentials", on_pass: Confidence::High, run: gcp::user_credentials },
     Check { name: "github-crc32", on_pass: Confidence::Confirmed, run: crc32::run },
     Check { name: "gitlab-routable", on_pass: Confidence::Confirmed, run: gitlab::routable },
     Check { name: "gitlab-token", on_pass: Confidence::High, run: gitlab::plain },
