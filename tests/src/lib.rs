@@ -6,6 +6,7 @@
 pub mod builder;
 mod cloud_tokens;
 pub mod cores;
+pub mod dumper;
 pub mod fixtures;
 pub mod generate;
 pub mod git;
