@@ -11,6 +11,7 @@ pub const SECRETS: &[(&str, &str)] = &[
     ("clouds.toml", include_str!("../secrets/clouds.toml")),
     ("databases.toml", include_str!("../secrets/databases.toml")),
     ("digitalocean.toml", include_str!("../secrets/digitalocean.toml")),
+    ("frameworks.toml", include_str!("../secrets/frameworks.toml")),
     ("gcp.toml", include_str!("../secrets/gcp.toml")),
     ("github.toml", include_str!("../secrets/github.toml")),
     ("gitlab.toml", include_str!("../secrets/gitlab.toml")),
