@@ -6,24 +6,45 @@ use super::{Outcome, Subject, Verdict, random_text};
 /// Values inside of a macaroon, above which it is none.
 const VALUES: usize = 4_096;
 
-/// Checks `fm2_` (or `fm1r_`, `fm1a_`) and base64 of an array of four: nonce, location, caveats, tail.
-/// The lengths inside show the end. Weak: the array does not end, so that the token is cut or damaged.
+/// What stands before tokens in a header and in the variable of the command line tool.
+const SCHEME: &[u8] = b"FlyV1 ";
+
+/// Checks tokens with a comma between them, each `fm2_` (or `fm1r_`, `fm1a_`) and base64 of an array of
+/// four: nonce, location, caveats, tail. The lengths inside show the end. Unavailable: one of them is
+/// random but no such array.
 ///
 /// Source: `macaroon-thought.md` and `macaroon.go` of superfly/macaroon.
 pub(super) fn run(subject: &Subject<'_>) -> Verdict {
-    let fail = Verdict::of(Outcome::Fail, subject);
     let value = subject.value();
-    let Some(prefix) = memchr::memchr(b'_', value).map(|at| at.saturating_add(1)) else {
-        return fail;
-    };
-    let body = value.get(prefix..).unwrap_or_default();
-    let Some(bytes) = head(body).filter(|bytes| bytes.first() == Some(&0x94)) else { return fail };
-    if !random_text::is_random(body) {
-        return fail;
+    let mut at = if value.starts_with(SCHEME) { SCHEME.len() } else { 0 };
+    let mut found: Option<(usize, Outcome)> = None;
+    while let Some((len, outcome)) = value.get(at..).and_then(token) {
+        at = at.saturating_add(len);
+        let worst = match found {
+            Some((_, Outcome::Unavailable)) => Outcome::Unavailable,
+            _ => outcome,
+        };
+        found = Some((at, worst));
+        if value.get(at) != Some(&b',') {
+            break;
+        }
+        at = at.saturating_add(1);
     }
-    let Some(len) = value_len(&bytes) else { return Verdict::of(Outcome::Weak, subject) };
-    let end = prefix.saturating_add(characters(body, len));
-    Verdict { span: subject.part(0..end), ..Verdict::of(Outcome::Pass, subject) }
+    let Some((end, outcome)) = found else { return Verdict::of(Outcome::Fail, subject) };
+    Verdict { span: subject.part(0..end), ..Verdict::of(outcome, subject) }
+}
+
+/// The length of the token that text begins with, and whether it is what it seems.
+fn token(text: &[u8]) -> Option<(usize, Outcome)> {
+    let prefix = memchr::memchr(b'_', text.get(..8)?)?.checked_add(1)?;
+    let body = text.get(prefix..)?;
+    let bytes = head(body).filter(|_| random_text::is_random(body))?;
+    let is_array = bytes.first() == Some(&0x94);
+    let (len, outcome) = match value_len(&bytes).filter(|_| is_array) {
+        Some(len) => (len, Outcome::Pass),
+        None => (bytes.len(), Outcome::Unavailable),
+    };
+    Some((prefix.checked_add(characters(body, len))?, outcome))
 }
 
 /// Bytes of the MessagePack value that `bytes` begin with.
@@ -139,10 +160,16 @@ mod tests {
         let bare = token.trim_end_matches('=');
         let stale = format!("{bare}StaleText");
         assert_eq!(run(&whole(stale.as_bytes())).span, 0..bare.len());
-        let cut = whole(&token.as_bytes()[..token.len() - 20]);
-        assert_eq!(run(&cut).outcome, Outcome::Weak);
-        let other = ["fm2_", &BASE64.encode(b"no macaroon, but text of a length")].concat();
-        assert_eq!(run(&whole(other.as_bytes())).outcome, Outcome::Fail);
+        let cut = &token[..token.len() - 20];
+        assert_eq!(run(&whole(cut.as_bytes())).outcome, Outcome::Unavailable);
+        let list = ["FlyV1 ", &token, ",", bare].concat();
+        for (text, len) in [(list.clone(), list.len()), (list.clone() + "Stale", list.len())] {
+            let verdict = run(&whole(text.as_bytes()));
+            assert_eq!((verdict.outcome, verdict.span), (Outcome::Pass, 0..len), "{text}");
+        }
+        let mixed = ["FlyV1 ", cut, ",", &token].concat();
+        assert_eq!(run(&whole(mixed.as_bytes())).outcome, Outcome::Unavailable);
+        assert_eq!(run(&whole(b"FlyV1 fm2_")).outcome, Outcome::Fail);
         let filler = ["fm2_", "lJPE", &"A".repeat(200)].concat();
         assert_eq!(run(&whole(filler.as_bytes())).outcome, Outcome::Fail);
     }
