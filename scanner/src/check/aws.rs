@@ -1,5 +1,7 @@
 //! AWS access key ids and secret access keys.
 
+use std::ops::Range;
+
 use data_encoding::BASE32;
 
 use super::{Outcome, Subject, Verdict, attribute, entropy, known};
@@ -16,7 +18,7 @@ const SECRET: usize = 40;
 /// bits 7 to 46; ids of that kind have the highest bit set.
 ///
 /// Source: published research on the layout (reproduced on its sample); ids that end in `EXAMPLE`
-/// are AWS's own documentation.
+/// are AWS's own documentation. Weak: it is a part of a longer word in capitals.
 pub(super) fn access_key_id(subject: &Subject<'_>) -> Verdict {
     let id = subject.value().get(..ID);
     let Some(account) = id.and_then(account_of_id) else {
@@ -25,7 +27,21 @@ pub(super) fn access_key_id(subject: &Subject<'_>) -> Verdict {
     let mut verdict = Verdict::of(Outcome::Pass, subject);
     verdict.span = subject.part(0..ID);
     verdict.attributes.extend(account.map(|account| ("aws.account", account)));
+    if is_word(subject, &verdict.span) {
+        verdict.outcome = Outcome::Weak;
+    }
     verdict
+}
+
+/// Whether an id is a part of capital letters that go on, as in a list of words in capitals. Of random
+/// ids 4 % have no digit.
+fn is_word(subject: &Subject<'_>, span: &Range<usize>) -> bool {
+    let is_letter = |at: Option<usize>| {
+        at.and_then(|at| subject.text.get(at)).is_some_and(u8::is_ascii_uppercase)
+    };
+    let letters = subject.text.get(span.clone()).unwrap_or_default();
+    letters.iter().all(u8::is_ascii_uppercase)
+        && (is_letter(span.start.checked_sub(1)) || is_letter(Some(span.end)))
 }
 
 /// Checks the id of a user, a role or another thing in IAM: 16 or 17 characters of base32 behind the
@@ -84,6 +100,7 @@ pub(super) fn secret_key(subject: &Subject<'_>) -> Verdict {
         && entropy::shannon(value) >= 4_200
         && !value.iter().all(u8::is_ascii_hexdigit)
         && !entropy::is_sequence(value)
+        && !value.ends_with(b"EXAMPLEKEY")
         && !known::is_documentation_value(value);
     Verdict::of(if passes { Outcome::Pass } else { Outcome::Fail }, subject)
 }
@@ -127,6 +144,20 @@ mod tests {
         for (value, why) in fails {
             assert_eq!(access_key_id(&whole(&value)).outcome, Outcome::Fail, "{why}");
         }
+    }
+
+    #[test]
+    fn a_part_of_words_in_capitals_is_doubtful() {
+        // Names of characters in Unicode, as libunistring holds them.
+        let words = ["CIRCLED", "ASIANABUNDANCEACCORD", "ING"].concat();
+        let judge = |text: &str, span: Range<usize>| {
+            access_key_id(&Subject { text: text.as_bytes(), span, cut: false }).outcome
+        };
+        assert_eq!(judge(&words, 7..27), Outcome::Weak);
+        let alone = words.get(7..27).unwrap();
+        assert_eq!(judge(alone, 0..20), Outcome::Pass);
+        let with_digit = ["STALE", "ASIA", "QNZGKIQY56JQ7WML"].concat();
+        assert_eq!(judge(&with_digit, 5..25), Outcome::Pass);
     }
 
     #[test]

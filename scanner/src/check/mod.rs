@@ -366,6 +366,7 @@ pub static CHECKS: &[Check] = &[
     Check { name: "prefixed-jwt", on_pass: Confidence::High, run: jwt::prefixed },
     Check { name: "prime-number", on_pass: Confidence::Low, run: prime::run },
     Check { name: "pypi-macaroon", on_pass: Confidence::Confirmed, run: macaroon::run },
+    Check { name: "random-mixed", on_pass: Confidence::Low, run: random_text::mixed },
     Check { name: "random-text", on_pass: Confidence::Low, run: random_text::run },
     Check { name: "rsa-public-key", on_pass: Confidence::Low, run: prime::public_key },
     Check { name: "slack-token", on_pass: Confidence::High, run: vendor::slack },
