@@ -4,6 +4,7 @@
 //! Test support: misuse of the builder panics.
 
 pub mod builder;
+mod cloud_tokens;
 pub mod cores;
 pub mod dumper;
 pub mod fixtures;

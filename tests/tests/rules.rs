@@ -18,14 +18,17 @@ use flate2::Compression;
 const SEEDS: Range<u64> = 1..5;
 
 /// Checks that tell by themselves where a value ends, whatever follows it.
-const FIND_THE_END: [&str; 24] = [
+const FIND_THE_END: &[&str] = &[
     "aws-access-key-id",
+    "aws-ecr-password",
     "azure-account-key",
     "azure-cask-key",
     "azure-client-secret",
     "azure-storage-key",
+    "cloudflare-tunnel",
     "crypt-hash",
     "der-private-key",
+    "flyio-macaroon",
     "github-crc32",
     "gitlab-routable",
     "jenkins-ciphertext",
@@ -43,6 +46,7 @@ const FIND_THE_END: [&str; 24] = [
     "slack-token",
     "stripe-key",
     "vault-token",
+    "vercel-crc32",
 ];
 
 /// Text of any of the alphabets that values have.

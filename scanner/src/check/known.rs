@@ -31,6 +31,8 @@ const DOCUMENTATION: &[&str] = &[
     // Azure: the storage emulator's key, the Cosmos DB emulator's key.
     "0011cc25eb4320717494d2703e8cba85743e71b500283c21c8b88147992f9059",
     "aa6547439583c3a275d4542a0df6c1ad6a863971be9f2a2220f027cc02aef615",
+    // Azure: a signature in the description of AWS DataSync.
+    "adc9755c14485b068dbf7da918d39a7ffee08d6e081b5a066de67ce08648e25e",
     // kubeadm: three bootstrap tokens.
     "a4b8b245ab28bc4f72dcaa0d9ba9f73d6488fa758a2a5cb55ecb11511f002f80",
     "366da6cf65a08841e25019549f7175df15fbaa93bf4f9a35f911adc0738b918a",
@@ -89,6 +91,8 @@ const GOOGLE_KEY: &[u8] = b"AIza";
 const PUBLISHED_GOOGLE_KEYS: &[&str] = &[
     "f56e3234", "2037abca", "3f370c9d", "e4a5542b", "a19f89ab", "0b476bdf", "eb540d2b", "37f8f09b",
     "8731261c", "49f777db", "27a9a429", "dc0fcf04", "4c98242d", "ea9bb108", "3a8b61d0", "a6c814bc",
+    // Those of the Google Cloud SDK.
+    "6189b36d", "a73b3ad3", "b3f19cc8",
 ];
 
 /// SHA-256 of the decoded key.

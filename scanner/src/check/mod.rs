@@ -9,19 +9,27 @@ use serde::{Deserialize, Serialize};
 
 use crate::secret::SecretBytes;
 
+mod alibaba;
 mod armour;
 mod atlassian;
 mod aws;
+mod aws_request;
 mod aws_session;
 mod azure;
 mod azure_devops;
+mod azure_marked;
 mod azure_sas;
+mod base64_json;
+mod claims;
+mod cloudflare;
 mod connection;
 mod crc32;
 mod crypt;
 mod curve;
 mod docker;
 pub mod entropy;
+mod fernet;
+mod flyio;
 mod gcp;
 mod gitlab;
 mod http_auth;
@@ -272,11 +280,18 @@ impl Check {
 
 /// Every check, by name.
 pub static CHECKS: &[Check] = &[
+    Check { name: "alibaba-session-token", on_pass: Confidence::High, run: alibaba::session_token },
+    Check { name: "alibaba-sts-id", on_pass: Confidence::Low, run: alibaba::temporary_id },
     Check { name: "argocd-token", on_pass: Confidence::High, run: issuer::argo_cd },
     Check { name: "atlassian-crc32", on_pass: Confidence::Confirmed, run: atlassian::run },
     Check { name: "aws-access-key-id", on_pass: Confidence::High, run: aws::access_key_id },
+    Check { name: "aws-bedrock-key", on_pass: Confidence::High, run: aws_request::bedrock },
+    Check { name: "aws-ecr-password", on_pass: Confidence::High, run: aws_request::ecr },
+    Check { name: "aws-presigned", on_pass: Confidence::High, run: aws_request::presigned },
     Check { name: "aws-secret-key", on_pass: Confidence::Medium, run: aws::secret_key },
     Check { name: "aws-session-token", on_pass: Confidence::High, run: aws_session::run },
+    Check { name: "aws-unique-id", on_pass: Confidence::Low, run: aws::unique_id },
+    Check { name: "aws-web-identity", on_pass: Confidence::High, run: claims::aws_web_identity },
     Check { name: "azure-account-key", on_pass: Confidence::High, run: azure::account_key },
     Check { name: "azure-cask-key", on_pass: Confidence::Confirmed, run: azure::common_key },
     Check {
@@ -285,20 +300,28 @@ pub static CHECKS: &[Check] = &[
         run: azure::client_secret,
     },
     Check { name: "azure-devops-pat", on_pass: Confidence::Confirmed, run: azure_devops::run },
+    Check { name: "azure-marked-key", on_pass: Confidence::Confirmed, run: azure_marked::run },
     Check { name: "azure-sas", on_pass: Confidence::High, run: azure_sas::run },
     Check { name: "azure-storage-key", on_pass: Confidence::Confirmed, run: azure::storage_key },
     Check { name: "basic-credentials", on_pass: Confidence::High, run: http_auth::basic },
     Check { name: "bearer-token", on_pass: Confidence::Low, run: http_auth::bearer },
+    Check { name: "cloudflare-crc32", on_pass: Confidence::Confirmed, run: cloudflare::credential },
+    Check { name: "cloudflare-tunnel", on_pass: Confidence::High, run: cloudflare::tunnel },
     Check { name: "connection-uri", on_pass: Confidence::High, run: connection::run },
     Check { name: "crypt-hash", on_pass: Confidence::High, run: crypt::run },
     Check { name: "der-private-key", on_pass: Confidence::Confirmed, run: pem::der },
     Check { name: "docker-auth", on_pass: Confidence::High, run: docker::auth },
+    Check { name: "entra-token", on_pass: Confidence::High, run: claims::entra },
+    Check { name: "fernet", on_pass: Confidence::Medium, run: fernet::run },
+    Check { name: "flyio-macaroon", on_pass: Confidence::High, run: flyio::run },
     Check { name: "gcp-access-token", on_pass: Confidence::High, run: gcp::access_token },
     Check { name: "gcp-service-account", on_pass: Confidence::High, run: gcp::service_account },
+    Check { name: "gcp-user-credentials", on_pass: Confidence::High, run: gcp::user_credentials },
     Check { name: "github-actions-token", on_pass: Confidence::High, run: issuer::github_actions },
     Check { name: "github-crc32", on_pass: Confidence::Confirmed, run: crc32::run },
     Check { name: "gitlab-routable", on_pass: Confidence::Confirmed, run: gitlab::routable },
     Check { name: "gitlab-token", on_pass: Confidence::High, run: gitlab::plain },
+    Check { name: "google-identity", on_pass: Confidence::High, run: claims::google_identity },
     Check { name: "hex-entropy", on_pass: Confidence::Low, run: entropy::hex },
     Check { name: "java-keystore", on_pass: Confidence::High, run: keystore::run },
     Check { name: "jenkins-agent-secret", on_pass: Confidence::Medium, run: entropy::hex },
@@ -358,12 +381,15 @@ pub static CHECKS: &[Check] = &[
     Check { name: "prefixed-jwt", on_pass: Confidence::High, run: jwt::prefixed },
     Check { name: "prime-number", on_pass: Confidence::Low, run: prime::run },
     Check { name: "pypi-macaroon", on_pass: Confidence::Confirmed, run: macaroon::run },
+    Check { name: "random-mixed", on_pass: Confidence::Low, run: random_text::mixed },
     Check { name: "random-text", on_pass: Confidence::Low, run: random_text::run },
     Check { name: "rsa-public-key", on_pass: Confidence::Low, run: prime::public_key },
     Check { name: "slack-token", on_pass: Confidence::High, run: vendor::slack },
     Check { name: "stripe-key", on_pass: Confidence::High, run: vendor::stripe },
+    Check { name: "supabase-service-role", on_pass: Confidence::High, run: claims::supabase },
     Check { name: "teamcity-token", on_pass: Confidence::High, run: teamcity::run },
     Check { name: "vault-token", on_pass: Confidence::High, run: vault::service_token },
+    Check { name: "vercel-crc32", on_pass: Confidence::Confirmed, run: crc32::run },
     Check { name: "wireguard-clamp", on_pass: Confidence::High, run: wireguard::run },
 ];
 
@@ -492,6 +518,12 @@ mod tests {
             b"glpat-",
             b".01.0z",
             b"IQoJb3JpZ2luX2Vj",
+            b"fm2_lJPE",
+            b"ABSKQmVkcm9ja0FQSUtleS",
+            b"X-Amz-Signature=",
+            b"CAISxwI",
+            b"gAAAAABlU_EA",
+            b"+ACR",
             b"sha256~",
             b"\xfe\xed\xfe\xed\0\0\0\x02\0\0\0\x01\0\0\0\x01\0\x01a",
             b"\xce\xce\xce\xce\0\0\0\x02\0\0\0\x01\0\0\0\x03\0\x01a",

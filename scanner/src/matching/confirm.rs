@@ -193,8 +193,11 @@ fn may_be_shown(name: &[u8]) -> bool {
 /// Judges what the pattern found; `None` when it is no match after all.
 pub(super) fn judge(rule: &Rule, run: Run<'_>, found: Found) -> Option<Confirmed> {
     let Found { mut span, name } = found;
+    // A literal at the start of the value says that nothing is cut off there.
+    let has_start = rule.anchor == Anchor::Prefix && rule.group == 0;
     let touches = |span: &Range<usize>| {
-        (run.cut.start && span.start == 0) || (run.cut.end && span.end == run.text.len())
+        (run.cut.start && span.start == 0 && !has_start)
+            || (run.cut.end && span.end == run.text.len())
     };
     let mut confidence = rule.confidence;
     let mut evidence = Vec::new();
