@@ -18,9 +18,9 @@ pub(crate) fn fill(class: &str, argument: &str, random: &mut Random) -> Option<S
             format!("={}", HEXUPPER.encode(&sum.to_be_bytes()))
         })),
         "canva" => Some(with_sum("cnvca", 43, true, random, |sum| format!("{sum:08x}"))),
-        "confluent" => Some(with_sum("cflt", 54, false, random, |sum| {
-            BASE64_NOPAD.encode(&sum.to_le_bytes())
-        })),
+        "confluent" => {
+            Some(with_sum("cflt", 54, false, random, |sum| BASE64_NOPAD.encode(&sum.to_le_bytes())))
+        }
         "grafana" => Some(with_sum("glsa_", 32, true, random, |sum| {
             format!("_{}", HEXLOWER.encode(&sum.to_le_bytes()))
         })),
@@ -93,7 +93,9 @@ fn base62(number: u32) -> String {
 
 /// Letters of the other case.
 fn swapped(text: &str) -> String {
-    let swap = |c: char| if c.is_ascii_lowercase() { c.to_ascii_uppercase() } else { c.to_ascii_lowercase() };
+    let swap = |c: char| {
+        if c.is_ascii_lowercase() { c.to_ascii_uppercase() } else { c.to_ascii_lowercase() }
+    };
     text.chars().map(swap).collect()
 }
 

@@ -74,8 +74,7 @@ pub(super) fn sentry(subject: &Subject<'_>) -> Verdict {
         return fail;
     }
     let is_whole = secret.len() == SENTRY_SECRET;
-    let mut verdict =
-        Verdict::of(if is_whole { Outcome::Pass } else { Outcome::Weak }, subject);
+    let mut verdict = Verdict::of(if is_whole { Outcome::Pass } else { Outcome::Weak }, subject);
     verdict.span = subject.part(0..len.saturating_add(1).saturating_add(secret.len()));
     verdict.attributes.insert("sentry.organization", attribute(&token.org));
     if let Some(region) = &token.region_url {
@@ -133,7 +132,8 @@ mod tests {
             let key = key(name);
             let cloud = format!(r#"{{"o":"123","n":"{name}","k":"{key}","m":{{"r":"eu"}}}}"#);
             let cloud = format!("glc_{}", BASE64.encode(cloud.as_bytes()));
-            let server = BASE64.encode(format!(r#"{{"k":"{key}","n":"{name}","id":1}}"#).as_bytes());
+            let server =
+                BASE64.encode(format!(r#"{{"k":"{key}","n":"{name}","id":1}}"#).as_bytes());
             for token in [cloud, server] {
                 assert_eq!(check(grafana, &token), (Outcome::Pass, token.len()), "{name}");
                 let stale = format!("{token} and more");

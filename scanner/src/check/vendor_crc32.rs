@@ -164,11 +164,7 @@ mod tests {
 
     /// Body and checksum, made with zlib's crc32; those of Apify and SaladCloud as in [`made`].
     const VECTORS: [(&str, &str, &str); 4] = [
-        (
-            "cflt",
-            "6smYgOw9RTEzi1JGLEXa0sO40x9ehcZGvQfZnHg5wplQ70MxrbgPN9",
-            "yecq3Q",
-        ),
+        ("cflt", "6smYgOw9RTEzi1JGLEXa0sO40x9ehcZGvQfZnHg5wplQ70MxrbgPN9", "yecq3Q"),
         ("glsa_", "x4xyB7LQ4DBqHboMSp4DTHEzEDh2QFLV", "_9ee908db"),
         ("apify_api_", "UKP2HZ0RDNxY5TXvCcT3M8DywjAloS", "1BdCtI"),
         (
