@@ -9,6 +9,7 @@ pub const SECRETS: &[(&str, &str)] = &[
     ("brokers.toml", include_str!("../secrets/brokers.toml")),
     ("databases.toml", include_str!("../secrets/databases.toml")),
     ("datastores.toml", include_str!("../secrets/datastores.toml")),
+    ("frameworks.toml", include_str!("../secrets/frameworks.toml")),
     ("gcp.toml", include_str!("../secrets/gcp.toml")),
     ("github.toml", include_str!("../secrets/github.toml")),
     ("gitlab.toml", include_str!("../secrets/gitlab.toml")),
