@@ -161,6 +161,9 @@ fn matched(rule: &Rule, run: Run<'_>, value: &assignment::Value) -> Option<Range
     let may_be_longer = rule.fixed_len && rule.edge != Edge::Hard && !value.is_bounded;
     let first = may_be_longer.then(|| whole.start..whole.end.min(whole.start + rule.max_len));
     [Some(whole), first].into_iter().flatten().find_map(|span| {
+        if span.len() > rule.max_len {
+            return None;
+        }
         let text = run.text.get(span.clone())?;
         let secret = if rule.group == 0 {
             regex.search(&Input::new(text))?.range()
