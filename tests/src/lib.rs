@@ -17,6 +17,7 @@ pub mod random;
 pub mod reader;
 pub mod recall;
 mod rsa;
+mod saas_tokens;
 pub mod samples;
 pub mod sarif;
 pub mod scanned;

@@ -4,7 +4,7 @@
 use data_encoding::{BASE64, BASE64URL_NOPAD};
 
 use crate::random::Random;
-use crate::{cloud_tokens, keys, values};
+use crate::{cloud_tokens, keys, saas_tokens, values};
 
 /// The text of a class of this module; `None` if it is none, or its argument makes no sense.
 pub(crate) fn fill(class: &str, argument: &str, random: &mut Random) -> Option<String> {
@@ -35,7 +35,8 @@ pub(crate) fn fill(class: &str, argument: &str, random: &mut Random) -> Option<S
         "azure-client" => Some(azure_client_secret(random)),
         "azure-sas" => azure_sas(argument, random),
         "azure-cask" => Some(azure_cask(random)),
-        _ => cloud_tokens::fill(class, argument, random),
+        _ => cloud_tokens::fill(class, argument, random)
+            .or_else(|| saas_tokens::fill(class, argument, random)),
     }
 }
 

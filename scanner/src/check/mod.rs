@@ -26,7 +26,9 @@ mod connection;
 mod crc32;
 mod crypt;
 mod curve;
+mod discord;
 mod docker;
+mod elastic;
 pub mod entropy;
 mod fernet;
 mod flyio;
@@ -55,10 +57,15 @@ mod placeholder;
 mod pool_url;
 pub(crate) mod prime;
 mod random_text;
+mod resp;
+mod sasl;
+mod scram;
 mod teamcity;
+mod token_json;
 mod uri;
 mod vault;
 mod vendor;
+mod vendor_crc32;
 mod wireguard;
 
 pub use placeholder::{Placeholder, placeholder};
@@ -310,7 +317,9 @@ pub static CHECKS: &[Check] = &[
     Check { name: "connection-uri", on_pass: Confidence::High, run: connection::run },
     Check { name: "crypt-hash", on_pass: Confidence::High, run: crypt::run },
     Check { name: "der-private-key", on_pass: Confidence::Confirmed, run: pem::der },
+    Check { name: "discord-token", on_pass: Confidence::High, run: discord::run },
     Check { name: "docker-auth", on_pass: Confidence::High, run: docker::auth },
+    Check { name: "elastic-api-key", on_pass: Confidence::Confirmed, run: elastic::run },
     Check { name: "entra-token", on_pass: Confidence::High, run: claims::entra },
     Check { name: "fernet", on_pass: Confidence::Medium, run: fernet::run },
     Check { name: "flyio-macaroon", on_pass: Confidence::High, run: flyio::run },
@@ -322,6 +331,7 @@ pub static CHECKS: &[Check] = &[
     Check { name: "gitlab-routable", on_pass: Confidence::Confirmed, run: gitlab::routable },
     Check { name: "gitlab-token", on_pass: Confidence::High, run: gitlab::plain },
     Check { name: "google-identity", on_pass: Confidence::High, run: claims::google_identity },
+    Check { name: "grafana-token", on_pass: Confidence::Confirmed, run: token_json::grafana },
     Check { name: "hex-entropy", on_pass: Confidence::Low, run: entropy::hex },
     Check { name: "java-keystore", on_pass: Confidence::High, run: keystore::run },
     Check { name: "jenkins-agent-secret", on_pass: Confidence::Medium, run: entropy::hex },
@@ -382,13 +392,20 @@ pub static CHECKS: &[Check] = &[
     Check { name: "prime-number", on_pass: Confidence::Low, run: prime::run },
     Check { name: "pypi-macaroon", on_pass: Confidence::Confirmed, run: macaroon::run },
     Check { name: "random-mixed", on_pass: Confidence::Low, run: random_text::mixed },
+    Check { name: "random-part", on_pass: Confidence::Low, run: random_text::part },
     Check { name: "random-text", on_pass: Confidence::Low, run: random_text::run },
+    Check { name: "resp-string", on_pass: Confidence::High, run: resp::run },
     Check { name: "rsa-public-key", on_pass: Confidence::Low, run: prime::public_key },
+    Check { name: "sasl-plain", on_pass: Confidence::High, run: sasl::plain },
+    Check { name: "scram-verifier", on_pass: Confidence::Confirmed, run: scram::run },
+    Check { name: "secret-in-context", on_pass: Confidence::Medium, run: random_text::run },
+    Check { name: "sentry-token", on_pass: Confidence::Confirmed, run: token_json::sentry },
     Check { name: "slack-token", on_pass: Confidence::High, run: vendor::slack },
     Check { name: "stripe-key", on_pass: Confidence::High, run: vendor::stripe },
     Check { name: "supabase-service-role", on_pass: Confidence::High, run: claims::supabase },
     Check { name: "teamcity-token", on_pass: Confidence::High, run: teamcity::run },
     Check { name: "vault-token", on_pass: Confidence::High, run: vault::service_token },
+    Check { name: "vendor-crc32", on_pass: Confidence::Confirmed, run: vendor_crc32::run },
     Check { name: "vercel-crc32", on_pass: Confidence::Confirmed, run: crc32::run },
     Check { name: "wireguard-clamp", on_pass: Confidence::High, run: wireguard::run },
 ];
