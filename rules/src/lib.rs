@@ -20,6 +20,7 @@ pub const SECRETS: &[(&str, &str)] = &[
     ("npm.toml", include_str!("../secrets/npm.toml")),
     ("pypi.toml", include_str!("../secrets/pypi.toml")),
     ("registries.toml", include_str!("../secrets/registries.toml")),
+    ("sessions.toml", include_str!("../secrets/sessions.toml")),
     ("shadow.toml", include_str!("../secrets/shadow.toml")),
     ("slack.toml", include_str!("../secrets/slack.toml")),
     ("stripe.toml", include_str!("../secrets/stripe.toml")),

@@ -143,6 +143,7 @@ fn fill(part: &str, before: &str, random: &mut Random) -> Option<String> {
         "base64" => of(&[BASE62, b"+/"].concat()),
         "base64url" => of(&[BASE62, b"-_"].concat()),
         "hex" => of(b"0123456789abcdef"),
+        "bytes" => Some(characters(&random.bytes(argument.parse().ok()?))),
         "digits" => of(&BASE62[..10]),
         "word" => of(lower),
         "letters" => of(&[upper, lower].concat()),

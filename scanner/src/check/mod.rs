@@ -14,6 +14,7 @@ mod aws;
 mod aws_session;
 mod azure;
 mod azure_sas;
+mod certificate;
 mod connection;
 mod crc32;
 mod crypt;
@@ -42,6 +43,7 @@ mod pkcs12;
 mod placeholder;
 mod pool_url;
 pub(crate) mod prime;
+pub(crate) mod public_half;
 mod random_text;
 mod uri;
 mod vault;
@@ -283,6 +285,11 @@ pub static CHECKS: &[Check] = &[
     Check { name: "bearer-token", on_pass: Confidence::Low, run: http_auth::bearer },
     Check { name: "connection-uri", on_pass: Confidence::High, run: connection::run },
     Check { name: "crypt-hash", on_pass: Confidence::High, run: crypt::run },
+    Check {
+        name: "curve-public-key",
+        on_pass: Confidence::Low,
+        run: certificate::curve_public_key,
+    },
     Check { name: "der-private-key", on_pass: Confidence::Confirmed, run: pem::der },
     Check { name: "docker-auth", on_pass: Confidence::High, run: docker::auth },
     Check { name: "gcp-access-token", on_pass: Confidence::High, run: gcp::access_token },
@@ -295,6 +302,11 @@ pub static CHECKS: &[Check] = &[
     Check { name: "jenkins-agent-secret", on_pass: Confidence::Medium, run: entropy::hex },
     Check { name: "jenkins-api-token", on_pass: Confidence::Medium, run: jenkins::api_token },
     Check { name: "jenkins-ciphertext", on_pass: Confidence::High, run: jenkins::ciphertext },
+    Check {
+        name: "jenkins-confidential-key",
+        on_pass: Confidence::High,
+        run: jenkins::confidential_key,
+    },
     Check { name: "jwt", on_pass: Confidence::High, run: jwt::run },
     Check { name: "kerberos-keytab", on_pass: Confidence::Confirmed, run: keytab::run },
     Check {

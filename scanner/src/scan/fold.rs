@@ -67,6 +67,10 @@ pub(super) fn fold(
         let text = "more values than are kept; those with the lowest hashes are shown";
         note(Diagnostic::new(Level::Error, Code::LimitReached, "", text));
     }
+    if !partial.vault.is_whole() {
+        let text = "more values than proofs look into; those with the lowest hashes were looked at";
+        note(Diagnostic::new(Level::Note, Code::LimitReached, "", text));
+    }
     let mut values: Vec<BTreeMap<ValueKey, Found<'_>>> =
         checkpoints.iter().map(|_| BTreeMap::new()).collect();
     let of_set = |set: u64| owner.of_set(set, &units);

@@ -1,0 +1,66 @@
+//! A private key and the certificate made for it: the key opens what the certificate says, from the names in
+//! it to the day it ends.
+
+use std::collections::BTreeMap;
+
+use super::{Kept, Proof, Proven, Value, kept};
+use crate::check::public_half::Half;
+use crate::check::{Attributes, Severity};
+use crate::rule::RuleSet;
+use crate::tally::{Shelf, Vault};
+
+pub(super) const KEY_CERTIFICATE: Proof = Proof { name: "key-certificate", prove };
+
+/// The rules that find public keys.
+pub(super) const RSA_PUBLIC: &str = "rsa-public-key";
+const CURVE_PUBLIC: &str = "curve-public-key";
+pub(super) const PUBLIC: [&str; 2] = [RSA_PUBLIC, CURVE_PUBLIC];
+
+/// What is told of a certificate.
+pub(super) const CERTIFICATE: [&str; 3] =
+    ["certificate.names", "certificate.not-after", "certificate.subject"];
+
+/// Pairs of a private number and a point that are calculated, a millisecond each.
+const CALCULATED: usize = 1_000;
+
+fn prove(values: &[Value<'_>], _rules: &RuleSet, vault: &Vault) -> Vec<Proven> {
+    let halves: Vec<_> = kept(values, vault, Shelf::PrivateKey)
+        .filter_map(|kept| Some((kept.index, Half::of(kept.bytes)?)))
+        .collect();
+    if halves.is_empty() {
+        return Vec::new();
+    }
+    // A public key that is in no certificate says nothing.
+    let certified = |it: &Kept<'_>| CERTIFICATE.iter().any(|name| it.attribute(name).is_some());
+    let publics = kept(values, vault, Shelf::Number).filter(certified);
+    let publics: BTreeMap<&[u8], Kept<'_>> = publics.map(|it| (it.bytes, it)).collect();
+    let (mut left, mut proven) = (CALCULATED, Vec::new());
+    for (index, half) in &halves {
+        let (mut found, mut is_cut) = (None, false);
+        let quick = match half {
+            Half::Modulus(bytes) | Half::Curve(_, _, Some(bytes)) => publics.get(bytes.as_slice()),
+            Half::Curve(_, _, None) | Half::Seed(_) => None,
+        };
+        for public in quick.into_iter().chain(publics.values().filter(|_| half.is_costly())) {
+            let curve = public.attribute("key.curve");
+            if half.is_costly() && half.may_fit(curve) {
+                is_cut |= left == 0;
+                let Some(less) = left.checked_sub(1) else { break };
+                left = less;
+            }
+            if half.fits(curve, public.bytes) {
+                found = Some(public);
+                break;
+            }
+        }
+        if let Some(public) = found {
+            let facts = CERTIFICATE.iter();
+            let facts = facts.filter_map(|name| Some((*name, public.attribute(name)?.to_owned())));
+            let attributes: Attributes = facts.collect();
+            proven.push(Proven::confirmed(*index, Severity::Info, attributes));
+        } else if is_cut || !vault.holds_all(Shelf::Number) {
+            proven.push(Proven::unavailable(*index));
+        }
+    }
+    proven
+}
