@@ -10,6 +10,7 @@ pub const SECRETS: &[(&str, &str)] = &[
     ("gcp.toml", include_str!("../secrets/gcp.toml")),
     ("github.toml", include_str!("../secrets/github.toml")),
     ("gitlab.toml", include_str!("../secrets/gitlab.toml")),
+    ("hashicorp.toml", include_str!("../secrets/hashicorp.toml")),
     ("http.toml", include_str!("../secrets/http.toml")),
     ("indicators.toml", include_str!("../secrets/indicators.toml")),
     ("jenkins.toml", include_str!("../secrets/jenkins.toml")),

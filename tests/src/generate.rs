@@ -185,6 +185,10 @@ fn fill(part: &str, before: &str, random: &mut Random) -> Option<String> {
             *number.last_mut()? |= 1;
             Some(characters(&number))
         }
+        "certificate" if argument == "1" => {
+            let [_, public] = keys::rsa_pair(1024, random);
+            Some(BASE64.encode(&keys::certificate(&public, random)))
+        }
         "der-ec" => der(&keys::ec_p256(random), argument),
         "der-ed25519" => der(&keys::ed25519(random), argument),
         "jks" => Some(binary(&keystores::jks(argument == "1", random))),

@@ -18,13 +18,15 @@ use flate2::Compression;
 const SEEDS: Range<u64> = 1..5;
 
 /// Checks that tell by themselves where a value ends, whatever follows it.
-const FIND_THE_END: [&str; 24] = [
+const FIND_THE_END: [&str; 26] = [
     "aws-access-key-id",
     "azure-account-key",
     "azure-cask-key",
     "azure-client-secret",
     "azure-storage-key",
+    "certificate",
     "crypt-hash",
+    "curve-public-key",
     "der-private-key",
     "github-crc32",
     "gitlab-routable",

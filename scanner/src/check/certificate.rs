@@ -2,7 +2,8 @@
 
 use std::ops::Range;
 
-use super::{Attributes, Outcome, Subject, Verdict, attribute};
+use super::{Attributes, Notation, Outcome, Plain, Subject, Verdict, armour, attribute, prime};
+use crate::secret::SecretBytes;
 
 /// The tag of the element at an offset, and where its content lies (X.690 §8.1, lengths below 64 KiB).
 pub(super) fn element(der: &[u8], at: usize) -> Option<(u8, Range<usize>)> {
@@ -24,6 +25,46 @@ pub(super) fn content(der: &[u8], at: usize, tag: u8) -> Option<Range<usize>> {
 }
 
 const SEQUENCE: u8 = 0x30;
+
+/// Checks a certificate in armour (RFC 7468 §5). The value of the answer is the modulus or the point of its
+/// public key, as where that lies plainly.
+pub(super) fn armoured(subject: &Subject<'_>) -> Verdict {
+    let public = armour::read(subject.value()).and_then(|armour| {
+        let is_certificate = armour.label.ends_with("CERTIFICATE") && armour.is_closed;
+        let der = is_certificate.then(|| armour.decode())?;
+        let key = public_key(&der)?;
+        let within = Subject { text: &der, span: key..der.len(), cut: false };
+        let judged = [prime::public_key(&within), curve_public_key(&within)];
+        let passed = judged.into_iter().find(|it| it.outcome == Outcome::Pass)?;
+        let value = SecretBytes::new(der.get(passed.span)?);
+        Some((armour.span, passed.attributes, value))
+    });
+    let Some((span, attributes, value)) = public else {
+        return Verdict::of(Outcome::Fail, subject);
+    };
+    Verdict {
+        outcome: Outcome::Pass,
+        span: subject.part(span),
+        attributes,
+        canonical: None,
+        plain: Some(Plain { notation: Notation::Base64, value }),
+    }
+}
+
+/// Where the public key lies in a certificate: behind version, serial number, algorithm, issuer, validity
+/// and subject.
+fn public_key(der: &[u8]) -> Option<usize> {
+    let certificate = content(der, 0, SEQUENCE)?;
+    let mut at = content(der, certificate.start, SEQUENCE)?.start;
+    let (tag, version) = element(der, at)?;
+    if tag == 0xa0 {
+        at = version.end;
+    }
+    for _ in 0..5 {
+        at = element(der, at)?.1.end;
+    }
+    Some(at)
+}
 
 /// Checks a public key of P-256, P-384, P-521 or Ed25519 (SubjectPublicKeyInfo, RFC 5480 and RFC 8410),
 /// alone or in a certificate. The span of the answer is the point.
@@ -122,8 +163,7 @@ fn not_after(before: &[u8]) -> Option<String> {
         };
         let part = |at: usize| rest.get(at..at.checked_add(2)?);
         let is_whole = rest.len() == 11 && rest.ends_with('Z');
-        let [month, day, hour, minute, second] =
-            [part(0)?, part(2)?, part(4)?, part(6)?, part(8)?];
+        let [month, day, hour, minute, second] = [part(0)?, part(2)?, part(4)?, part(6)?, part(8)?];
         let time = format!("{century}{year}-{month}-{day}T{hour}:{minute}:{second}Z");
         (is_whole && time.parse::<jiff::Timestamp>().is_ok()).then_some(time)
     })
@@ -178,7 +218,8 @@ mod tests {
         let times = [tlv(0x17, b"250102030405Z"), tlv(0x17, b"350102030405Z")].concat();
         let common = [tlv(0x06, b"\x55\x04\x03"), tlv(0x0c, b"shop.test")].concat();
         let subject = tlv(0x30, &tlv(0x31, &tlv(0x30, &common)));
-        let names = [tlv(0x82, b"shop.test"), tlv(0x82, b"www.shop.test"), tlv(0x87, &[10, 0, 0, 7])];
+        let names =
+            [tlv(0x82, b"shop.test"), tlv(0x82, b"www.shop.test"), tlv(0x87, &[10, 0, 0, 7])];
         let names = tlv(0x04, &tlv(0x30, &names.concat()));
         let extension = tlv(0x30, &[tlv(0x06, b"\x55\x1d\x11"), names].concat());
         let mut point: Vec<u8> = (0..len).map(|it| u8::try_from(it).unwrap()).collect();
@@ -208,7 +249,11 @@ mod tests {
             ]);
             assert_eq!(verdict.attributes, expected);
             // Alone it has no owner.
-            let bare = curve_public_key(&Subject { text: &text[at..], span: 0..text.len() - at, cut: false });
+            let bare = curve_public_key(&Subject {
+                text: &text[at..],
+                span: 0..text.len() - at,
+                cut: false,
+            });
             assert!(!bare.attributes.contains_key("certificate.subject"));
         }
     }

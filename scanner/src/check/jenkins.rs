@@ -174,7 +174,8 @@ mod tests {
             (get("jenkins.credential"), get("jenkins.field"))
         };
         let is = |id: &str, field: &str| (id.to_owned(), field.to_owned());
-        let xml = "<a.B plugin=\"x\">\n<scope>GLOBAL</scope>\n<id>deploy</id>\n<username>u</username>\n";
+        let xml =
+            "<a.B plugin=\"x\">\n<scope>GLOBAL</scope>\n<id>deploy</id>\n<username>u</username>\n";
         assert_eq!(of(&format!("{xml}<password>")), is("deploy", "password"));
         assert_eq!(of(&format!("{xml}</a.B>\n<a.C>\n<secret>")), is("", "secret"));
         assert_eq!(of("<id>no end <password>"), is("", "password"));

@@ -141,7 +141,7 @@ impl Subject<'_> {
 }
 
 /// What a check has to say about a candidate.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[cfg_attr(feature = "dev", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Outcome {
@@ -283,6 +283,7 @@ pub static CHECKS: &[Check] = &[
     Check { name: "azure-storage-key", on_pass: Confidence::Confirmed, run: azure::storage_key },
     Check { name: "basic-credentials", on_pass: Confidence::High, run: http_auth::basic },
     Check { name: "bearer-token", on_pass: Confidence::Low, run: http_auth::bearer },
+    Check { name: "certificate", on_pass: Confidence::Low, run: certificate::armoured },
     Check { name: "connection-uri", on_pass: Confidence::High, run: connection::run },
     Check { name: "crypt-hash", on_pass: Confidence::High, run: crypt::run },
     Check {

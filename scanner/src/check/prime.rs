@@ -1,8 +1,8 @@
 //! Numbers of RSA: primes as programs keep them, in words of the machine, and the moduli of public
 //! keys, which say to whom a prime belongs.
 
-use super::modular::{self, Modulus};
 use super::certificate::{self, content};
+use super::modular::{self, Modulus};
 use super::{Attributes, Outcome, Subject, Verdict};
 
 /// How the words of a number lie in memory.

@@ -48,7 +48,10 @@ impl Half {
                     }
                     "1.2.840.10045.2.1" => {
                         let curve = parameters.first().copied().and_then(key::object_identifier);
-                        Self::of_curve(&key::inner(octets.value())?, curve.and_then(key::find_curve))
+                        Self::of_curve(
+                            &key::inner(octets.value())?,
+                            curve.and_then(key::find_curve),
+                        )
                     }
                     _ => Self::of_fields(&key::inner(octets.value())?),
                 }
@@ -186,7 +189,8 @@ mod tests {
         ] {
             let [seed, mut public] =
                 [seed, public].map(|it| HEXLOWER.decode(it.concat().as_bytes()).unwrap());
-            for text in [ed25519_of(&seed), armour("PRIVATE KEY", &ed25519_of(&seed), "\n").into()] {
+            for text in [ed25519_of(&seed), armour("PRIVATE KEY", &ed25519_of(&seed), "\n").into()]
+            {
                 let half = Half::of(&text).unwrap();
                 assert!(half.is_costly());
                 assert!(half.fits(Some("Ed25519"), &public));

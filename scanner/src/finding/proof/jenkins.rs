@@ -96,11 +96,12 @@ fn prove(values: &[Value<'_>], rules: &RuleSet, vault: &Vault) -> Vec<Proven> {
 /// open in memory.
 fn keys(masters: &[Kept<'_>], stored: &[Kept<'_>], clear: &[Kept<'_>]) -> Vec<Key> {
     let mut keys: Vec<Key> = Vec::new();
-    let mut add = |bytes: Zeroizing<[u8; BLOCK]>, from: &[usize]| {
-        match keys.iter_mut().find(|key| key.bytes == bytes) {
-            Some(key) => key.from.extend(from),
-            None => keys.push(Key { bytes, from: from.to_vec() }),
-        }
+    let mut add = |bytes: Zeroizing<[u8; BLOCK]>, from: &[usize]| match keys
+        .iter_mut()
+        .find(|key| key.bytes == bytes)
+    {
+        Some(key) => key.from.extend(from),
+        None => keys.push(Key { bytes, from: from.to_vec() }),
     };
     for master in masters.iter().take(KEYS) {
         let digest = Sha256::digest(master.bytes.trim_ascii());
@@ -131,8 +132,7 @@ fn opens(key: &[u8; BLOCK], value: &[u8]) -> bool {
     const HEAD: usize = 9;
     let inner = value.strip_prefix(b"{").and_then(|value| value.strip_suffix(b"}"));
     let Some(bytes) = inner.and_then(|inner| BASE64.decode(inner).ok()) else { return false };
-    let Some((vector, data)) =
-        bytes.get(HEAD..).and_then(|rest| rest.split_first_chunk::<BLOCK>())
+    let Some((vector, data)) = bytes.get(HEAD..).and_then(|rest| rest.split_first_chunk::<BLOCK>())
     else {
         return false;
     };
@@ -211,7 +211,12 @@ mod tests {
         assert!(unwrap(&[7; BLOCK], &file).is_none());
         assert!(unwrap(&key, &file[1..]).is_none());
 
-        let value = ["{", "AQAAABAAAAAgEREREREREREREREREREWFnJlfCX9Of", "+jLuBG/kNg9NLHdynVj1hY82rBT2a9Ft", "}"];
+        let value = [
+            "{",
+            "AQAAABAAAAAgEREREREREREREREREREREWFnJlfCX9",
+            "Of+jLuBG/kNg9NLHdynVj1hY82rBT2a9Ft",
+            "}",
+        ];
         let value = value.concat();
         assert!(opens(&opener, value.as_bytes()));
         assert!(!opens(&key, value.as_bytes()));

@@ -156,8 +156,7 @@ mod tests {
 
     #[test]
     fn too_much_work_is_no_answer() {
-        let token =
-            Token { algorithm: Algorithm::Hs256, signed: b"x", signature: vec![0; 32] };
+        let token = Token { algorithm: Algorithm::Hs256, signed: b"x", signature: vec![0; 32] };
         let form = zeroize::Zeroizing::new(b"key".to_vec());
         let keys = [Candidate { kept: None, forms: vec![form; 3] }];
         assert!(matches!(find(&token, &keys, &mut Work::new()), Ok(None)));

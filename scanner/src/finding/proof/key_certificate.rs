@@ -12,9 +12,10 @@ use crate::tally::{Shelf, Vault};
 pub(super) const KEY_CERTIFICATE: Proof = Proof { name: "key-certificate", prove };
 
 /// The rules that find public keys.
-pub(super) const RSA_PUBLIC: &str = "rsa-public-key";
+const RSA_PUBLIC: &str = "rsa-public-key";
 const CURVE_PUBLIC: &str = "curve-public-key";
-pub(super) const PUBLIC: [&str; 2] = [RSA_PUBLIC, CURVE_PUBLIC];
+const CERTIFICATE_PEM: &str = "certificate-pem";
+pub(super) const PUBLIC: [&str; 3] = [RSA_PUBLIC, CURVE_PUBLIC, CERTIFICATE_PEM];
 
 /// What is told of a certificate.
 pub(super) const CERTIFICATE: [&str; 3] =

@@ -106,8 +106,12 @@ fn derive<M: Mac + KeyInit + Clone>(secret: &[u8], salt: &[u8], len: usize) -> Z
     let Ok(keyed) = <M as KeyInit>::new_from_slice(secret) else { return key };
     let mut number = 1u32;
     while key.len() < len {
-        let mut last =
-            keyed.clone().chain_update(salt).chain_update(number.to_be_bytes()).finalize().into_bytes();
+        let mut last = keyed
+            .clone()
+            .chain_update(salt)
+            .chain_update(number.to_be_bytes())
+            .finalize()
+            .into_bytes();
         let mut block = last.clone();
         for _ in 1..ROUNDS {
             last = keyed.clone().chain_update(&last).finalize().into_bytes();

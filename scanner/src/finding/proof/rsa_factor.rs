@@ -1,8 +1,8 @@
 //! The primes of an RSA key as words in memory, and the public key they belong to: a worker of nginx
 //! keeps nothing else of its key. A prime that divides the modulus of a certificate is the private key.
 
-use super::key_certificate::{CERTIFICATE, RSA_PUBLIC};
-use super::{Proof, Proven, Value, kept};
+use super::key_certificate::{CERTIFICATE, PUBLIC};
+use super::{Kept, Proof, Proven, Value, kept};
 use crate::check::{Attributes, Severity, prime};
 use crate::rule::RuleSet;
 use crate::tally::{Shelf, Vault};
@@ -13,10 +13,11 @@ pub(super) const RSA_FACTOR: Proof = Proof { name: "rsa-factor", prove };
 pub(super) const PRIMES: &str = "rsa-prime-words";
 
 fn prove(values: &[Value<'_>], rules: &RuleSet, vault: &Vault) -> Vec<Proven> {
-    let of = |id| kept(values, vault, Shelf::Number).filter(move |it| it.is_of(rules, id));
-    let moduli: Vec<_> = of(RSA_PUBLIC).collect();
+    let numbers = || kept(values, vault, Shelf::Number);
+    let is_public = |it: &Kept<'_>| PUBLIC.iter().any(|id| it.is_of(rules, id));
+    let moduli: Vec<_> = numbers().filter(is_public).collect();
     let mut proven = Vec::new();
-    for words in of(PRIMES) {
+    for words in numbers().filter(|it| it.is_of(rules, PRIMES)) {
         let owner = moduli.iter().find(|it| prime::is_factor(words.bytes, it.bytes));
         let Some(public) = owner else { continue };
         let facts = CERTIFICATE.iter();
