@@ -8,6 +8,8 @@ use std::{env, fs};
 
 #[path = "cli/config.rs"]
 mod config;
+#[path = "cli/explain.rs"]
+mod explain;
 #[path = "cli/gate.rs"]
 mod gate;
 #[path = "cli/pages.rs"]

@@ -3,10 +3,11 @@
 #![expect(clippy::expect_used, reason = "a test that cannot go on fails")]
 
 use aes::cipher::{Array, BlockCipherEncrypt, KeyInit};
+use cryoscan::scan::Settings;
 use cryoscan_tests::builder::{Archive, Checkpoint, Mapping, Process, Producer};
 use cryoscan_tests::keys;
 use cryoscan_tests::random::Random;
-use cryoscan_tests::scanned::{Part, Scanned, scan_bytes};
+use cryoscan_tests::scanned::{Files, Part, Scanned, scan_bytes};
 use cryoscan_tests::values::{self, Algorithm};
 use data_encoding::{BASE64, BASE64_NOPAD, BASE64URL_NOPAD, HEXLOWER};
 use serde_json::Value;
@@ -31,7 +32,7 @@ fn archive(processes: impl IntoIterator<Item = Process>) -> Archive {
 
 /// Scans without showing values: no proof may need that, or lead to it.
 fn scan(archive: &Archive) -> Scanned {
-    scan_bytes(&archive.tar(), &cryoscan::scan::Settings::default())
+    scan_bytes(&archive.tar(), &Settings::default())
 }
 
 fn of_rule<'a>(part: Part<'a>, rule: &str) -> Vec<&'a Value> {
@@ -313,4 +314,48 @@ fn a_private_key_tells_the_certificate_that_was_made_for_it() {
     // A public key alone says nothing of whose it is.
     let bare = scan(&archive([holding(1, &[&private]), holding(2, &[&public])]));
     assert!(proven_by(bare.whole(), "key-certificate").is_empty());
+}
+
+#[test]
+fn a_secret_that_an_earlier_checkpoint_holds_too_says_so() {
+    let mut random = Random::new(27);
+    let token = values::github_token(&mut random);
+    let other = values::github_token(&mut random);
+    let files = Files::new();
+    let one = files.add("one.tar", &archive([holding(1, &[token.as_bytes()])]).tar());
+    let two = archive([holding(4, &[token.as_bytes(), other.as_bytes()])]);
+    let two = files.add("two.tar", &two.tar());
+    let scanned = cryoscan_tests::scanned::scan(&[&one, &two], &Settings::default());
+    let found: Vec<_> = scanned.records.iter().filter(|it| it["type"] == "finding").collect();
+    let earlier = |it: &&Value| it["attributes"]["checkpoints.earlier"].as_str().map(str::to_owned);
+    let named: Vec<_> = found.iter().map(|it| (it["checkpoint"].clone(), earlier(it))).collect();
+    assert_eq!(found.len(), 3);
+    assert_eq!(named.iter().filter(|it| it.1.as_deref() == Some("c1")).count(), 1, "{named:?}");
+    let again = found.iter().find(|it| earlier(it).is_some()).expect("the same token");
+    assert_eq!(
+        (&again["checkpoint"], &again["fingerprint"]),
+        (&"c2".into(), &found[0]["fingerprint"])
+    );
+}
+
+#[test]
+fn a_service_account_token_tells_namespace_account_and_expiry() {
+    let mut random = Random::new(28);
+    let bound = r#"{"exp":1798761600,"iss":"https://kubernetes.default.svc","kubernetes.io":{"namespace":"shop","serviceaccount":{"name":"cart"}},"sub":"system:serviceaccount:shop:cart"}"#;
+    let endless = r#"{"iss":"kubernetes/serviceaccount","kubernetes.io/serviceaccount/namespace":"shop","kubernetes.io/serviceaccount/secret.name":"cart-token","kubernetes.io/serviceaccount/service-account.name":"cart","sub":"system:serviceaccount:shop:cart"}"#;
+    for (claims, expiry, severity) in
+        [(bound, "2027-01-01T00:00:00Z", "high"), (endless, "never", "critical")]
+    {
+        let token = values::jwt(Algorithm::Rs256, &[], claims, &mut random);
+        let scanned = scan(&archive([holding(1, &[token.as_bytes()])]));
+        let found = of_rule(scanned.whole(), "k8s-sa-jwt");
+        assert_eq!(found.len(), 1);
+        let attributes = &found[0]["attributes"];
+        assert_eq!(attributes["kubernetes.namespace"], "shop");
+        assert_eq!(attributes["kubernetes.serviceaccount"], "cart");
+        assert_eq!(
+            (&attributes["jwt.exp"], &found[0]["severity"]),
+            (&expiry.into(), &severity.into())
+        );
+    }
 }

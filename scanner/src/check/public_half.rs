@@ -80,17 +80,12 @@ impl Half {
         Some(Self::Curve(curve?.name, scalar, point))
     }
 
-    /// Whether to ask takes a thousand times as long as a comparison.
-    pub(crate) fn is_costly(&self) -> bool {
-        matches!(self, Self::Curve(_, _, None) | Self::Seed(_))
-    }
-
     /// Whether a point on a curve of that name could be its public half.
-    pub(crate) fn may_fit(&self, curve: Option<&str>) -> bool {
+    pub(crate) fn may_fit(&self, curve: &str) -> bool {
         match self {
-            Self::Modulus(_) => curve.is_none(),
-            Self::Curve(name, ..) => curve == Some(*name),
-            Self::Seed(_) => curve == Some("Ed25519"),
+            Self::Modulus(_) => false,
+            Self::Curve(name, ..) => *name == curve,
+            Self::Seed(_) => curve == "Ed25519",
         }
     }
 
@@ -192,7 +187,6 @@ mod tests {
             for text in [ed25519_of(&seed), armour("PRIVATE KEY", &ed25519_of(&seed), "\n").into()]
             {
                 let half = Half::of(&text).unwrap();
-                assert!(half.is_costly());
                 assert!(half.fits(Some("Ed25519"), &public));
                 assert!(!half.fits(Some("P-256"), &public));
                 assert!(!half.fits(None, &public));
@@ -207,7 +201,7 @@ mod tests {
     fn the_modulus_of_rsa() {
         let Some(Half::Modulus(modulus)) = Half::of(&rsa(P, Q, 0)) else { panic!("no modulus") };
         let half = Half::of(armour("RSA PRIVATE KEY", &rsa(P, Q, 0), "\n").as_bytes()).unwrap();
-        assert!(half.fits(None, &modulus) && !half.is_costly());
+        assert!(half.fits(None, &modulus));
         assert!(!half.fits(None, &modulus[1..]));
         assert!(!half.fits(Some("P-256"), &modulus));
         assert!(Half::of(b"no key").is_none());

@@ -1,5 +1,6 @@
 //! What happens at the fold: values become findings, in words.
 
+mod earlier;
 mod fingerprint;
 mod kernel;
 mod model;
@@ -21,6 +22,7 @@ use crate::tally::{self, LineFeeds, Tally, ValueKey, Vault};
 use crate::yara::RuleInfo;
 use proof::Proven;
 
+pub use earlier::Earlier;
 pub use fingerprint::Fingerprints;
 pub use model::{
     Address, Class, Evidence, Excerpt, Finding, Indicator, PipeEnd, Place, Queue, RuleName, Socket,
@@ -48,6 +50,8 @@ pub struct Context<'a> {
     pub kept: &'a BTreeMap<ValueKey, SecretBytes>,
     /// Values that proofs look into; never shown for that.
     pub vault: &'a Vault,
+    /// Values of the checkpoints before this one.
+    pub earlier: &'a Earlier,
     /// How values are named across reports.
     pub fingerprints: &'a Fingerprints,
     /// Places shown of one finding.
@@ -146,7 +150,8 @@ fn finding(value: &Value<'_>, context: &Context<'_>) -> Option<Finding> {
         .iter()
         .map(|evidence| Evidence { check: evidence.check.clone(), result: evidence.outcome })
         .collect();
-    let (mut confidence, mut severity) = (judgement.confidence, rule.severity);
+    let (mut confidence, mut severity) =
+        (judgement.confidence, severity::of(rule.severity, &judgement.attributes));
     for (proof, proven) in &value.proven {
         confidence = confidence.max(proven.confidence);
         severity = severity.max(proven.severity);
@@ -177,6 +182,11 @@ fn finding(value: &Value<'_>, context: &Context<'_>) -> Option<Finding> {
     let expired = mitigation == Some(severity::Mitigation::Expired);
     if expired {
         attributes.insert("expired".to_owned(), "true".to_owned());
+    }
+    if rule.class == rule::Class::Secret
+        && let Some(names) = context.earlier.names(value.key)
+    {
+        attributes.insert("checkpoints.earlier".to_owned(), names);
     }
     let excerpt = excerpt(value.key, rule, judgement.length, context);
     let (secret, matched, indicator, class) = match rule.class {

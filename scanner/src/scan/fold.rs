@@ -133,10 +133,14 @@ pub(super) fn fold(
             line_feeds: &partial.line_feeds,
             kept: &partial.kept,
             vault: &partial.vault,
+            earlier: &outcome.earlier,
             fingerprints: &fingerprints,
             max_places: settings.max_places,
         };
-        for finding in finding::findings(values, &holds, &context) {
+        let keys: Vec<ValueKey> = values.keys().copied().collect();
+        let findings = finding::findings(values, &holds, &context);
+        outcome.earlier.add(outcome.checkpoints, keys.into_iter());
+        for finding in findings {
             let row = (finding.severity, finding.confidence);
             let count = outcome.findings.entry(row).or_default();
             *count = count.saturating_add(1);

@@ -35,25 +35,27 @@ fn prove(values: &[Value<'_>], _rules: &RuleSet, vault: &Vault) -> Vec<Proven> {
     let certified = |it: &Kept<'_>| CERTIFICATE.iter().any(|name| it.attribute(name).is_some());
     let publics = kept(values, vault, Shelf::Number).filter(certified);
     let publics: BTreeMap<&[u8], Kept<'_>> = publics.map(|it| (it.bytes, it)).collect();
+    let on_curves = publics.values().filter_map(|it| Some((it.attribute("key.curve")?, it)));
+    let on_curves: Vec<_> = on_curves.collect();
     let (mut left, mut proven) = (CALCULATED, Vec::new());
     for (index, half) in &halves {
-        let (mut found, mut is_cut) = (None, false);
-        let quick = match half {
-            Half::Modulus(bytes) | Half::Curve(_, _, Some(bytes)) => publics.get(bytes.as_slice()),
-            Half::Curve(_, _, None) | Half::Seed(_) => None,
+        let mut is_cut = false;
+        let found = match half {
+            Half::Modulus(bytes) | Half::Curve(_, _, Some(bytes)) => {
+                let same = publics.get(bytes.as_slice());
+                same.filter(|it| half.fits(it.attribute("key.curve"), it.bytes))
+            }
+            Half::Curve(_, _, None) | Half::Seed(_) => {
+                let could_be = on_curves.iter().filter(|(curve, _)| half.may_fit(curve));
+                let mut could_be = could_be.take_while(|_| {
+                    is_cut = left == 0;
+                    left = left.saturating_sub(1);
+                    !is_cut
+                });
+                let fits = could_be.find(|(curve, it)| half.fits(Some(curve), it.bytes));
+                fits.map(|(_, it)| *it)
+            }
         };
-        for public in quick.into_iter().chain(publics.values().filter(|_| half.is_costly())) {
-            let curve = public.attribute("key.curve");
-            if half.is_costly() && half.may_fit(curve) {
-                is_cut |= left == 0;
-                let Some(less) = left.checked_sub(1) else { break };
-                left = less;
-            }
-            if half.fits(curve, public.bytes) {
-                found = Some(public);
-                break;
-            }
-        }
         if let Some(public) = found {
             let facts = CERTIFICATE.iter();
             let facts = facts.filter_map(|name| Some((*name, public.attribute(name)?.to_owned())));

@@ -20,8 +20,8 @@ pub(super) enum Message<'a> {
 
 /// Rounds of PBKDF2 of the key generator.
 const ROUNDS: u32 = 1000;
-/// Characters of the shortest secret that is tried: `bin/rails secret` makes 128.
-const SHORTEST: usize = 30;
+/// Digits of the shortest secret that is tried: `bin/rails secret` makes 128.
+const SHORTEST: usize = 64;
 /// Signed cookies, encrypted cookies, attachments.
 const SIGNED: [&str; 3] = ["signed cookie", "signed encrypted cookie", "ActiveStorage"];
 const SEALED: &str = "authenticated encrypted cookie";
@@ -43,9 +43,9 @@ impl<'a> Message<'a> {
         Some(Self::Sealed { data, vector: vector.try_into().ok()?, tag: tag.try_into().ok()? })
     }
 
-    /// Bytes that are hashed to try a key of so many bytes.
-    pub(super) fn cost(&self, key: usize) -> usize {
-        if key < SHORTEST {
+    /// Bytes that are hashed to try a secret.
+    pub(super) fn cost(&self, key: &[u8]) -> usize {
+        if !is_plausible(key) {
             return 0;
         }
         // Two hashes of two blocks a round.
@@ -63,7 +63,7 @@ impl<'a> Message<'a> {
 
     /// Whether it was made with a secret.
     pub(super) fn is_made_with(&self, secret: &[u8]) -> bool {
-        if secret.len() < SHORTEST {
+        if !is_plausible(secret) {
             return false;
         }
         match self {
@@ -89,6 +89,12 @@ impl<'a> Message<'a> {
             }
         }
     }
+}
+
+/// Whether a secret is one that Rails makes: keys are derived by thousands of hashes, so that not all can
+/// be tried.
+fn is_plausible(secret: &[u8]) -> bool {
+    secret.len() >= SHORTEST && secret.iter().all(u8::is_ascii_hexdigit)
 }
 
 fn is_base64(byte: u8) -> bool {

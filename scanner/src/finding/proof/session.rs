@@ -83,8 +83,8 @@ impl<'a> Signed<'a> {
         }
     }
 
-    /// Bytes that are hashed to try a key of so many bytes.
-    fn cost(&self, key: usize) -> usize {
+    /// Bytes that are hashed to try a key.
+    fn cost(&self, key: &[u8]) -> usize {
         let (len, times) = match self {
             Self::ItsDangerous { text, .. } => (text.len(), ITSDANGEROUS.len()),
             Self::Django { text, .. } => (text.len(), DJANGO.len()),
@@ -92,7 +92,7 @@ impl<'a> Signed<'a> {
             Self::Express { text, .. } => (text.len(), 1),
             Self::Rails(message) => return message.cost(key),
         };
-        len.saturating_add(key).saturating_add(512).saturating_mul(times)
+        len.saturating_add(key.len()).saturating_add(512).saturating_mul(times)
     }
 
     fn is_signed_by(&self, key: &[u8]) -> bool {
@@ -204,7 +204,7 @@ fn find<'k, 'v>(
 ) -> Result<Option<&'k Candidate<'v>>, ()> {
     for key in keys {
         for form in &key.forms {
-            if !work.afford(signed.cost(form.len())) {
+            if !work.afford(signed.cost(form)) {
                 return Err(());
             }
             if signed.is_signed_by(form) {
