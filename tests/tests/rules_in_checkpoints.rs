@@ -148,9 +148,11 @@ fn files_with_a_path_of_their_own() {
         let inner = path.strip_prefix("rootfs-diff.tar!").expect("a path in the difference");
         // Bytes of any value are written as the characters of that number.
         let is_binary = rules.rules()[case.rule].view == View::Bytes;
-        let bytes = |text: &str| match is_binary {
-            true => text.chars().map(|c| u8::try_from(c).expect("a byte")).collect(),
-            false => text.as_bytes().to_vec(),
+        let bytes = |text: &str| -> Vec<u8> {
+            if is_binary {
+                return text.chars().map(|c| u8::try_from(c).expect("a byte")).collect();
+            }
+            text.as_bytes().to_vec()
         };
         let text = bytes(&case.made.text);
         let file = [(inner, text.as_slice())];

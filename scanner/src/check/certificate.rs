@@ -148,8 +148,8 @@ fn common_name(name: &[u8]) -> Option<String> {
 /// The end of the validity with which the bytes before the subject end.
 fn not_after(before: &[u8]) -> Option<String> {
     // Two times of 13 or 15 characters with their heads.
-    let heads = [30usize, 32, 34].into_iter().filter_map(|len| before.len().checked_sub(len + 2));
-    heads.into_iter().find_map(|at| {
+    let mut starts = [32, 34, 36].into_iter().filter_map(|len| before.len().checked_sub(len));
+    starts.find_map(|at| {
         let validity = content(before, at, SEQUENCE).filter(|it| it.end == before.len())?;
         let (_, start) = element(before, validity.start)?;
         let (tag, end) = element(before, start.end)?;

@@ -151,9 +151,9 @@ fn is_ed25519_pair(seed: &[u8], public: &[u8]) -> bool {
     let base = [x, y, one.clone(), t];
     let mut sum = [zero.clone(), one.clone(), one, zero];
     for byte in scalar.iter().rev() {
-        for bit in (0..8).rev() {
+        for bit in [0x80, 0x40, 0x20, 0x10, 8, 4, 2, 1] {
             sum = add(&sum, &sum);
-            if byte >> bit & 1 == 1 {
+            if byte & bit != 0 {
                 sum = add(&sum, &base);
             }
         }

@@ -65,7 +65,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
             scan::run(args, &style, &bar)
         }
         Command::Inspect(args) => inspect::run(args, &style),
-        Command::Explain(args) => explain::run(args, &style),
+        Command::Explain(args) => explain::run(&args, &style),
         Command::Gate(args) => gate::run(&args, &style),
         Command::Rules(command) => rules::run(&command, &style),
         Command::Config => config::print(),
