@@ -143,6 +143,7 @@ fn fill(part: &str, before: &str, random: &mut Random) -> Option<String> {
         "base64" => of(&[BASE62, b"+/"].concat()),
         "base64url" => of(&[BASE62, b"-_"].concat()),
         "hex" => of(b"0123456789abcdef"),
+        "bytes" => Some(characters(&random.bytes(argument.parse().ok()?))),
         "digits" => of(&BASE62[..10]),
         "word" => of(lower),
         "letters" => of(&[upper, lower].concat()),
@@ -183,6 +184,10 @@ fn fill(part: &str, before: &str, random: &mut Random) -> Option<String> {
             *number.first_mut()? |= 0x80;
             *number.last_mut()? |= 1;
             Some(characters(&number))
+        }
+        "certificate" if argument == "1" => {
+            let [_, public] = keys::rsa_pair(1024, random);
+            Some(BASE64.encode(&keys::certificate(&public, random)))
         }
         "der-ec" => der(&keys::ec_p256(random), argument),
         "der-ed25519" => der(&keys::ed25519(random), argument),

@@ -20,6 +20,7 @@ mod azure_devops;
 mod azure_marked;
 mod azure_sas;
 mod base64_json;
+mod certificate;
 mod claims;
 mod cloudflare;
 mod connection;
@@ -56,6 +57,7 @@ mod pkcs12;
 mod placeholder;
 mod pool_url;
 pub(crate) mod prime;
+pub(crate) mod public_half;
 mod random_text;
 mod resp;
 mod sasl;
@@ -159,7 +161,7 @@ impl Subject<'_> {
 }
 
 /// What a check has to say about a candidate.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[cfg_attr(feature = "dev", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Outcome {
@@ -312,10 +314,16 @@ pub static CHECKS: &[Check] = &[
     Check { name: "azure-storage-key", on_pass: Confidence::Confirmed, run: azure::storage_key },
     Check { name: "basic-credentials", on_pass: Confidence::High, run: http_auth::basic },
     Check { name: "bearer-token", on_pass: Confidence::Low, run: http_auth::bearer },
+    Check { name: "certificate", on_pass: Confidence::Low, run: certificate::armoured },
     Check { name: "cloudflare-crc32", on_pass: Confidence::Confirmed, run: cloudflare::credential },
     Check { name: "cloudflare-tunnel", on_pass: Confidence::High, run: cloudflare::tunnel },
     Check { name: "connection-uri", on_pass: Confidence::High, run: connection::run },
     Check { name: "crypt-hash", on_pass: Confidence::High, run: crypt::run },
+    Check {
+        name: "curve-public-key",
+        on_pass: Confidence::Low,
+        run: certificate::curve_public_key,
+    },
     Check { name: "der-private-key", on_pass: Confidence::Confirmed, run: pem::der },
     Check { name: "discord-token", on_pass: Confidence::High, run: discord::run },
     Check { name: "docker-auth", on_pass: Confidence::High, run: docker::auth },
@@ -342,6 +350,10 @@ pub static CHECKS: &[Check] = &[
         name: "jfrog-reference-token",
         on_pass: Confidence::Confirmed,
         run: jfrog::reference_token,
+    Check {
+        name: "jenkins-confidential-key",
+        on_pass: Confidence::High,
+        run: jenkins::confidential_key,
     },
     Check { name: "jwt", on_pass: Confidence::High, run: jwt::run },
     Check { name: "kerberos-keytab", on_pass: Confidence::Confirmed, run: keytab::run },

@@ -272,7 +272,11 @@ impl Search<'_> {
     pub(super) fn start_of_file(&self, scratch: &mut Scratch) {
         if self.window.own.start == 0 {
             let longest = self.rule.max_len + SURROUNDINGS;
-            let end = text_run::end(self.haystack.text, 0, longest);
+            let end = if self.rule.view == View::Bytes {
+                longest.min(self.haystack.text.len())
+            } else {
+                text_run::end(self.haystack.text, 0, longest)
+            };
             self.confirm((0..end, WHOLE), 0, None, scratch);
         }
     }

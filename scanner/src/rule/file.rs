@@ -540,9 +540,15 @@ fn anchor(
     if entry.view == ViewKey::Bytes && entry.anchor == AnchorKey::Number {
         return Ok((Anchor::Number, Vec::new(), 0));
     }
+    if entry.view == ViewKey::Bytes && entry.anchor == AnchorKey::Path {
+        return Ok((Anchor::Path, Vec::new(), 0));
+    }
     if entry.view == ViewKey::Bytes {
         if entry.anchor != AnchorKey::Literal || entry.keywords.is_empty() {
-            return Err("view bytes asks for keywords and the anchor literal".to_owned());
+            return Err(
+                "view bytes asks for keywords and the anchor literal, or for the anchor path"
+                    .to_owned(),
+            );
         }
         let words: Result<Vec<Vec<u8>>, _> =
             entry.keywords.iter().map(|word| HEXLOWER.decode(word.as_bytes())).collect();
