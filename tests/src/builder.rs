@@ -27,10 +27,11 @@ use std::collections::BTreeMap;
 use cryoscan_proto as proto;
 
 pub use archive::{Archive, Folder, Order};
+pub(crate) use archive::{BLOCK, header};
 pub use layouts::Image;
 pub use mapping::{Kind, Mapping};
 pub use metadata::Producer;
-pub use process::{ARGUMENTS, Process, STACK};
+pub use process::{ARGUMENTS, Layout, Process, STACK};
 pub use sparse::Holes;
 
 use crate::builder::images::{Files, Framing, Magic};

@@ -5,6 +5,7 @@
 
 pub mod builder;
 pub mod cores;
+pub mod dumper;
 pub mod fixtures;
 pub mod generate;
 pub mod git;

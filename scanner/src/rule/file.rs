@@ -261,12 +261,13 @@ impl Places {
 pub type RuleExamples = (String, Vec<Example>, Vec<Example>);
 
 impl RuleSet {
-    /// The rules that are compiled into the program.
+    /// The rules that come with the program. Their patterns are compiled when first needed: to compile
+    /// all of them takes longer than to scan a small checkpoint, which needs few.
     ///
     /// # Errors
     /// When a built-in file is wrong, which a test rules out.
     pub fn builtin() -> Result<Self, RuleFileError> {
-        Self::from_files(cryoscan_rules::SECRETS)
+        Self::read(cryoscan_rules::SECRETS, |_| Ok(()))
     }
 
     /// Rules from texts of the TOML dialect, each with the name of its file.
@@ -274,6 +275,13 @@ impl RuleSet {
     /// # Errors
     /// At the first rule that cannot be used: what is wrong, and where.
     pub fn from_files(files: &[(&str, &str)]) -> Result<Self, RuleFileError> {
+        Self::read(files, Rule::compile)
+    }
+
+    fn read(
+        files: &[(&str, &str)],
+        is_usable: fn(&Rule) -> Result<(), String>,
+    ) -> Result<Self, RuleFileError> {
         let mut set = Self::default();
         let mut hasher = blake3::Hasher::new();
         let mut file_of: BTreeMap<String, &str> = BTreeMap::new();
@@ -282,6 +290,7 @@ impl RuleSet {
             let family = name.strip_suffix(".toml").unwrap_or(name);
             for entry in parse(name, text)?.rules {
                 let rule = rule(name, family, entry)?;
+                is_usable(&rule).map_err(|problem| fault(name, &rule.id, problem))?;
                 if let Some(other) = file_of.insert(rule.id.clone(), name) {
                     let problem = format!("the id is taken by a rule of {other}: choose another");
                     return Err(fault(name, &rule.id, problem));
@@ -393,13 +402,16 @@ fn rule(file: &str, family: &str, entry: Entry) -> Result<Rule, RuleFileError> {
     let id = entry.id.clone();
     let wrong = |problem: String| fault(file, &id, problem);
     let hir = syntax(file, &id, &entry.regex)?;
-    let regex = model::build(&entry.regex).map_err(|error| wrong(error.to_string()))?;
-    let items = entry.items.as_deref().map(model::build).transpose();
-    let items = items.map_err(|error| wrong(format!("items: {error}")))?;
-    let groups = items.as_ref().unwrap_or(&regex).group_info();
-    let name_group = groups.to_index(regex_automata::PatternID::ZERO, "name");
-    if entry.secret_group >= groups.group_len(regex_automata::PatternID::ZERO) {
-        let most = groups.group_len(regex_automata::PatternID::ZERO).saturating_sub(1);
+    let parsed = |key: &str, pattern: &str| {
+        let parsed = regex_automata::util::syntax::parse_with(pattern, &model::byte_syntax());
+        parsed.map_err(|error| wrong(format!("{key}: {error}")))
+    };
+    let items = entry.items.as_deref().map(|items| parsed("items", items)).transpose()?;
+    entry.path.as_deref().map(|path| parsed("path", path)).transpose()?;
+    let with_groups = items.as_ref().unwrap_or(&hir);
+    let name_group = literals::group(with_groups, "name");
+    let most = with_groups.properties().explicit_captures_len();
+    if entry.secret_group > most {
         let asked = entry.secret_group;
         return Err(wrong(format!("secretGroup {asked}: the pattern has {most} groups")));
     }
@@ -448,13 +460,7 @@ fn rule(file: &str, family: &str, entry: Entry) -> Result<Rule, RuleFileError> {
             )));
         }
     }
-    let path = match entry.path {
-        None => None,
-        Some(source) => {
-            model::build(&source).map_err(|error| wrong(format!("path: {error}")))?;
-            Some(Pattern::new(source))
-        }
-    };
+    let path = entry.path.map(Pattern::new);
     if anchor == Anchor::Path && path.is_none() {
         return Err(wrong("anchor path asks for the key path".to_owned()));
     }

@@ -164,3 +164,34 @@ fn the_built_in_rules_load_and_say_what_reports_need() {
         assert!(!examples.is_empty() && !counterexamples.is_empty(), "{id}");
     }
 }
+
+#[test]
+fn every_built_in_pattern_compiles() {
+    for rule in RuleSet::builtin().unwrap().rules() {
+        assert_eq!(rule.compile(), Ok(()), "{}", rule.id);
+    }
+}
+
+#[test]
+fn a_pattern_that_is_too_large_is_refused_with_its_key() {
+    let large = "(?:(?:[0-9a-f]{3}|[g-z]{5}){200}){200}";
+    for (from, to, key) in [
+        ("[0-9a-z]{20}'", format!("[0-9a-z]{{20}}{large}'\nmax_len = 99"), "regex"),
+        ("severity", format!("items = 'x{large}'\nseverity"), "items"),
+        ("severity", format!("path = '{large}'\nseverity"), "path"),
+    ] {
+        let message = error_of(&changed(from, &to));
+        let start = format!("demo.toml: rule demo-token: {key}: ");
+        assert!(message.starts_with(&start) && message.contains("repeat less"), "{message}");
+    }
+}
+
+#[test]
+fn the_group_that_names_the_value_is_found_wherever_it_stands() {
+    let to = r"'(?:demo_(?P<name>[a-z]{3})|demo__(x){20})=([0-9a-z]{20})'";
+    let text = changed("'demo_[0-9a-z]{20}'", &format!("{to}\nsecretGroup = 3"));
+    let set = RuleSet::from_files(&[("demo.toml", &text)]).unwrap();
+    assert_eq!((set.rules()[0].name_group, set.rules()[0].group), (Some(1), 3));
+    let message = error_of(&text.replace("secretGroup = 3", "secretGroup = 4"));
+    assert!(message.contains("secretGroup 4: the pattern has 3 groups"), "{message}");
+}

@@ -31,6 +31,21 @@ pub(super) fn prefixes(hir: &Hir) -> Option<Vec<Vec<u8>>> {
     })
 }
 
+/// Number of the group of that name.
+pub(super) fn group(hir: &Hir, name: &str) -> Option<usize> {
+    match hir.kind() {
+        HirKind::Capture(capture) if capture.name.as_deref() == Some(name) => {
+            usize::try_from(capture.index).ok()
+        }
+        HirKind::Capture(capture) => group(&capture.sub, name),
+        HirKind::Repetition(repetition) => group(&repetition.sub, name),
+        HirKind::Concat(parts) | HirKind::Alternation(parts) => {
+            parts.iter().find_map(|part| group(part, name))
+        }
+        HirKind::Empty | HirKind::Literal(_) | HirKind::Class(_) | HirKind::Look(_) => None,
+    }
+}
+
 /// Class and length of a pattern that is one class, repeated an exact number of times.
 pub(super) fn exact_run(hir: &Hir) -> Option<([bool; 256], usize)> {
     let HirKind::Repetition(repetition) = hir.kind() else { return None };

@@ -156,8 +156,12 @@ impl Pattern {
         if let Some(regex) = self.regex.get() {
             return Some(regex);
         }
-        let built = build(&self.source).ok()?;
-        Some(self.regex.get_or_init(|| built))
+        self.compile().ok()
+    }
+
+    fn compile(&self) -> Result<&Regex, Box<regex_automata::meta::BuildError>> {
+        let built = build(&self.source)?;
+        Ok(self.regex.get_or_init(|| built))
     }
 }
 
@@ -255,6 +259,27 @@ pub struct Rule {
 pub struct RuleSet {
     pub(super) rules: Vec<Rule>,
     pub(super) hash: String,
+}
+
+impl Rule {
+    /// Compiles its patterns now.
+    ///
+    /// # Errors
+    /// Which one is too large, in words.
+    pub fn compile(&self) -> Result<(), String> {
+        let pattern = |key: &str, pattern: Option<&Pattern>| {
+            let built = pattern.map_or(Ok(()), |pattern| pattern.compile().map(|_| ()));
+            built.map_err(|error| match error.size_limit() {
+                Some(most) => format!(
+                    "{key}: the pattern takes more than {most} bytes when compiled: repeat less"
+                ),
+                None => format!("{key}: {error}"),
+            })
+        };
+        pattern("regex", Some(&self.pattern))?;
+        pattern("items", self.items.as_ref())?;
+        pattern("path", self.path.as_ref())
+    }
 }
 
 impl RuleSet {

@@ -11,7 +11,7 @@ use crate::random::Random;
 
 /// Names up to here fit into a plain header.
 const SHORT_NAME: usize = 100;
-pub(super) const BLOCK: usize = 512;
+pub(crate) const BLOCK: usize = 512;
 /// When every member was written, in seconds since 1970.
 const WRITTEN: u64 = 1_767_323_045;
 
@@ -216,7 +216,7 @@ impl Archive {
     }
 }
 
-pub(super) fn header(name: &str, kind: tar::EntryType, size: usize) -> tar::Header {
+pub(crate) fn header(name: &str, kind: tar::EntryType, size: usize) -> tar::Header {
     let mut header = tar::Header::new_ustar();
     header.as_old_mut().name[..name.len()].copy_from_slice(name.as_bytes());
     header.set_entry_type(kind);

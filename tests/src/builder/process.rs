@@ -1,5 +1,7 @@
 //! A process: its tree entry, memory layout, arguments, files.
 
+use std::ops::Range;
+
 use cryoscan_proto as proto;
 
 use super::images::{Files, REGULAR, record};
@@ -23,6 +25,23 @@ const MAP_SHARED: u32 = 0x1;
 const MAP_PRIVATE: u32 = 0x2;
 const MAP_ANONYMOUS: u32 = 0x20;
 
+/// Where a process that has a stack of its own among its mappings keeps things.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Layout {
+    /// Of its code.
+    pub code: Range<u64>,
+    /// Of its data.
+    pub data: Range<u64>,
+    /// Of the heap that `brk` moves.
+    pub brk: Range<u64>,
+    /// Stack pointer when it began.
+    pub stack: u64,
+    /// Of its arguments.
+    pub arguments: Range<u64>,
+    /// Of its environment.
+    pub environment: Range<u64>,
+}
+
 /// A process of one thread.
 #[derive(Debug, Clone)]
 pub struct Process {
@@ -38,6 +57,7 @@ pub struct Process {
     descriptors: Vec<(u32, proto::FileEntry)>,
     creds: proto::CredsEntry,
     vectors: Vec<u8>,
+    layout: Option<Layout>,
 }
 
 #[derive(Debug, Clone)]
@@ -70,6 +90,7 @@ impl Process {
                 ..proto::CredsEntry::default()
             },
             vectors: Vec::new(),
+            layout: None,
         }
     }
 
@@ -129,6 +150,13 @@ impl Process {
         self
     }
 
+    /// Says where things are in its mappings; no stack is made for it then.
+    #[must_use]
+    pub fn layout(mut self, layout: Layout) -> Self {
+        self.layout = Some(layout);
+        self
+    }
+
     /// What its vector registers hold, 16 bytes in each of 16.
     #[must_use]
     pub fn vectors(mut self, bytes: &[u8]) -> Self {
@@ -151,6 +179,9 @@ impl Process {
 
     /// The mappings, with a stack that holds arguments and environment.
     pub(super) fn with_stack(&self, page_size: u64) -> Vec<Mapping> {
+        if self.layout.is_some() {
+            return self.mappings.clone();
+        }
         let strings = [Self::strings(&self.argv), Self::strings(&self.environ)].concat();
         let end = (ARGUMENTS + strings.len() as u64 + 1).next_multiple_of(page_size);
         let start = (ARGUMENTS - 0x1000) / page_size * page_size;
@@ -159,6 +190,20 @@ impl Process {
         let mut mappings = self.mappings.clone();
         mappings.push(stack.put(ARGUMENTS, [strings, vec![0]].concat()));
         mappings
+    }
+
+    /// The layout with the stack that was made for it.
+    fn made_layout(&self, mappings: &[Mapping]) -> Layout {
+        let heap = mappings.iter().find(|mapping| mapping.kind == Kind::Heap);
+        let environ = ARGUMENTS + Self::strings(&self.argv).len() as u64;
+        Layout {
+            code: 0x40_0000..0x40_0000,
+            data: 0x60_0000..0x60_0000,
+            brk: heap.map_or(0..0, |heap| heap.start..heap.end()),
+            stack: ARGUMENTS - 0x80,
+            arguments: ARGUMENTS..environ,
+            environment: environ..environ + Self::strings(&self.environ).len() as u64,
+        }
     }
 
     pub(super) fn tree_entry(&self) -> Vec<u8> {
@@ -237,25 +282,23 @@ impl Process {
 
     pub(super) fn mm(&self, page_size: u64, files: &mut Files, segments: &[Segment]) -> Vec<u8> {
         let mappings = self.with_stack(page_size);
-        let heap = mappings.iter().find(|mapping| mapping.kind == Kind::Heap);
-        let (brk_start, brk) = heap.map_or((0, 0), |heap| (heap.start, heap.end()));
-        let environ = ARGUMENTS + Self::strings(&self.argv).len() as u64;
+        let layout = self.layout.clone().unwrap_or_else(|| self.made_layout(&mappings));
         let mut vmas: Vec<proto::VmaEntry> =
             mappings.iter().map(|mapping| private_vma(mapping, files)).collect();
         vmas.extend(self.shared.iter().map(|shared| shared_vma(shared, files, segments)));
         vmas.sort_by_key(|vma| vma.start);
         record(&proto::MmEntry {
-            mm_start_code: Some(0x40_0000),
-            mm_end_code: Some(0x40_0000),
-            mm_start_data: Some(0x60_0000),
-            mm_end_data: Some(0x60_0000),
-            mm_start_stack: Some(ARGUMENTS - 0x80),
-            mm_start_brk: Some(brk_start),
-            mm_brk: Some(brk),
-            mm_arg_start: Some(ARGUMENTS),
-            mm_arg_end: Some(environ),
-            mm_env_start: Some(environ),
-            mm_env_end: Some(environ + Self::strings(&self.environ).len() as u64),
+            mm_start_code: Some(layout.code.start),
+            mm_end_code: Some(layout.code.end),
+            mm_start_data: Some(layout.data.start),
+            mm_end_data: Some(layout.data.end),
+            mm_start_stack: Some(layout.stack),
+            mm_start_brk: Some(layout.brk.start),
+            mm_brk: Some(layout.brk.end),
+            mm_arg_start: Some(layout.arguments.start),
+            mm_arg_end: Some(layout.arguments.end),
+            mm_env_start: Some(layout.environment.start),
+            mm_env_end: Some(layout.environment.end),
             exe_file_id: Some(files.regular(&self.exe)),
             mm_saved_auxv: vec![AT_PAGESZ, page_size, 0, 0],
             vmas,
