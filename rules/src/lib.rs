@@ -2,6 +2,7 @@
 
 /// Rules for secrets: name of the file, and its text.
 pub const SECRETS: &[(&str, &str)] = &[
+    ("age.toml", include_str!("../secrets/age.toml")),
     ("ai.toml", include_str!("../secrets/ai.toml")),
     ("assignments.toml", include_str!("../secrets/assignments.toml")),
     ("aws.toml", include_str!("../secrets/aws.toml")),
@@ -18,12 +19,21 @@ pub const SECRETS: &[(&str, &str)] = &[
     ("keystores.toml", include_str!("../secrets/keystores.toml")),
     ("kubernetes.toml", include_str!("../secrets/kubernetes.toml")),
     ("npm.toml", include_str!("../secrets/npm.toml")),
+    ("onepassword.toml", include_str!("../secrets/onepassword.toml")),
+    ("password-hashes.toml", include_str!("../secrets/password-hashes.toml")),
+    ("pgp.toml", include_str!("../secrets/pgp.toml")),
     ("pypi.toml", include_str!("../secrets/pypi.toml")),
     ("registries.toml", include_str!("../secrets/registries.toml")),
+    ("sealed.toml", include_str!("../secrets/sealed.toml")),
     ("shadow.toml", include_str!("../secrets/shadow.toml")),
     ("slack.toml", include_str!("../secrets/slack.toml")),
+    ("ssh.toml", include_str!("../secrets/ssh.toml")),
     ("stripe.toml", include_str!("../secrets/stripe.toml")),
+    ("tls.toml", include_str!("../secrets/tls.toml")),
+    ("tor.toml", include_str!("../secrets/tor.toml")),
     ("vault.toml", include_str!("../secrets/vault.toml")),
+    ("vpn.toml", include_str!("../secrets/vpn.toml")),
+    ("wallets.toml", include_str!("../secrets/wallets.toml")),
 ];
 
 /// YARA rules (`--yara builtin`): name of the file, and its text.

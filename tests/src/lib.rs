@@ -5,6 +5,7 @@
 
 pub mod builder;
 pub mod cores;
+mod crypto;
 pub mod dumper;
 pub mod fixtures;
 pub mod generate;

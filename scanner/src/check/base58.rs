@@ -166,7 +166,8 @@ mod tests {
         // The address of Bitcoin's first block, which is public.
         let address = b"1A1zP1eP5QGefi2DMPTfTL5SLmv7DivfNa";
         assert_eq!(payload(address).map(|it| (it.len(), it.first().copied())), Some((21, Some(0))));
-        for address in ["1Ap45dp2uSWut3T9FEYC7Kpu6LyNXJtzDy", "3A5F4oDfFSCyi1e1PycsEB33gUvQCbN7Mw"] {
+        for address in ["1Ap45dp2uSWut3T9FEYC7Kpu6LyNXJtzDy", "3A5F4oDfFSCyi1e1PycsEB33gUvQCbN7Mw"]
+        {
             assert!(payload(address.as_bytes()).is_some(), "{address}");
             assert!(payload(address.replacen('5', "6", 1).as_bytes()).is_none(), "{address}");
         }

@@ -73,12 +73,13 @@ fn decode(text: &[u8]) -> Option<Text> {
     let mut values: Vec<u8> = data.get(1..)?.iter().map(value).collect::<Option<_>>()?;
     let high = prefix.iter().map(|byte| byte >> 5);
     let low = prefix.iter().map(|byte| byte & 31);
-    let left = high.chain([0]).chain(low).chain(values.iter().copied()).fold(1_u32, |sum, value| {
-        let top = sum >> 25;
-        let sum = (sum & 0x01ff_ffff) << 5 ^ u32::from(value);
-        let used = GENERATORS.iter().enumerate().filter(|(bit, _)| top >> bit & 1 == 1);
-        used.fold(sum, |sum, (_, generator)| sum ^ generator)
-    });
+    let left =
+        high.chain([0]).chain(low).chain(values.iter().copied()).fold(1_u32, |sum, value| {
+            let top = sum >> 25;
+            let sum = (sum & 0x01ff_ffff) << 5 ^ u32::from(value);
+            let used = GENERATORS.iter().enumerate().filter(|(bit, _)| top >> bit & 1 == 1);
+            used.fold(sum, |sum, (_, generator)| sum ^ generator)
+        });
     values.truncate(values.len().checked_sub(CHECKSUM)?);
     Some(Text { prefix: prefix.to_vec(), values, left })
 }
@@ -91,7 +92,9 @@ mod tests {
     #[test]
     fn vectors_of_the_standards() {
         // BIP-173 and BIP-350, "Test vectors".
-        for text in ["A12UEL5L", "a12uel5l", "split1checkupstagehandshakeupstreamerranterredcaperred2y9e3w"] {
+        for text in
+            ["A12UEL5L", "a12uel5l", "split1checkupstagehandshakeupstreamerranterredcaperred2y9e3w"]
+        {
             assert_eq!(decode(text.as_bytes()).map(|text| text.left), Some(BECH32), "{text}");
         }
         for text in ["A1LQFN3A", "abcdef1l7aum6echk45nj3s0wdvt2fg8x9yrzpqzd3ryx"] {
@@ -125,7 +128,8 @@ mod tests {
     fn addresses_end_where_their_checksum_fits() {
         // Synthetic.
         let key = ["bc1q", "hkgrelq77ar2deljk7lk4mq9fr75sat6zfcs4y"].concat();
-        let taproot = ["bc1p", "yw0l4gpx356eceedcgqq36h96ltpp8h3tga4mxlccpdejykvupyqdful34"].concat();
+        let taproot =
+            ["bc1p", "yw0l4gpx356eceedcgqq36h96ltpp8h3tga4mxlccpdejykvupyqdful34"].concat();
         for (address, kind) in [(key, "key hash"), (taproot, "taproot")] {
             let longer = format!("{address}zzz");
             let verdict = bitcoin_address(&whole(longer.as_bytes()));

@@ -61,7 +61,7 @@ pub(super) fn private_key(subject: &Subject<'_>) -> Verdict {
     let digits = value.strip_prefix(b"0x").unwrap_or(value);
     let key = HEXLOWER_PERMISSIVE.decode(digits).map(zeroize::Zeroizing::new);
     let is_key = key.is_ok_and(|key| is_private(&key));
-    if !is_key || !super::entropy::is_random_hex(digits) {
+    if !is_key || !entropy::is_random_hex(digits) {
         let is_published = known::is_documentation_value(digits);
         let outcome = if is_key && is_published { Outcome::Weak } else { Outcome::Fail };
         let mut verdict = Verdict::of(outcome, subject);
@@ -152,7 +152,8 @@ mod tests {
         assert_eq!(of(private_key, &"f".repeat(64)), Outcome::Fail);
         assert_eq!(of(private_key, &format!("{:0>64}", "1")), Outcome::Fail);
         // The first account of Hardhat and Anvil.
-        let first = ["ac0974bec39a17e36ba4a6b4d238ff94", "4bacb478cbed5efcae784d7bf4f2ff80"].concat();
+        let first =
+            ["ac0974bec39a17e36ba4a6b4d238ff94", "4bacb478cbed5efcae784d7bf4f2ff80"].concat();
         assert_eq!(of(private_key, &first), Outcome::Weak);
     }
 

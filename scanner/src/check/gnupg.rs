@@ -30,7 +30,8 @@ pub(super) fn run(subject: &Subject<'_>) -> Verdict {
         let at = atoms.iter().position(|atom| *atom == name)?;
         atoms.get(at.checked_add(1)?).copied()
     };
-    let numbers = |names: [&[u8]; 3]| -> Option<Vec<&[u8]>> { names.into_iter().map(after).collect() };
+    let numbers =
+        |names: [&[u8]; 3]| -> Option<Vec<&[u8]>> { names.into_iter().map(after).collect() };
     let is_sound = match (is_protected, algorithm) {
         (true, _) => after(b"protected").is_some_and(|name| name.starts_with(b"openpgp-s2k3")),
         (false, b"rsa") => match numbers([b"n", b"p", b"q"]).as_deref() {

@@ -74,7 +74,8 @@ fn judge(object: &Map<String, Value>, value: &[u8]) -> Option<(Outcome, Attribut
                 "P-521" => 66,
                 _ => return None,
             };
-            let point = [&[4], bytes("x")?.as_slice(), &bytes("y")?].concat();
+            let (x, y) = (bytes("x")?, bytes("y")?);
+            let point = [&[4], x.as_slice(), y.as_slice()].concat();
             attributes.insert("key.curve", attribute(name));
             is_right &= key.len() == size && curve::is_pair(name, &key, &point) != Some(false);
         }
@@ -128,7 +129,9 @@ pub(super) fn encrypted(subject: &Subject<'_>) -> Verdict {
     };
     let decode = |part: &[u8]| BASE64URL_NOPAD.decode(part).ok();
     let is_whole = decode(vector).is_some_and(|it| it.len() == vector_len)
-        && decode(key).is_some_and(|it| it.len() >= 16 || algorithm == "dir" && it.is_empty() || algorithm == "ECDH-ES")
+        && decode(key).is_some_and(|it| {
+            it.len() >= 16 || algorithm == "dir" && it.is_empty() || algorithm == "ECDH-ES"
+        })
         && decode(text).is_some_and(|it| !it.is_empty())
         && tag.get(..tag_len).and_then(decode).is_some();
     if !is_whole {
@@ -199,7 +202,8 @@ mod tests {
         let x = of("94ac813c0314e10ccb10c7fe639adc34598bc3136a4391deed284d00ac937813");
         let y = of("a0fb8b9824afa6828aed32ed591c2daafbddf2aae7b9e2aad1150c8179ac0f3f");
         let d = of("7605fc0bb79a4321ed44402ff942a392310f443e0db07cbc4abde43648d56b50");
-        let key = format!(r#"{{"kty":"EC","crv":"P-256","x":"{x}","y":"{y}","d":"{d}","use":"enc"}}"#);
+        let key =
+            format!(r#"{{"kty":"EC","crv":"P-256","x":"{x}","y":"{y}","d":"{d}","use":"enc"}}"#);
         let verdict = check(&key, &d);
         assert_eq!(verdict.outcome, Outcome::Pass);
         assert_eq!(verdict.attributes["jwk.use"], "enc");

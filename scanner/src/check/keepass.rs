@@ -92,7 +92,8 @@ mod tests {
             [&[number], len, bytes].concat()
         };
         let cipher = [&[0x31, 0xc1, 0xf2, 0xe6][..], &[1; 12]].concat();
-        let fields = [field(2, &cipher), field(3, &[1, 0, 0, 0]), field(4, seed), field(0, b"\r\n\r\n")];
+        let fields =
+            [field(2, &cipher), field(3, &[1, 0, 0, 0]), field(4, seed), field(0, b"\r\n\r\n")];
         [MAGIC, KDBX, &[1, 0], &major.to_le_bytes(), &fields.concat()].concat()
     }
 

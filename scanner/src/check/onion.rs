@@ -71,7 +71,9 @@ mod tests {
                 assert_eq!(super::address(&whole(&changed)).outcome, Outcome::Fail, "{at}");
             }
         }
-        for text in ["", ".onion", "abc.onion", "cxll7tcebncccyelbdqzi7a2wz2j3qvpjpsl7dozpw76qakpkeflsaid"] {
+        for text in
+            ["", ".onion", "abc.onion", "cxll7tcebncccyelbdqzi7a2wz2j3qvpjpsl7dozpw76qakpkeflsaid"]
+        {
             assert_eq!(address(&whole(text.as_bytes())).outcome, Outcome::Fail, "{text}");
         }
     }

@@ -74,14 +74,13 @@ fn armoured(subject: &Subject<'_>, armour: &Armour) -> Option<Verdict> {
 pub(super) fn packet(subject: &Subject<'_>) -> Verdict {
     let fail = Verdict::of(Outcome::Fail, subject);
     let mut reader = Reader(subject.value());
-    let Some((tag, body)) = next(&mut reader).filter(|(tag, _)| SECRET.contains(tag)) else {
+    let Some((_, body)) = next(&mut reader).filter(|(tag, _)| SECRET.contains(tag)) else {
         return fail;
     };
     let Some(key) = secret(body).filter(|key| key.has_secret) else { return fail };
     let len = subject.value().len().saturating_sub(reader.0.len());
     let block = Block {
         keys: 1,
-        subkeys: usize::from(tag == 7),
         algorithms: BTreeSet::from([key.algorithm]),
         is_protected: key.is_protected,
         is_whole: true,
@@ -101,7 +100,6 @@ pub(super) fn packet(subject: &Subject<'_>) -> Verdict {
 struct Block {
     /// Secret keys that hold their secret part.
     keys: usize,
-    subkeys: usize,
     algorithms: BTreeSet<&'static str>,
     is_protected: bool,
     /// Whether the packets end with the bytes.

@@ -24,7 +24,8 @@ fn scheme(value: &str) -> Option<&'static str> {
         return ldap(value);
     }
     let parts: Vec<&str> = value.split('$').collect();
-    let name = |list: &[&'static str], name: &str| list.iter().find(|known| **known == name).copied();
+    let name =
+        |list: &[&'static str], name: &str| list.iter().find(|known| **known == name).copied();
     match parts.as_slice() {
         ["", kind, version, parameters, salt, hash] if version.starts_with("v=") => {
             let kind = name(&["argon2id", "argon2i", "argon2d"], kind)?;
@@ -49,7 +50,9 @@ fn scheme(value: &str) -> Option<&'static str> {
             let mut words = method.split(':');
             let kind = match words.next()? {
                 "scrypt" => "scrypt",
-                "pbkdf2" => words.next().filter(|hash| hash.starts_with("sha")).map(|_| "pbkdf2")?,
+                "pbkdf2" => {
+                    words.next().filter(|hash| hash.starts_with("sha")).map(|_| "pbkdf2")?
+                }
                 _ => return None,
             };
             let hex = matches!(hash.len(), 40 | 64 | 128)
@@ -110,9 +113,8 @@ mod tests {
     #[test]
     fn of_a_specification() {
         // The reference implementation of Argon2, README: `echo -n password | argon2 somesalt …`.
-        let argon = [
-            "$argon2i$", "v=19$m=65536,t=2,p=4$c29tZXNhbHQ$", "RdescudvJCsgt3ub+b4dWRWJTmaaJObG",
-        ];
+        let argon =
+            ["$argon2i$", "v=19$m=65536,t=2,p=4$c29tZXNhbHQ$", "RdescudvJCsgt3ub+b4dWRWJTmaaJObG"];
         assert_eq!(check(&argon.concat()).as_deref(), Some("argon2i"));
     }
 
@@ -124,7 +126,10 @@ mod tests {
         let hex = HEXLOWER.encode(&Sha512::digest(b"password"));
         let salted = BASE64.encode(&[&digest[..20], b"Saltsalt"].concat());
         let cases = [
-            (format!("$argon2id$v=19$m=65536,t=3,p=4$uYx1bG9jc2FsdDE$ {bare}").replace(' ', ""), "argon2id"),
+            (
+                format!("$argon2id$v=19$m=65536,t=3,p=4$uYx1bG9jc2FsdDE$ {bare}").replace(' ', ""),
+                "argon2id",
+            ),
             (format!("$pbkdf2-sha256$29000$N2YMIWQsBWBMae09x1jrPQ${bare}"), "pbkdf2-sha256"),
             (format!("pbkdf2_sha256$870000$uYx1bGq9jc2sdD${hash}"), "pbkdf2_sha256"),
             (format!("scrypt:32768:8:1$uYx1bGq9jc2sdDE1${hex}"), "scrypt"),

@@ -48,7 +48,10 @@ pub(super) fn ansible(subject: &Subject<'_>) -> Verdict {
             if ![salt, sum, cipher].iter().all(|line| is_hex(line)) || cipher.len() % 32 != 0 {
                 return fail;
             }
-            Verdict { canonical: Some(SecretBytes::from(text)), ..Verdict::of(Outcome::Pass, subject) }
+            Verdict {
+                canonical: Some(SecretBytes::from(text)),
+                ..Verdict::of(Outcome::Pass, subject)
+            }
         }
         _ => fail,
     }
@@ -66,7 +69,8 @@ pub(super) fn onepassword(subject: &Subject<'_>) -> Verdict {
     let mut bytes = Zeroizing::new(BASE64URL_NOPAD.decode(whole).unwrap_or_default());
     let rest = text.get(whole.len()..).and_then(|rest| BASE64URL_NOPAD.decode(rest).ok());
     bytes.extend(rest.unwrap_or_default());
-    let mut objects = serde_json::Deserializer::from_slice(&bytes).into_iter::<Map<String, Value>>();
+    let mut objects =
+        serde_json::Deserializer::from_slice(&bytes).into_iter::<Map<String, Value>>();
     let Some(Ok(object)) = objects.next() else { return fail };
     let member = |name: &str| object.get(name).and_then(Value::as_str);
     if member("secretKey").is_none() && object.get("muk").is_none() {

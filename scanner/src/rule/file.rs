@@ -135,6 +135,7 @@ enum AnchorKey {
     Run,
     Word,
     Number,
+    Words,
     Label,
     Path,
 }
@@ -546,6 +547,7 @@ fn anchor(
     }
     match entry.anchor {
         AnchorKey::Number => Err("the anchor number asks for view bytes".to_owned()),
+        AnchorKey::Words => Ok((Anchor::Words, Vec::new(), 0)),
         AnchorKey::Label => Ok((Anchor::Label, Vec::new(), 0)),
         AnchorKey::Path => Ok((Anchor::Path, Vec::new(), 0)),
         AnchorKey::Run | AnchorKey::Word => {

@@ -107,6 +107,7 @@ fn view<'a>(rule: &'a Rule, examples: &'a [RuleExamples]) -> RuleView<'a> {
             Anchor::Run { word: false, .. } => "run",
             Anchor::Run { word: true, .. } => "word",
             Anchor::Number => "number",
+            Anchor::Words => "words",
             Anchor::Label => "label",
             Anchor::Path => "path",
         },
