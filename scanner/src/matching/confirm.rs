@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use regex_automata::{Anchored, Input};
 
-use crate::check::{Attributes, Confidence, Outcome, Plain, Subject};
+use crate::check::{Attributes, Confidence, Outcome, Plain, Subject, known};
 use crate::region::Cut;
 use crate::rule::{Anchor, Class, Edge, Pattern, Report, Rule, View};
 use crate::secret::SecretBytes;
@@ -192,6 +192,10 @@ pub(super) fn judge(rule: &Rule, run: Run<'_>, found: Found) -> Option<Confirmed
         confidence = Confidence::Low;
     }
     let value = run.text.get(span.clone()).filter(|value| !value.is_empty())?;
+    let text = plain.as_ref().map_or(value, |plain: &Plain| plain.value.expose());
+    if rule.class == Class::Secret && known::is_documentation_value(text) {
+        return None;
+    }
     // What lies in binary tells its length itself.
     let is_bounded = rule.fixed_len || rule.view == View::Bytes;
     if touches(&span) && passes == 0 && !is_bounded {
