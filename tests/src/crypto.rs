@@ -23,7 +23,10 @@ pub(crate) fn fill(class: &str, argument: &str, random: &mut Random) -> Option<S
         "bytes64-padded" => BASE64.encode(&random.bytes(number()?)),
         "bytes64url" => BASE64URL_NOPAD.encode(&random.bytes(number()?)),
         "json64url" => BASE64URL_NOPAD.encode(json(argument, random)?.as_bytes()),
-        "age" => bech32(argument, &random.bytes(32), 1).to_uppercase(),
+        "age" => {
+            let prefix = if argument == "2" { "age-secret-key-pq-" } else { "age-secret-key-" };
+            bech32(prefix, &random.bytes(32), 1).to_uppercase()
+        }
         "segwit" => segwit(argument, random)?,
         "wif" => wif(argument, random)?,
         "xprv" => xprv(random),
@@ -48,6 +51,8 @@ pub(crate) fn fill(class: &str, argument: &str, random: &mut Random) -> Option<S
             let body: String = armour.lines().filter(|line| !line.starts_with('-')).collect();
             binary(&BASE64.decode(body.as_bytes()).ok()?)
         }
+        "key-pair58" => base58(&random.bytes(64)),
+        "dsa" => dsa(random),
         "key-pair" => {
             let numbers: Vec<String> = random.bytes(64).iter().map(u8::to_string).collect();
             format!("[{}]", numbers.join(","))
@@ -56,11 +61,32 @@ pub(crate) fn fill(class: &str, argument: &str, random: &mut Random) -> Option<S
     })
 }
 
+/// A key of DSA in armour: version, p, q, g, and the public and the private number.
+fn dsa(random: &mut Random) -> String {
+    let mut numbers = vec![vec![2, 1, 0]];
+    for size in [128, 20, 127, 127, 19] {
+        let mut number = random.bytes(size);
+        number[0] = number[0] & 0x7f | 0x40;
+        number[size - 1] |= 1;
+        let len = u8::try_from(size).unwrap_or_default();
+        let head = if len < 128 { vec![2, len] } else { vec![2, 0x81, len] };
+        numbers.push([head, number].concat());
+    }
+    let body = numbers.concat();
+    let len = u16::try_from(body.len()).unwrap_or_default().to_be_bytes();
+    let mut text = "-----BEGIN DSA PRIVATE KEY-----\n".to_owned();
+    for line in BASE64.encode(&[&[0x30, 0x82], &len[..], &body].concat()).as_bytes().chunks(64) {
+        text.extend(line.iter().copied().map(char::from));
+        text.push('\n');
+    }
+    text + "-----END DSA PRIVATE KEY-----"
+}
+
 fn json(kind: &str, random: &mut Random) -> Option<String> {
     Some(match kind {
         "jwe" => r#"{"alg":"RSA-OAEP-256","enc":"A256GCM"}"#.to_owned(),
         "op" => format!(
-            r#"{{"email":"x@1passwordserviceaccounts.com","secretKey":"{}","muk":"{}"}}"#,
+            r#"{{"signInAddress":"shop.1password.com","userAuth":{{"method":"SRPg-4096","iterations":650000}},"email":"x@1passwordserviceaccounts.com","secretKey":"{}","muk":"{}"}}"#,
             random.text(b"ABCDEFGHJKLMNPQRSTVWXYZ23456789", 34),
             BASE64URL_NOPAD.encode(&random.bytes(32)),
         ),
@@ -111,8 +137,13 @@ fn segwit(kind: &str, random: &mut Random) -> Option<String> {
 
 fn base58_check(payload: &[u8]) -> String {
     let sum = Sha256::digest(Sha256::digest(payload));
+    base58(&[payload, &sum[..4]].concat())
+}
+
+/// Base58 of bytes of which the first is not zero.
+fn base58(bytes: &[u8]) -> String {
     let mut digits: Vec<usize> = Vec::new();
-    for byte in payload.iter().chain(&sum[..4]) {
+    for byte in bytes {
         let mut carry = usize::from(*byte);
         for digit in &mut digits {
             carry += *digit << 8;

@@ -5,7 +5,7 @@ use serde_json::Value;
 use sha3::{Digest, Keccak256};
 
 use super::base58::is_private;
-use super::{Attributes, Outcome, Subject, Verdict, attribute, entropy, known};
+use super::{Attributes, Outcome, Subject, Verdict, attribute, entropy};
 
 /// Hex digits of an address, behind `0x`.
 const ADDRESS: usize = 40;
@@ -55,20 +55,13 @@ fn is_plain(value: &[u8]) -> bool {
 /// Checks a private key of secp256k1 in hex digits: a random number below the order of the curve. A
 /// digest passes as well.
 ///
-/// Weak: a key that the development nodes Hardhat and Anvil give to everybody.
+/// Fail: a key that the development nodes Hardhat and Anvil give to everybody.
 pub(super) fn private_key(subject: &Subject<'_>) -> Verdict {
     let value = subject.value();
     let digits = value.strip_prefix(b"0x").unwrap_or(value);
     let key = HEXLOWER_PERMISSIVE.decode(digits).map(zeroize::Zeroizing::new);
-    let is_key = key.is_ok_and(|key| is_private(&key));
-    if !is_key || !entropy::is_random_hex(digits) {
-        let is_published = known::is_documentation_value(digits);
-        let outcome = if is_key && is_published { Outcome::Weak } else { Outcome::Fail };
-        let mut verdict = Verdict::of(outcome, subject);
-        if outcome == Outcome::Weak {
-            verdict.attributes.insert("key.known-public", "true".to_owned());
-        }
-        return verdict;
+    if !key.is_ok_and(|key| is_private(&key)) || !entropy::is_random_hex(digits) {
+        return Verdict::of(Outcome::Fail, subject);
     }
     let mut verdict = Verdict::of(Outcome::Pass, subject);
     verdict.attributes.insert("key.curve", "secp256k1".to_owned());
@@ -154,7 +147,7 @@ mod tests {
         // The first account of Hardhat and Anvil.
         let first =
             ["ac0974bec39a17e36ba4a6b4d238ff94", "4bacb478cbed5efcae784d7bf4f2ff80"].concat();
-        assert_eq!(of(private_key, &first), Outcome::Weak);
+        assert_eq!(of(private_key, &first), Outcome::Fail);
     }
 
     #[test]

@@ -38,23 +38,35 @@ fn hex_lines(text: &[u8], is_out: fn(&str) -> bool) -> Zeroizing<Vec<u8>> {
 ///
 /// Source: the documentation of Ansible, "Format of files encrypted with Ansible Vault".
 pub(super) fn ansible(subject: &Subject<'_>) -> Verdict {
-    let fail = Verdict::of(Outcome::Fail, subject);
-    let digits = hex_lines(subject.value(), |line| line.starts_with("$ANSIBLE_VAULT;"));
-    let Ok(text) = HEXLOWER_PERMISSIVE.decode(&digits) else { return fail };
-    let lines: Vec<&[u8]> = text.split(|byte| *byte == b'\n').collect();
-    let is_hex = |line: &[u8]| line.len() >= 32 && line.iter().all(u8::is_ascii_hexdigit);
-    match lines.as_slice() {
-        [salt, sum, cipher] if salt.len() == 64 && sum.len() == 64 => {
-            if ![salt, sum, cipher].iter().all(|line| is_hex(line)) || cipher.len() % 32 != 0 {
-                return fail;
-            }
-            Verdict {
+    let value = subject.value();
+    let last = value.iter().rposition(|byte| byte.is_ascii_whitespace()).unwrap_or(value.len());
+    // What follows the last line may look like one more.
+    [value.len(), last]
+        .into_iter()
+        .find_map(|len| {
+            let text = vault(value.get(..len)?)?;
+            let span = subject.part(0..len);
+            Some(Verdict {
+                span,
                 canonical: Some(SecretBytes::from(text)),
                 ..Verdict::of(Outcome::Pass, subject)
-            }
-        }
-        _ => fail,
-    }
+            })
+        })
+        .unwrap_or_else(|| Verdict::of(Outcome::Fail, subject))
+}
+
+/// The three lines of a vault.
+fn vault(value: &[u8]) -> Option<Vec<u8>> {
+    let digits = hex_lines(value, |line| line.starts_with("$ANSIBLE_VAULT;"));
+    let text = HEXLOWER_PERMISSIVE.decode(&digits).ok()?;
+    let lines: Vec<&[u8]> = text.split(|byte| *byte == b'\n').collect();
+    let [salt, sum, cipher] = lines.as_slice() else { return None };
+    let is_hex = |line: &[u8]| line.len() >= 32 && line.iter().all(u8::is_ascii_hexdigit);
+    let is_vault = salt.len() == 64
+        && sum.len() == 64
+        && cipher.len().is_multiple_of(32)
+        && [salt, sum, cipher].iter().all(|line| is_hex(line));
+    is_vault.then_some(text)
 }
 
 /// Checks a token of a service account of 1Password: JSON in base64url that holds its secret key. The
