@@ -64,7 +64,7 @@ pub(crate) fn fill(class: &str, argument: &str, random: &mut Random) -> Option<S
 /// A key of DSA in armour: version, p, q, g, and the public and the private number.
 fn dsa(random: &mut Random) -> String {
     let mut numbers = vec![vec![2, 1, 0]];
-    for size in [128, 20, 127, 127, 19] {
+    for size in [128, 21, 127, 127, 20] {
         let mut number = random.bytes(size);
         number[0] = number[0] & 0x7f | 0x40;
         number[size - 1] |= 1;

@@ -280,9 +280,6 @@ fn cases(rules: &RuleSet, pick: fn(&cryoscan::rule::RuleExamples) -> &[Example])
             cases.push(Case { rule, made, path });
         }
     }
-    if let Ok(only) = std::env::var("ONLY") {
-        cases.retain(|c| only.split(',').any(|o| o == c.rule.id));
-    }
     assert!(!cases.is_empty());
     cases
 }
