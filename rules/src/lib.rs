@@ -2,6 +2,7 @@
 
 /// Rules for secrets: name of the file, and its text.
 pub const SECRETS: &[(&str, &str)] = &[
+    ("age.toml", include_str!("../secrets/age.toml")),
     ("ai.toml", include_str!("../secrets/ai.toml")),
     ("alibaba.toml", include_str!("../secrets/alibaba.toml")),
     ("assignments.toml", include_str!("../secrets/assignments.toml")),
@@ -37,18 +38,27 @@ pub const SECRETS: &[(&str, &str)] = &[
     ("monitoring.toml", include_str!("../secrets/monitoring.toml")),
     ("networks.toml", include_str!("../secrets/networks.toml")),
     ("npm.toml", include_str!("../secrets/npm.toml")),
+    ("onepassword.toml", include_str!("../secrets/onepassword.toml")),
     ("packages.toml", include_str!("../secrets/packages.toml")),
+    ("password-hashes.toml", include_str!("../secrets/password-hashes.toml")),
     ("payments.toml", include_str!("../secrets/payments.toml")),
+    ("pgp.toml", include_str!("../secrets/pgp.toml")),
     ("private-clouds.toml", include_str!("../secrets/private-clouds.toml")),
     ("productivity.toml", include_str!("../secrets/productivity.toml")),
     ("pypi.toml", include_str!("../secrets/pypi.toml")),
     ("registries.toml", include_str!("../secrets/registries.toml")),
+    ("sealed.toml", include_str!("../secrets/sealed.toml")),
     ("sessions.toml", include_str!("../secrets/sessions.toml")),
     ("shadow.toml", include_str!("../secrets/shadow.toml")),
     ("slack.toml", include_str!("../secrets/slack.toml")),
+    ("ssh.toml", include_str!("../secrets/ssh.toml")),
     ("stripe.toml", include_str!("../secrets/stripe.toml")),
+    ("tls.toml", include_str!("../secrets/tls.toml")),
+    ("tor.toml", include_str!("../secrets/tor.toml")),
     ("vault.toml", include_str!("../secrets/vault.toml")),
     ("verifiers.toml", include_str!("../secrets/verifiers.toml")),
+    ("vpn.toml", include_str!("../secrets/vpn.toml")),
+    ("wallets.toml", include_str!("../secrets/wallets.toml")),
 ];
 
 /// YARA rules (`--yara builtin`): name of the file, and its text.

@@ -6,6 +6,7 @@
 pub mod builder;
 mod cloud_tokens;
 pub mod cores;
+mod crypto;
 pub mod dumper;
 pub mod fixtures;
 mod forge_tokens;

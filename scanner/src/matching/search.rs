@@ -5,7 +5,7 @@ use std::ops::Range;
 use super::confirm::{self, Confirmed, Found, Run};
 use super::encoding::SpanMap;
 use super::engine::{Candidate, SURROUNDINGS, Scratch, Throttled, WIDEST};
-use super::{assignment, labels, length_word, number, runs, text_run};
+use super::{assignment, labels, length_word, number, runs, text_run, words};
 use crate::check::{Notation, Outcome};
 use crate::region::{CELL, Cut, Decoded, LabelKind, RegionKind, Window};
 use crate::rule::{Anchor, Rule, RuleId, View};
@@ -109,7 +109,8 @@ impl Search<'_> {
             && match self.rule.anchor {
                 Anchor::Label | Anchor::Path | Anchor::Number => false,
                 Anchor::Run { word, .. } => !word || is_wide(),
-                Anchor::Prefix | Anchor::Inside | Anchor::Assignment(_) | Anchor::Text => true,
+                Anchor::Prefix | Anchor::Inside | Anchor::Assignment(_) => true,
+                Anchor::Text | Anchor::Words => true,
             }
     }
 
@@ -214,6 +215,20 @@ impl Search<'_> {
             let at = range.start;
             let cost = number::cost(range.len());
             if self.haystack.address(at) < last && self.affords(at, cost, scratch) {
+                let bytes = text.get(range).unwrap_or_default();
+                let whole = Found::of(0..bytes.len());
+                self.judge(bytes, WHOLE, at, whole, None, scratch);
+            }
+        });
+    }
+
+    /// Seed phrases.
+    pub(super) fn words(&self, scratch: &mut Scratch) {
+        let last = self.own().end.saturating_add(WIDEST);
+        let text = self.haystack.text;
+        words::each(text, |range| {
+            let at = range.start;
+            if self.haystack.address(at) < last && self.is_allowed(at, scratch) {
                 let bytes = text.get(range).unwrap_or_default();
                 let whole = Found::of(0..bytes.len());
                 self.judge(bytes, WHOLE, at, whole, None, scratch);

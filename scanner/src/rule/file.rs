@@ -139,6 +139,7 @@ enum AnchorKey {
     Word,
     Assignment,
     Number,
+    Words,
     Label,
     Path,
 }
@@ -561,6 +562,7 @@ fn anchor(
     }
     match entry.anchor {
         AnchorKey::Number => Err("the anchor number asks for view bytes".to_owned()),
+        AnchorKey::Words => Ok((Anchor::Words, Vec::new(), 0)),
         AnchorKey::Assignment => {
             if entry.keywords.is_empty() || entry.items.is_some() {
                 return Err("the anchor assignment asks for keywords, and for no items".to_owned());
