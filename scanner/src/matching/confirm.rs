@@ -6,7 +6,7 @@ use regex_automata::{Anchored, Input};
 
 use crate::check::{Attributes, Confidence, Outcome, Plain, Subject};
 use crate::region::Cut;
-use crate::rule::{Anchor, Class, Edge, Pattern, Report, Rule, View};
+use crate::rule::{Anchor, Answer, Class, Edge, Pattern, Report, Rule, Seen, View};
 use crate::secret::SecretBytes;
 use crate::tally::Evidence;
 
@@ -17,6 +17,8 @@ pub(super) struct Run<'a> {
     pub text: &'a [u8],
     /// Which ends are no true ends: of memory that was cut, or clipped to a bound.
     pub cut: Cut,
+    /// The path of the file it stands in; empty in memory.
+    pub path: &'a str,
 }
 
 /// A candidate that is a match.
@@ -44,13 +46,15 @@ pub(super) struct Confirmed {
 #[derive(Debug, Clone)]
 pub(super) struct Found {
     span: Range<usize>,
+    /// All that the pattern matched.
+    whole: Range<usize>,
     name: Option<String>,
 }
 
 impl Found {
     /// A value without a name.
     pub(super) fn of(span: Range<usize>) -> Self {
-        Self { span, name: None }
+        Self { whole: span.clone(), span, name: None }
     }
 
     /// Where it is in the text.
@@ -140,12 +144,18 @@ fn search_in(rule: &Rule, pattern: &Pattern, input: &Input<'_>) -> Option<Found>
     let mut captures = regex.create_captures();
     regex.search_captures(input, &mut captures);
     let whole = captures.get_match()?;
-    let span = captures.get_group(rule.group)?;
+    let any = || captures.iter().skip(1).flatten().find(|group| !group.is_empty());
+    let span = captures.get_group(rule.group).filter(|group| !rule.any_group || !group.is_empty());
+    let span = span.or_else(|| any().filter(|_| rule.any_group))?;
     let name = rule.name_group.and_then(|group| captures.get_group(group)).and_then(|name| {
         let name = input.haystack().get(name.range())?;
         may_be_shown(name).then(|| name.escape_ascii().to_string())
     });
-    (whole.len() <= rule.max_len).then_some(Found { span: span.range(), name })
+    (whole.len() <= rule.max_len).then_some(Found {
+        span: span.range(),
+        whole: whole.range(),
+        name,
+    })
 }
 
 /// Whether the name of a value may stand in a report: a heap may have put anything before it.
@@ -159,7 +169,7 @@ fn may_be_shown(name: &[u8]) -> bool {
 
 /// Judges what the pattern found; `None` when it is no match after all.
 pub(super) fn judge(rule: &Rule, run: Run<'_>, found: Found) -> Option<Confirmed> {
-    let Found { mut span, name } = found;
+    let Found { mut span, whole, name } = found;
     let touches = |span: &Range<usize>| {
         (run.cut.start && span.start == 0) || (run.cut.end && span.end == run.text.len())
     };
@@ -187,6 +197,19 @@ pub(super) fn judge(rule: &Rule, run: Run<'_>, found: Found) -> Option<Confirmed
         canonical = verdict.canonical.or(canonical);
         plain = verdict.plain.or(plain);
         evidence.push(Evidence { check: check.name.to_owned(), outcome: verdict.outcome });
+    }
+    if let Some(terms) = &rule.terms {
+        let (text, value, path) = (run.text, span.clone(), run.path);
+        match terms.judge(&Seen { text, whole, value, path, pattern: &rule.pattern }) {
+            Answer::No => return None,
+            Answer::Yes => {}
+            Answer::Proven => {
+                passes = passes.saturating_add(1);
+                confidence = confidence.max(Confidence::High);
+                evidence
+                    .push(Evidence { check: "checksum".to_owned(), outcome: Outcome::Pass });
+            }
+        }
     }
     if doubtful {
         confidence = Confidence::Low;

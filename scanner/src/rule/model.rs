@@ -5,6 +5,7 @@ use std::sync::OnceLock;
 use regex_automata::meta::Regex;
 use regex_automata::util::syntax;
 
+use super::terms::Terms;
 use crate::check::{Check, Confidence, Notation, Severity};
 use crate::region::RegionKind;
 
@@ -135,15 +136,22 @@ impl Encodings {
 }
 
 /// A regular expression over bytes, compiled when first needed.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Pattern {
     source: String,
+    /// What is compiled, where that is not what was written.
+    relaxed: Option<String>,
     regex: OnceLock<Regex>,
 }
 
 impl Pattern {
     pub(super) fn new(source: String) -> Self {
-        Self { source, regex: OnceLock::new() }
+        Self { source, relaxed: None, regex: OnceLock::new() }
+    }
+
+    /// A pattern that is written as `source` and runs as `relaxed`.
+    pub(super) fn relaxed(source: String, relaxed: String) -> Self {
+        Self { source, relaxed: Some(relaxed), regex: OnceLock::new() }
     }
 
     /// The pattern as written.
@@ -160,7 +168,7 @@ impl Pattern {
     }
 
     fn compile(&self) -> Result<&Regex, Box<regex_automata::meta::BuildError>> {
-        let built = build(&self.source)?;
+        let built = build(self.relaxed.as_deref().unwrap_or(&self.source))?;
         Ok(self.regex.get_or_init(|| built))
     }
 }
@@ -187,7 +195,7 @@ pub(super) fn byte_syntax() -> syntax::Config {
 }
 
 /// One kind of thing to look for.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Rule {
     /// Unique, kebab-case, never reused.
     pub id: String,
@@ -197,6 +205,8 @@ pub struct Rule {
     pub description: String,
     /// The group of rules it belongs to (`github`).
     pub family: String,
+    /// Words by which it can be chosen, beside its family.
+    pub tags: Vec<String>,
     /// What kind of finding it makes.
     pub class: Class,
     /// What kind of thing an indicator is (`url`); empty for other classes.
@@ -209,6 +219,8 @@ pub struct Rule {
     pub pattern: Pattern,
     /// Group of the pattern that is the value: 0 is all of it.
     pub group: usize,
+    /// Whether the value is the first group that takes part, where `group` does not.
+    pub any_group: bool,
     /// Group of the pattern that names the value (a variable, a flag).
     pub name_group: Option<usize>,
     /// The pattern of each value in a match of `pattern`, which then is what holds them (in its
@@ -240,6 +252,8 @@ pub struct Rule {
     pub report: Report,
     /// Whether values could be guessed (passwords): their hash alone is not given away.
     pub guessable: bool,
+    /// What a rule of another scanner asks of its values.
+    pub terms: Option<Box<Terms>>,
     /// Partner whose nearness raises the confidence.
     pub near: Option<Near>,
     /// Public first characters that a preview may show.
@@ -255,7 +269,7 @@ pub struct Rule {
 }
 
 /// All rules of a run.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub struct RuleSet {
     pub(super) rules: Vec<Rule>,
     pub(super) hash: String,
