@@ -14,6 +14,8 @@ mod gate;
 mod pages;
 #[path = "cli/rules.rs"]
 mod rules;
+#[path = "cli/user_rules.rs"]
+mod user_rules;
 
 fn cryoscan(args: &[&str]) -> Output {
     command(args).output().unwrap()
@@ -56,7 +58,7 @@ fn folder(name: &str) -> PathBuf {
 
 #[test]
 fn help_pages() {
-    let pages: [(&str, &[&str]); 11] = [
+    let pages: [(&str, &[&str]); 12] = [
         ("cryoscan-short.txt", &["-h"]),
         ("cryoscan.txt", &["--help"]),
         ("scan.txt", &["scan", "--help"]),
@@ -65,6 +67,7 @@ fn help_pages() {
         ("rules.txt", &["rules", "--help"]),
         ("rules-list.txt", &["rules", "list", "--help"]),
         ("rules-show.txt", &["rules", "show", "--help"]),
+        ("rules-check.txt", &["rules", "check", "--help"]),
         ("config.txt", &["config", "--help"]),
         ("completions.txt", &["completions", "--help"]),
         ("man.txt", &["man", "--help"]),

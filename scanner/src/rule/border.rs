@@ -6,7 +6,9 @@
 //! literal of its own and has one length, what stands beside it decides nothing: the borders are
 //! left out, and a neighbour of the same alphabet lowers the confidence, as for our own rules.
 
-use regex_syntax::hir::{Capture, Class, Hir, HirKind, Look, Repetition};
+use std::ops::RangeInclusive;
+
+use regex_syntax::hir::{Capture, Class, ClassBytesRange, ClassUnicodeRange, Hir, HirKind, Look, Repetition};
 
 use super::literals;
 
@@ -151,12 +153,13 @@ fn is_border(hir: &Hir, value: Option<u32>) -> bool {
     match hir.kind() {
         HirKind::Empty | HirKind::Look(_) => true,
         HirKind::Class(Class::Bytes(class)) => {
-            let has = |wanted: fn(u8) -> bool| {
-                class.iter().any(|range| (range.start()..=range.end()).any(wanted))
-            };
-            has(|byte| is_outside(byte)) && !has(|byte| byte.is_ascii_digit())
+            let range = |range: &ClassBytesRange| range.start().into()..=range.end().into();
+            is_border_class(&class.iter().map(range).collect::<Vec<_>>())
         }
-        HirKind::Class(Class::Unicode(_)) => false,
+        HirKind::Class(Class::Unicode(class)) => {
+            let range = |range: &ClassUnicodeRange| range.start().into()..=range.end().into();
+            is_border_class(&class.iter().map(range).collect::<Vec<_>>())
+        }
         HirKind::Literal(literal) => literal.0.iter().copied().all(is_outside) && literal.0.len() == 1,
         HirKind::Repetition(Repetition { sub, .. }) => is_border(sub, value),
         HirKind::Capture(capture) => {
@@ -167,6 +170,16 @@ fn is_border(hir: &Hir, value: Option<u32>) -> bool {
         }
         HirKind::Concat(all) => all.iter().all(|one| is_border(one, value)),
     }
+}
+
+/// Whether a class holds characters that can be in no token, and no digits, which nearly all tokens
+/// may have.
+fn is_border_class(ranges: &[RangeInclusive<u32>]) -> bool {
+    let has = |wanted: fn(u8) -> bool| {
+        let mut bytes = (0..=u8::MAX).filter(|byte| wanted(*byte)).map(u32::from);
+        bytes.any(|byte| ranges.iter().any(|range| range.contains(&byte)))
+    };
+    has(is_outside) && !has(|byte| byte.is_ascii_digit())
 }
 
 /// Whether a byte can be in no token.

@@ -445,8 +445,7 @@ impl UserRules {
             };
             let Some((name, line)) = self.places.get(&rule.id) else { continue };
             let Some(file) = files.iter().find(|file| file.name == *name) else { continue };
-            let before = file.text.split_inclusive('\n').take(line.saturating_sub(1));
-            let at = before.map(str::len).sum();
+            let at = line_start(&file.text, *line);
             let place = Place { file: &file.name, text: &file.text };
             let problem = format!("no rule has the id {}", near.rule);
             wrong.push(place.fault(Cost::Wrong, at, (&rule.id, "near"), problem));
@@ -539,4 +538,33 @@ fn advise(
     if counterexamples.is_empty() {
         say("counterexamples", "there are none, so nothing shows what it leaves alone");
     }
+}
+
+impl UserRules {
+    /// Rules of the user that say what another rule says: with the same pattern.
+    pub fn overlaps(&self, files: &[RuleFile]) -> Vec<Fault> {
+        let mut of_pattern: BTreeMap<&str, Vec<&Rule>> = BTreeMap::new();
+        for rule in &self.set.rules {
+            of_pattern.entry(rule.pattern.source()).or_default().push(rule);
+        }
+        let mut faults = Vec::new();
+        for rules in of_pattern.values().filter(|rules| rules.len() > 1) {
+            for rule in rules {
+                let Some((name, line)) = self.places.get(&rule.id) else { continue };
+                let Some(file) = files.iter().find(|file| file.name == *name) else { continue };
+                let others = rules.iter().filter(|other| other.id != rule.id);
+                let others: Vec<&str> = others.map(|other| other.id.as_str()).collect();
+                let problem = format!("the same pattern as {}", others.join(", "));
+                let place = Place { file: &file.name, text: &file.text };
+                let at = line_start(&file.text, *line);
+                faults.push(place.fault(Cost::Advice, at, (&rule.id, "regex"), problem));
+            }
+        }
+        faults
+    }
+}
+
+/// Where a line starts.
+fn line_start(text: &str, line: usize) -> usize {
+    text.split_inclusive('\n').take(line.saturating_sub(1)).map(str::len).sum()
 }
