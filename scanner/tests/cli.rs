@@ -58,7 +58,7 @@ fn folder(name: &str) -> PathBuf {
 
 #[test]
 fn help_pages() {
-    let pages: [(&str, &[&str]); 12] = [
+    let pages: [(&str, &[&str]); 13] = [
         ("cryoscan-short.txt", &["-h"]),
         ("cryoscan.txt", &["--help"]),
         ("scan.txt", &["scan", "--help"]),
@@ -68,6 +68,7 @@ fn help_pages() {
         ("rules-list.txt", &["rules", "list", "--help"]),
         ("rules-show.txt", &["rules", "show", "--help"]),
         ("rules-check.txt", &["rules", "check", "--help"]),
+        ("rules-test.txt", &["rules", "test", "--help"]),
         ("config.txt", &["config", "--help"]),
         ("completions.txt", &["completions", "--help"]),
         ("man.txt", &["man", "--help"]),

@@ -15,6 +15,7 @@ use crate::report::Style;
 use crate::rule::{RuleSet, UserRules};
 
 mod check;
+mod test;
 mod text;
 mod view;
 
@@ -28,7 +29,8 @@ Examples:
   cryoscan rules list --severity high     what is worth waking somebody for
   cryoscan rules list 'github-*'          rules by name
   cryoscan rules show github-pat-classic  all about one of them
-  cryoscan rules check my-rules.toml      what is wrong with own rules, by line";
+  cryoscan rules check my-rules.toml      what is wrong with own rules, by line
+  cryoscan rules test my-rules.toml       do they find their examples in memory";
 
 const LIST_EXAMPLES: &str = "\
 Examples:
@@ -58,6 +60,13 @@ pub(super) enum RulesCommand {
     /// be used, and 2 if one cannot; with --strict it is 1 for any other remark.
     #[command(max_term_width = 100, after_long_help = check::EXAMPLES)]
     Check(check::CheckArgs),
+    /// Try rules on their examples, in every encoding and between the neighbours that memory has
+    ///
+    /// Without files the built-in rules are tried; examples that need a key or a structure are left to the
+    /// project's own tests, and counted. The exit code is 1 if an example is not found or a
+    /// counterexample is.
+    #[command(max_term_width = 100, after_long_help = test::EXAMPLES)]
+    Test(test::TestArgs),
 }
 
 #[derive(Debug, Args)]
@@ -134,6 +143,7 @@ pub(super) fn run(command: &RulesCommand, style: &Style) -> anyhow::Result<u8> {
             files
         }
         RulesCommand::Check(args) => return check::run(args, style),
+        RulesCommand::Test(args) => return test::run(args),
     };
     let UserRules { set, examples: own, .. } = user_rules::load(files)?;
     let mut examples = RuleSet::examples(cryoscan_rules::SECRETS)?;
@@ -161,7 +171,7 @@ pub(super) fn run(command: &RulesCommand, style: &Style) -> anyhow::Result<u8> {
                 Format::Json => json(rule, &mut page)?,
             }
         }
-        RulesCommand::Check(_) => {}
+        RulesCommand::Check(_) | RulesCommand::Test(_) => {}
     }
     print(&page)
 }

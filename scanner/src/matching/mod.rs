@@ -20,6 +20,7 @@ mod text_run;
 
 #[doc(hidden)]
 pub mod fuzzing;
+pub mod proving;
 
 pub use encoding::{Decode, ENCODINGS, Encoding, Island, Run, SpanMap};
 pub use engine::{Engine, Scanned, Scratch, Throttled};

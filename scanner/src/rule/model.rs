@@ -154,6 +154,11 @@ impl Pattern {
         Self { source, relaxed: Some(relaxed), regex: OnceLock::new() }
     }
 
+    /// Whether what runs is not what was written.
+    pub fn is_relaxed(&self) -> bool {
+        self.relaxed.is_some()
+    }
+
     /// The pattern as written.
     pub fn source(&self) -> &str {
         &self.source

@@ -372,3 +372,32 @@ fn a_file_may_build_on_the_built_in_rules() {
     assert!(!found.iter().any(|(rule, _)| rule == "gcp-api-key"), "{found:?}");
     assert!(found.contains(&pair("g-jwt", &format!("acmejwt-{}", "1".repeat(20)))), "{found:?}");
 }
+
+/// Examples of every dialect are tried where memory puts them; what fails is a row.
+#[test]
+fn examples_of_own_rules_are_tried_in_memory() {
+    let bench = Bench::new("test");
+    let examples = |example: &str| {
+        dialects()[0].1.replace("examples = []", &format!("examples = [{{ gen = {example:?} }}]"))
+    };
+    let good = bench.file("good.toml", examples("key={base62:3} acme_{hex:24}").replace(
+        "examples = [{ gen = \"key={base62:3} acme_{hex:24}\" }]",
+        "examples = [{ gen = \"key={base62:3} acme_{hex:24}\", value = \"acme_{hex:24}\" }]",
+    ));
+    let output = cryoscan(&["rules", "test", &good]);
+    assert_eq!(output.status.code(), Some(0), "{}{}", stdout(&output), stderr(&output));
+    assert!(stdout(&output).contains("all as they should be"), "{}", stdout(&output));
+    let yaml = format!(
+        "{}    examples:\n    - 'token = {}'\n    negative_examples:\n    - acme_short\n",
+        dialects()[3].1,
+        token(5)
+    );
+    let yaml = bench.file("good.yaml", yaml);
+    let output = cryoscan(&["rules", "test", &yaml]);
+    assert_eq!(output.status.code(), Some(0), "{}{}", stdout(&output), stderr(&output));
+    let bad = bench.file("bad.toml", examples("acme_{hex:23}"));
+    let output = cryoscan(&["rules", "test", &bad]);
+    assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
+    assert!(stdout(&output).contains("acme-token  acme_"), "{}", stdout(&output));
+    assert!(stdout(&output).contains("2 failed"), "{}", stdout(&output));
+}
