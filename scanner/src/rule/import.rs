@@ -198,6 +198,7 @@ pub(super) fn rule(
         edge: if relaxed.is_bordered { Edge::Checked } else { Edge::Soft },
         report: if foreign.is_hidden { Report::Proven } else { Report::Always },
         guessable: !is_telling,
+        generic: false,
         terms: (!terms.is_empty()).then(|| Box::new(terms)),
         near: foreign.near.as_ref().map(|(rule, within)| Near {
             rule: rule.text.clone(),

@@ -6,6 +6,7 @@ mod file;
 mod import;
 mod literals;
 mod model;
+mod names;
 mod node;
 mod select;
 mod template;
@@ -15,8 +16,10 @@ mod user;
 pub use fault::{Cost, Fault};
 pub use file::{Example, RuleExamples, RuleFileError};
 pub use model::{
-    Anchor, Class, Edge, Encodings, Near, Pattern, Places, Report, Rule, RuleId, RuleSet, View,
+    Anchor, Class, Edge, Encodings, Keyword, Near, Pattern, Places, Report, Rule, RuleId, RuleSet,
+    View,
 };
+pub use names::{keeps_meaning, says_secret};
 
 pub use select::UnknownSelector;
 pub use terms::Terms;
