@@ -11,7 +11,7 @@ use clap::builder::BoolishValueParser;
 use super::nearest::hint;
 use super::output::{complain, explain};
 use crate::diagnostic::Diagnostic;
-use crate::report::escape;
+use crate::report::{escape, number};
 use crate::rule::{Cost, Fault, RuleFile, RuleSet, UserRules};
 use crate::scan::ChosenRules;
 
@@ -39,15 +39,21 @@ pub(super) struct SelectArgs {
     /// Only rules of this id, in which `*` stands for any text, or `tag:` and a family or tag; may be given
     /// more than once
     #[arg(
-        long, value_name = "RULE", value_delimiter = ',',
-        env = "CRYOSCAN_RULE", hide_env_values = true
+        long,
+        value_name = "RULE",
+        value_delimiter = ',',
+        env = "CRYOSCAN_RULE",
+        hide_env_values = true
     )]
     pub(super) rule: Vec<String>,
 
     /// No rules of this id or tag; may be given more than once
     #[arg(
-        long, value_name = "RULE", value_delimiter = ',',
-        env = "CRYOSCAN_EXCLUDE_RULE", hide_env_values = true
+        long,
+        value_name = "RULE",
+        value_delimiter = ',',
+        env = "CRYOSCAN_EXCLUDE_RULE",
+        hide_env_values = true
     )]
     pub(super) exclude_rule: Vec<String>,
 }
@@ -78,7 +84,11 @@ pub(super) fn chosen(
 pub(super) fn choose(set: &mut RuleSet, select: &SelectArgs) -> anyhow::Result<()> {
     set.select(&select.rule, &select.exclude_rule).map_err(|unknown| {
         let hint = hint(&unknown.selector, unknown.names.iter().map(String::as_str));
-        anyhow!("no rule is selected by {}{hint}; `cryoscan rules list` lists all", unknown.selector)
+        let (what, name) = match unknown.selector.strip_prefix("tag:") {
+            Some(tag) => ("tag or family", tag),
+            None => ("id", unknown.selector.as_str()),
+        };
+        anyhow!("no rule has the {what} {name}{hint}; `cryoscan rules list` lists all")
     })
 }
 
@@ -95,7 +105,8 @@ pub(super) fn load(args: &FilesArgs) -> anyhow::Result<UserRules> {
         }
         let more = wrong.len().saturating_sub(SHOWN);
         let more = if more > 0 { format!(" ({more} more are not shown)") } else { String::new() };
-        bail!("{} wrong in the rule files{more}; --rules-lenient leaves such rules out", wrong.len());
+        let count = number(u64::try_from(wrong.len()).unwrap_or(u64::MAX), "error", "errors");
+        bail!("{count} in the rule files{more}; --rules-lenient leaves such rules out");
     }
     for fault in &wrong {
         tracing::warn!("{}; left out", escape(&fault.headline()));

@@ -236,8 +236,7 @@ pub(super) fn judge(rule: &Rule, run: Run<'_>, found: Found) -> Option<Confirmed
             Answer::Proven => {
                 passes = passes.saturating_add(1);
                 confidence = confidence.max(Confidence::High);
-                evidence
-                    .push(Evidence { check: "checksum".to_owned(), outcome: Outcome::Pass });
+                evidence.push(Evidence { check: "checksum".to_owned(), outcome: Outcome::Pass });
             }
         }
     }

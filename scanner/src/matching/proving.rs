@@ -12,9 +12,7 @@ use flate2::write::{GzEncoder, ZlibEncoder};
 
 use super::{Engine, Scratch};
 use crate::check::Notation;
-use crate::region::{
-    CELL, Cut, Form, Holder, HolderKind, Piece, RegionKind, Space, Window,
-};
+use crate::region::{CELL, Cut, Form, Holder, HolderKind, Piece, RegionKind, Space, Window};
 use crate::rule::{Anchor, Edge, Rule, RuleSet, View};
 
 /// Text of any of the alphabets that values have.
@@ -284,8 +282,8 @@ pub fn kinds(rule: &Rule) -> impl Iterator<Item = (RegionKind, bool)> {
 
 /// Whether the rule bears text directly before its own.
 fn has_start(rule: &Rule) -> bool {
-    let decides = rule.edge == Edge::Hard
-        || (rule.edge == Edge::Checked && rule.pattern.is_relaxed());
+    let decides =
+        rule.edge == Edge::Hard || (rule.edge == Edge::Checked && rule.pattern.is_relaxed());
     !decides && matches!(rule.anchor, Anchor::Prefix | Anchor::Inside)
 }
 

@@ -381,7 +381,9 @@ impl Search<'_> {
         kind: Option<RegionKind>,
         scratch: &mut Scratch,
     ) {
-        if let Some(confirmed) = confirm::judge(self.rule, Run { text, cut, path: self.window.name }, found) {
+        if let Some(confirmed) =
+            confirm::judge(self.rule, Run { text, cut, path: self.window.name }, found)
+        {
             self.push(text, start, confirmed, Place::Of(kind), scratch);
         }
     }

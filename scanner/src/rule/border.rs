@@ -8,7 +8,9 @@
 
 use std::ops::RangeInclusive;
 
-use regex_syntax::hir::{Capture, Class, ClassBytesRange, ClassUnicodeRange, Hir, HirKind, Look, Repetition};
+use regex_syntax::hir::{
+    Capture, Class, ClassBytesRange, ClassUnicodeRange, Hir, HirKind, Look, Repetition,
+};
 
 use super::literals;
 
@@ -49,7 +51,8 @@ pub(super) fn relax(hir: &Hir, value: Option<u32>) -> Relaxed {
     let starts = literals::prefixes(&body).filter(|_| is_all);
     let is_telling = starts.is_some_and(|all| all.iter().all(|literal| literal.len() >= TELLING));
     let lengths = body.properties();
-    let is_fixed = lengths.minimum_len().is_some() && lengths.minimum_len() == lengths.maximum_len();
+    let is_fixed =
+        lengths.minimum_len().is_some() && lengths.minimum_len() == lengths.maximum_len();
     let is_whole = inner.is_some() || !has_groups;
     if is_telling && (is_fixed || after.is_empty()) {
         return Relaxed { hir: body, has_group: false, is_whole, is_bordered: false };
@@ -160,14 +163,12 @@ fn is_border(hir: &Hir, value: Option<u32>) -> bool {
             let range = |range: &ClassUnicodeRange| range.start().into()..=range.end().into();
             is_border_class(&class.iter().map(range).collect::<Vec<_>>())
         }
-        HirKind::Literal(literal) => literal.0.iter().copied().all(is_outside) && literal.0.len() == 1,
+        HirKind::Literal(literal) => {
+            literal.0.iter().copied().all(is_outside) && literal.0.len() == 1
+        }
         HirKind::Repetition(Repetition { sub, .. }) => is_border(sub, value),
-        HirKind::Capture(capture) => {
-            value != Some(capture.index) && is_border(&capture.sub, value)
-        }
-        HirKind::Alternation(all) => {
-            all.iter().all(|one| is_border(one, value) || is_escape(one))
-        }
+        HirKind::Capture(capture) => value != Some(capture.index) && is_border(&capture.sub, value),
+        HirKind::Alternation(all) => all.iter().all(|one| is_border(one, value) || is_escape(one)),
         HirKind::Concat(all) => all.iter().all(|one| is_border(one, value)),
     }
 }

@@ -116,7 +116,8 @@ impl Fault {
     }
 
     fn words(&self) -> String {
-        let rule = if self.rule.is_empty() { String::new() } else { format!("rule {}: ", self.rule) };
+        let rule =
+            if self.rule.is_empty() { String::new() } else { format!("rule {}: ", self.rule) };
         let key = if self.key.is_empty() { String::new() } else { format!("{}: ", self.key) };
         format!("{rule}{key}{}", self.problem)
     }

@@ -151,8 +151,10 @@ pub(super) fn rule(
         Some(len) if len <= MAX_MATCH => len,
         longest => {
             let most = longest.map_or(BOUND, |_| MAX_MATCH);
-            let problem = format!("the pattern has no bound, or a wide one: a match is no longer than \
-                                   {most} characters here");
+            let problem = format!(
+                "the pattern has no bound, or a wide one: a match is no longer than \
+                                   {most} characters here"
+            );
             say(Cost::Ignored, regex.at.start, "regex", problem);
             most
         }
@@ -200,13 +202,14 @@ pub(super) fn rule(
         guessable: !is_telling,
         generic: false,
         terms: (!terms.is_empty()).then(|| Box::new(terms)),
-        near: foreign.near.as_ref().map(|(rule, within)| Near {
-            rule: rule.text.clone(),
-            within: *within,
-        }),
+        near: foreign
+            .near
+            .as_ref()
+            .map(|(rule, within)| Near { rule: rule.text.clone(), within: *within }),
         prefix: String::new(),
-        remediation: "Revoke the value where it was issued, or change it, and find out who used it."
-            .to_owned(),
+        remediation:
+            "Revoke the value where it was issued, or change it, and find out who used it."
+                .to_owned(),
         references: foreign.references.clone(),
         cwe: vec!["CWE-522".to_owned()],
         attack: vec!["T1552".to_owned()],
@@ -229,7 +232,8 @@ fn advise(foreign: &Foreign, rule: &Rule, hir: &Hir, place: Place<'_>, faults: &
         say(foreign.at, "", problem);
     }
     for keyword in &foreign.keywords {
-        if !may_hold(hir, &keyword.text) && !matches!(&rule.terms, Some(terms) if !terms.words.is_empty())
+        if !may_hold(hir, &keyword.text)
+            && !matches!(&rule.terms, Some(terms) if !terms.words.is_empty())
         {
             let problem =
                 format!("the keyword {:?} can stand in no match and is of no use", keyword.text);
@@ -271,9 +275,8 @@ pub(super) fn parse(
     place: Place<'_>,
     about: (&str, &str),
 ) -> Result<(String, Hir), Fault> {
-    let read = |pattern: &str| {
-        regex_automata::util::syntax::parse_with(pattern, &model::byte_syntax())
-    };
+    let read =
+        |pattern: &str| regex_automata::util::syntax::parse_with(pattern, &model::byte_syntax());
     let first = match read(&text.text) {
         Ok(hir) => return Ok((text.text.clone(), hir)),
         Err(error) => error,
@@ -301,8 +304,11 @@ fn value_group(hir: &Hir, part: Part) -> Result<(Option<u32>, bool, bool), Strin
             let mut groups = Vec::new();
             outer_groups(hir, &mut groups);
             let token = groups.iter().find(|(_, name)| name.eq_ignore_ascii_case("token"));
-            let unnamed: Vec<u32> =
-                groups.iter().filter(|(_, name)| name.is_empty()).map(|(index, _)| *index).collect();
+            let unnamed: Vec<u32> = groups
+                .iter()
+                .filter(|(_, name)| name.is_empty())
+                .map(|(index, _)| *index)
+                .collect();
             let value = token.map(|(index, _)| *index).or(unnamed.last().copied());
             Ok((value, false, token.is_none() && unnamed.len() > 1))
         }
@@ -346,7 +352,12 @@ fn anchor(hir: &Hir, keywords: &[Text]) -> Result<Anchored, Vec<String>> {
         return Ok((anchor, found, before, words));
     }
     if let Some((class, len)) = literals::exact_run(hir).filter(|_| words.is_empty()) {
-        return Ok((Anchor::Run { class: Box::new(class), len, word: false }, Vec::new(), 0, words));
+        return Ok((
+            Anchor::Run { class: Box::new(class), len, word: false },
+            Vec::new(),
+            0,
+            words,
+        ));
     }
     Err(words.into_iter().filter(|word| word.len() >= LEAST_KEYWORD).collect())
 }

@@ -130,9 +130,7 @@ impl Offsets {
     fn byte(&self, char: usize) -> usize {
         match self {
             Self::Ascii => char,
-            Self::Table(table) => {
-                table.get(char).or(table.last()).copied().unwrap_or_default()
-            }
+            Self::Table(table) => table.get(char).or(table.last()).copied().unwrap_or_default(),
         }
     }
 }
@@ -240,12 +238,14 @@ mod tests {
     #[test]
     fn places_are_those_of_the_file_in_both_languages() {
         let yaml_text = "# größe\nrules:\n  - name: Ä\n    pattern: |\n      (?x)\n      a b\n    n: 3.5\n    v: false\n";
-        let toml_text = "# größe\n[[rules]]\nname = 'Ä'\npattern = '''\n(?x)\na b\n'''\nn = 3.5\nv = false\n";
+        let toml_text =
+            "# größe\n[[rules]]\nname = 'Ä'\npattern = '''\n(?x)\na b\n'''\nn = 3.5\nv = false\n";
         for (text, root) in [(yaml_text, yaml(yaml_text)), (toml_text, toml(toml_text))] {
             let root = root.unwrap();
             let [rules] = pairs(&root) else { panic!("{root:?}") };
             let Value::List(list) = &rules.node.value else { panic!("{root:?}") };
-            let keys: Vec<&str> = pairs(&list[0]).iter().map(|pair| &text[pair.at.clone()]).collect();
+            let keys: Vec<&str> =
+                pairs(&list[0]).iter().map(|pair| &text[pair.at.clone()]).collect();
             assert_eq!(keys, ["name", "pattern", "n", "v"]);
             let values: Vec<&Value> = pairs(&list[0]).iter().map(|pair| &pair.node.value).collect();
             assert!(matches!(values[1], Value::Text(text) if text == "(?x)\na b\n"), "{values:?}");

@@ -123,7 +123,10 @@ mod tests {
         assert!(github.rules().iter().all(is_left));
         assert_ne!(github.hash(), all.hash());
         let two = selected(&["jwt", "github-pat-fine"], &[]).unwrap();
-        assert_eq!(two.rules().iter().map(|rule| &rule.id).collect::<Vec<_>>(), ["github-pat-fine", "jwt"]);
+        assert_eq!(
+            two.rules().iter().map(|rule| &rule.id).collect::<Vec<_>>(),
+            ["github-pat-fine", "jwt"]
+        );
     }
 
     #[test]

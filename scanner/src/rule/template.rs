@@ -103,9 +103,9 @@ impl Template {
 impl Operand {
     fn parse(text: &str) -> Result<Self, String> {
         let text = text.trim();
-        let quoted = ['"', '\''].into_iter().find_map(|quote| {
-            text.strip_prefix(quote).and_then(|text| text.strip_suffix(quote))
-        });
+        let quoted = ['"', '\'']
+            .into_iter()
+            .find_map(|quote| text.strip_prefix(quote).and_then(|text| text.strip_suffix(quote)));
         if let Some(quoted) = quoted {
             return Ok(Self::Text(quoted.to_owned()));
         }
@@ -160,7 +160,8 @@ fn filter(text: &str) -> Result<Filter, String> {
         let parse = |it: &str| it.parse().map_err(|_| format!("`{name}: {it}`"));
         argument.map(parse).transpose()
     };
-    let text = |index: usize| match Operand::parse(arguments.get(index).map_or("", String::as_str)) {
+    let text = |index: usize| match Operand::parse(arguments.get(index).map_or("", String::as_str))
+    {
         Ok(Operand::Text(text)) => Ok(text),
         _ => Err(format!("`{name}` without two strings")),
     };

@@ -320,7 +320,10 @@ mod tests {
             };
             judged(&Terms { checksum: Some(checksum), ..Terms::default() }, "")
         };
-        assert_eq!(with("{{ SUM }}", "{{ MATCH | suffix: 4 }}", Some("sum"), false), Answer::Proven);
+        assert_eq!(
+            with("{{ SUM }}", "{{ MATCH | suffix: 4 }}", Some("sum"), false),
+            Answer::Proven
+        );
         assert_eq!(with("{{ sum }}", "{{ BODY }}", None, true), Answer::No);
         assert_eq!(with("{{ x }}", "{{ BODY }}", None, true), Answer::Yes);
         assert_eq!(with("{{ SUM }}", "{{ SUM }}", Some("x"), false), Answer::No);

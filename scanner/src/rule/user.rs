@@ -320,7 +320,8 @@ impl UserRules {
         origins: &mut Vec<RuleFile>,
         deep: usize,
     ) -> Result<Pack, String> {
-        let deep = deep.checked_sub(1).ok_or("more files that build on each other than are read")?;
+        let deep =
+            deep.checked_sub(1).ok_or("more files that build on each other than are read")?;
         let folder = file.folder.as_ref().ok_or("it is not known where this file lies")?;
         let base = RuleFile::open(&folder.join(&path.text)).map_err(|error| error.to_string())?;
         match read(&base) {
@@ -346,10 +347,14 @@ impl UserRules {
             self.builtin(&pack, &own, place);
         }
         if pack.rules.is_empty() && !pack.extends_builtin {
-            self.faults.push(place.fault(Cost::Wrong, 0, ("", "rules"), "there are no rules in it"));
+            self.faults.push(place.fault(
+                Cost::Wrong,
+                0,
+                ("", "rules"),
+                "there are no rules in it",
+            ));
         }
-        let taken: BTreeSet<String> =
-            self.set.rules.iter().map(|rule| rule.id.clone()).collect();
+        let taken: BTreeSet<String> = self.set.rules.iter().map(|rule| rule.id.clone()).collect();
         let renamed = |id: &str| {
             if taken.contains(id) { format!("{family}-{id}") } else { id.to_owned() }
         };
@@ -375,7 +380,11 @@ impl UserRules {
                         own.contains(&import::id(&near.rule)) || taken.contains(&near.rule)
                     });
                     rule.near = rule.near.map(|near| Near {
-                        rule: if own.contains(&near.rule) { renamed(&near.rule) } else { near.rule },
+                        rule: if own.contains(&near.rule) {
+                            renamed(&near.rule)
+                        } else {
+                            near.rule
+                        },
                         ..near
                     });
                     if let (Some((partner, _)), None) = (&foreign.near, &rule.near) {
@@ -400,9 +409,7 @@ impl UserRules {
         for disabled in &pack.disabled {
             let before = self.set.rules.len();
             let places = &self.places;
-            self.set
-                .rules
-                .retain(|rule| rule.id != disabled.text || places.contains_key(&rule.id));
+            self.set.rules.retain(|rule| rule.id != disabled.text || places.contains_key(&rule.id));
             if self.set.rules.len() == before && !own.contains(&disabled.text) {
                 let problem = format!("no rule has the id {}: it is ignored", disabled.text);
                 let about = ("", "extend.disabledRules");
@@ -485,7 +492,10 @@ fn is_yaml(text: &str) -> bool {
     };
     let key = first.split_once(':').map(|(key, _)| key);
     let is_word = |key: &str| key.chars().all(|c| c.is_ascii_alphanumeric() || "_-\"'".contains(c));
-    first.starts_with("---") || first.starts_with("- ") || first.starts_with('%') || key.is_some_and(is_word)
+    first.starts_with("---")
+        || first.starts_with("- ")
+        || first.starts_with('%')
+        || key.is_some_and(is_word)
 }
 
 /// The string of a key.
@@ -527,7 +537,10 @@ fn advise(
     let starts = || file::parse_pattern(rule.pattern.source()).ok();
     let starts = starts().and_then(|hir| super::literals::prefixes(&hir));
     if has_keywords && starts.is_some_and(|all| all.iter().all(|it| it.len() > 3)) {
-        say("keywords", "of no use: every match begins with a literal, which is cheaper to look for");
+        say(
+            "keywords",
+            "of no use: every match begins with a literal, which is cheaper to look for",
+        );
     }
     if rule.literals.iter().any(|literal| literal.len() == 3) {
         say("regex", "slow: a literal of three bytes stands everywhere");

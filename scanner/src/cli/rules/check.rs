@@ -79,7 +79,9 @@ pub(super) fn run(args: &CheckArgs, style: &Style) -> anyhow::Result<u8> {
     let loaded = UserRules::load(RuleSet::builtin()?, &files);
     let mut faults = loaded.faults.clone();
     faults.extend(loaded.overlaps(&files));
-    faults.sort_by(|a, b| (&a.file, a.line, a.column, a.cost).cmp(&(&b.file, b.line, b.column, b.cost)));
+    faults.sort_by(|a, b| {
+        (&a.file, a.line, a.column, a.cost).cmp(&(&b.file, b.line, b.column, b.cost))
+    });
     let mut page = Vec::new();
     match args.format.format {
         Format::Json => {
@@ -91,11 +93,7 @@ pub(super) fn run(args: &CheckArgs, style: &Style) -> anyhow::Result<u8> {
     }
     print(&page)?;
     let is_wrong = faults.iter().any(|fault| fault.cost == Cost::Wrong);
-    Ok(if is_wrong {
-        2
-    } else {
-        u8::from(args.strict && !faults.is_empty())
-    })
+    Ok(if is_wrong { 2 } else { u8::from(args.strict && !faults.is_empty()) })
 }
 
 fn text(loaded: &UserRules, faults: &[Fault], style: &Style) -> String {

@@ -68,7 +68,9 @@ pub(super) fn run(args: &TestArgs) -> anyhow::Result<u8> {
     for (rule, (_, examples, counterexamples)) in &chosen {
         // Alone: which of several rules names a value is another question.
         let mut alone = set.clone();
-        alone.select(std::slice::from_ref(&rule.id), &[]).map_err(|it| anyhow::anyhow!(it.selector))?;
+        alone
+            .select(std::slice::from_ref(&rule.id), &[])
+            .map_err(|it| anyhow::anyhow!(it.selector))?;
         let mut bench = Bench::new(alone);
         table.bare += u64::from(examples.is_empty());
         for example in examples {
@@ -124,7 +126,9 @@ impl Table {
                 return;
             };
             self.texts += 1;
-            let case = case(rule, example, &text, value.unwrap_or(0..text.len()));
+            let mut case = case(rule, example, &text, value.unwrap_or(0..text.len()));
+            // With other text directly behind it, a text that is too short is one no more.
+            case.has_end &= !example.is_text;
             let settings = proving::settings(&case, seed).into_iter();
             for setting in settings.filter(|setting| !proving::is_seen_plainly(setting)) {
                 self.settings += 1;
@@ -141,7 +145,8 @@ impl Table {
     }
 
     fn page(&self, rules: usize) -> String {
-        let mut rows = vec![["rule", "text", "what", "settings", "the first of them"].map(str::to_owned)];
+        let mut rows =
+            vec![["rule", "text", "what", "settings", "the first of them"].map(str::to_owned)];
         for ((rule, text), (what, count, first)) in &self.failed {
             let mut shown: String = text.chars().take(40).collect();
             if shown.len() < text.len() {
@@ -170,7 +175,10 @@ impl Table {
             count => format!("{count} failed"),
         });
         if self.skipped > 0 {
-            page.push_str(&format!("; {} examples need what only the project's tests make", self.skipped));
+            page.push_str(&format!(
+                "; {} examples need what only the project's tests make",
+                self.skipped
+            ));
         }
         if self.bare > 0 {
             page.push_str(&format!("; {} without examples", number(self.bare, "rule", "rules")));
@@ -184,7 +192,12 @@ impl Table {
 /// base64 of 24.
 const LEAST_ENCODED: usize = 20;
 
-fn case<'a>(rule: &'a Rule, example: &Example, text: &str, value: std::ops::Range<usize>) -> Case<'a> {
+fn case<'a>(
+    rule: &'a Rule,
+    example: &Example,
+    text: &str,
+    value: std::ops::Range<usize>,
+) -> Case<'a> {
     let is_inside = value.end < text.len();
     Case {
         rule,
@@ -250,10 +263,7 @@ fn made(
 }
 
 /// A template with its parts, `{class:length}`, filled in.
-fn fill(
-    template: &str,
-    part: &mut dyn FnMut(&str, &str) -> Option<String>,
-) -> Option<String> {
+fn fill(template: &str, part: &mut dyn FnMut(&str, &str) -> Option<String>) -> Option<String> {
     let mut text = String::new();
     let mut rest = template;
     while let Some(c) = rest.chars().next() {

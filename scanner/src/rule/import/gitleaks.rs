@@ -125,8 +125,7 @@ fn rule(place: Place<'_>, node: &Node, faults: &mut Vec<Fault>) -> Option<Foreig
     let id = id(&name.text);
     keys.set_rule(&id);
     let mut rule = empty(&id, name.at.start);
-    rule.description =
-        keys.text("description", faults).map_or_else(String::new, |text| text.text);
+    rule.description = keys.text("description", faults).map_or_else(String::new, |text| text.text);
     rule.name = title(&rule.description, &id);
     rule.regex = keys.text("regex", faults).filter(|text| !text.text.is_empty());
     rule.path = keys.text("path", faults).filter(|text| !text.text.is_empty());
@@ -247,7 +246,8 @@ pub(in crate::rule) fn extend(pack: &mut Pack, base: Pack) {
         };
         if own.regex.is_none() {
             own.origin = rule.origin;
-            (own.regex, own.part) = (rule.regex, if own.part == Part::First { rule.part } else { own.part });
+            (own.regex, own.part) =
+                (rule.regex, if own.part == Part::First { rule.part } else { own.part });
         }
         own.path = own.path.take().or(rule.path);
         own.terms.entropy = own.terms.entropy.or(rule.terms.entropy);

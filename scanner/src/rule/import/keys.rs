@@ -28,7 +28,11 @@ impl<'a> Keys<'a> {
         let mut keys = Self { place, rule: rule.to_owned(), path, left: Vec::new() };
         match &node.value {
             Value::Table(pairs) => keys.left = pairs.iter().collect(),
-            Value::Text(_) | Value::Number(_) | Value::Bool(_) | Value::Nothing | Value::List(_) => {
+            Value::Text(_)
+            | Value::Number(_)
+            | Value::Bool(_)
+            | Value::Nothing
+            | Value::List(_) => {
                 faults.push(keys.wrong(path.trim_end_matches('.'), node, "a table"));
             }
         }

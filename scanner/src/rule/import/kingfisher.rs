@@ -140,14 +140,15 @@ fn requirements(
         upper: keys.count("min_uppercase", faults).unwrap_or(0),
         lower: keys.count("min_lowercase", faults).unwrap_or(0),
         special: keys.count("min_special_chars", faults).unwrap_or(0),
-        specials: keys.text("special_chars", faults).map_or_else(|| SPECIAL.to_owned(), |it| it.text),
+        specials: keys
+            .text("special_chars", faults)
+            .map_or_else(|| SPECIAL.to_owned(), |it| it.text),
     };
     let words = keys.texts("ignore_if_contains", faults).into_iter();
     let words = words.map(|word| word.text.trim().to_ascii_lowercase());
     terms.without = words.filter(|word| !word.is_empty()).collect();
     if let Some(pair) = keys.take("checksum") {
-        let mut inner =
-            Keys::of(place, &pair.node, rule, "pattern_requirements.checksum.", faults);
+        let mut inner = Keys::of(place, &pair.node, rule, "pattern_requirements.checksum.", faults);
         terms.checksum = checksum(place, &mut inner, rule, faults);
         inner.finish(&[], faults);
     }
