@@ -11,6 +11,7 @@ use std::process::Child;
 
 use aho_corasick::AhoCorasick;
 use anyhow::{Context, Result};
+use data_encoding::BASE64;
 use serde_json::Value;
 
 use crate::builder::Mapping;
@@ -50,8 +51,8 @@ pub struct Plant {
 pub enum Verdict {
     /// The value at its address, by these rules.
     Exact(BTreeSet<String>),
-    /// Something at its address that is not the value, by these rules.
-    Other(BTreeSet<String>),
+    /// Something at its address that is not the value: rules and what they report.
+    Other(BTreeMap<String, String>),
     /// Nothing.
     #[default]
     Missed,
@@ -213,10 +214,9 @@ pub fn compare(report: &str, plants: &mut [Plant]) -> Result<BTreeMap<String, us
             sure.extend(first..all.len());
         }
     }
-    let mut at_value: BTreeSet<usize> = BTreeSet::new();
     for plant in plants.iter_mut() {
         let mut exact = BTreeSet::new();
-        let mut other = BTreeSet::new();
+        let mut other = BTreeMap::new();
         for (pid, start) in &plant.at {
             let end = start + plant.written.needle().len() as u64;
             let around = places.range((*pid, start.saturating_sub(REACH))..(*pid, end));
@@ -226,11 +226,13 @@ pub fn compare(report: &str, plants: &mut [Plant]) -> Result<BTreeMap<String, us
                     if at + said.len <= *start {
                         continue;
                     }
-                    at_value.insert(*index);
                     if is_exact(plant, *start, *at, said) {
                         exact.extend(said.rules.clone());
                     } else {
-                        other.extend(said.rules.clone());
+                        let value = String::from_utf8_lossy(&said.value);
+                        other.extend(
+                            said.rules.iter().map(|rule| (rule.clone(), value.to_string())),
+                        );
                     }
                 }
             }
@@ -242,27 +244,62 @@ pub fn compare(report: &str, plants: &mut [Plant]) -> Result<BTreeMap<String, us
         };
     }
     let mut astray = BTreeMap::new();
-    for index in sure.iter().filter(|index| !at_value.contains(index)) {
-        for rule in &all[*index].rules {
-            *astray.entry(rule.clone()).or_default() += 1;
+    for said in sure.iter().map(|index| &all[*index]) {
+        // Copies of planted values are true wherever they are.
+        if !said.value.is_empty() && !plants.iter().any(|plant| plant.knows(&said.value)) {
+            for rule in &said.rules {
+                *astray.entry(rule.clone()).or_default() += 1;
+            }
         }
     }
     Ok(astray)
+}
+
+impl Plant {
+    /// Readings of the value, and of each of its parts, that count as exact: as it is, and what base64
+    /// in it says, of a login the password too.
+    fn readings(&self, span: usize) -> Vec<Vec<u8>> {
+        let span = self.made.spans.get(span).cloned().unwrap_or_default();
+        let value = self.made.text.get(span).unwrap_or_default();
+        let mut readings = vec![canonical(value)];
+        if let Ok(clear) = BASE64.decode(value) {
+            let colon = clear.iter().position(|byte| *byte == b':');
+            readings.extend(colon.and_then(|at| clear.get(at + 1..)).map(canonical));
+            readings.push(canonical(&clear));
+        }
+        readings
+    }
+
+    /// Whether a value is this one, a part of its text, or around it.
+    fn knows(&self, value: &[u8]) -> bool {
+        let text = canonical(&self.made.text);
+        contains(&self.made.text, value)
+            || contains(&text, value)
+            || contains(value, self.made.value())
+            || self.readings(0).iter().any(|reading| contains(reading, value))
+    }
+}
+
+fn contains(text: &[u8], part: &[u8]) -> bool {
+    memchr::memmem::find(text, part).is_some()
 }
 
 /// Whether a finding at this address is the value, or the part of it that matters, exactly.
 fn is_exact(plant: &Plant, start: u64, at: u64, said: &Said) -> bool {
     let written = &plant.written;
     let base = written.spans.first().map_or(0, |span| span.start);
-    plant.made.spans.iter().zip(&written.spans).any(|(made, written_at)| {
-        let value = plant.made.text.get(made.clone()).unwrap_or_default();
-        let first = start + (written_at.start - base) as u64;
+    written.spans.iter().enumerate().any(|(number, span)| {
+        let first = start + (span.start - base) as u64;
+        let mut readings = plant.readings(number).into_iter();
+        // The same bytes, in base64 or not, begin where the value begins.
         let place = match plant.surrounding {
             _ if written.is_hidden => at >= start,
             // Between NULs the same bytes are little-endian from the next one on.
             Surrounding::Utf16Be => at == first || at == first + 1,
             _ => at == first,
         };
-        place && canonical(value) == said.value
+        let inside = at >= first && at < start + written.needle().len() as u64;
+        readings.next() == Some(said.value.clone()) && place
+            || readings.any(|reading| inside && reading == said.value)
     })
 }

@@ -23,6 +23,12 @@ const ARGV: Option<Place> = Some(Place::Argv);
 /// Anywhere but in arguments and environment, where other rules take over.
 const NOT_STARTED: Option<Place> = Some(Place::NotStarted);
 
+/// Only as numbers that a program works with.
+const NUMBERS: Option<Place> = Some(Place::Numbers);
+/// Marks around the value in what a part is filled with.
+const OPEN: char = '\u{e000}';
+const CLOSE: char = '\u{e001}';
+
 /// Where a kind has a meaning, if not everywhere.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Place {
@@ -32,6 +38,8 @@ pub enum Place {
     Argv,
     /// Neither.
     NotStarted,
+    /// In memory at addresses of words, as it is.
+    Numbers,
 }
 
 /// What tells a value.
@@ -135,14 +143,20 @@ impl Kind {
         let mut rest = self.template;
         while let Some(next) = rest.chars().next() {
             if let Some((part, behind)) = part(rest) {
-                text.push_str(&fill::fill(part, &text, &mut random)?);
+                for c in fill::fill(part, &text, &mut random)?.chars() {
+                    match c {
+                        OPEN => open.push(self.length(&text)),
+                        CLOSE => spans.push(open.pop()?..self.length(&text)),
+                        other => text.push(other),
+                    }
+                }
                 rest = behind;
                 continue;
             }
             match next {
-                '«' | '‹' => open.push((spans.len(), self.length(&text))),
+                '«' | '‹' => open.push(self.length(&text)),
                 '»' | '›' => {
-                    let (_, start) = open.pop()?;
+                    let start = open.pop()?;
                     spans.push(start..self.length(&text));
                 }
                 other => text.push(other),

@@ -173,6 +173,9 @@ pub fn write(
         Some(Place::Environ) if surrounding != S::Environ => return None,
         Some(Place::Argv) if surrounding != S::Argv => return None,
         Some(Place::NotStarted) if started => return None,
+        Some(Place::Numbers) if !matches!(surrounding, S::Nul | S::Pointer | S::PageEdge) => {
+            return None;
+        }
         _ => {}
     }
     let bytes_only = matches!(

@@ -1,6 +1,6 @@
 //! Private keys and the like: group D.
 
-use super::{Kind, binary, fixed, named, open, text};
+use super::{Kind, NUMBERS, binary, fixed, named, open, text};
 
 /// Group D.
 pub(super) const KEYS: &[Kind] = &[
@@ -17,7 +17,7 @@ pub(super) const KEYS: &[Kind] = &[
     binary("der-pkcs8", 1, "{der-ed25519:1}"),
     binary("der-pkcs1", 2, "{der-rsa:1}"),
     binary("der-sec1", 2, "{der-ec:1}"),
-    binary("rsa-limbs", 1, "{prime-words:1024}"),
+    binary("rsa-limbs", 1, "{rsa-words:2048}").only(NUMBERS),
     open("base64-pem", 1, "{base64-key:1}"),
     open("base64-der-oneline", 2, "{der-line:rsa}"),
     open("base64-der-oneline", 2, "{der-line:ec}"),
@@ -55,7 +55,7 @@ pub(super) const KEYS: &[Kind] = &[
         2,
         "«{\"address\":\"{h:40}\",\"crypto\":{\"cipher\":\"aes-128-ctr\",\"ciphertext\":\"‹{h:64}›\",\"cipherparams\":{\"iv\":\"{h:32}\"},\"kdf\":\"scrypt\",\"kdfparams\":{\"dklen\":32,\"n\":262144,\"p\":1,\"r\":8,\"salt\":\"{h:64}\"},\"mac\":\"{h:64}\"},\"id\":\"{uuid}\",\"version\":3}»",
     ),
-    binary("aes-schedule", 2, "{aes-schedule}"),
+    binary("aes-schedule", 2, "{aes-schedule}").only(NUMBERS),
     binary("tor-hs-key", 2, "{tor-key}"),
     fixed("onepassword-secret-key", 2, "A3-{un:6}-{un:11}-{un:5}-{un:5}-{un:5}"),
     fixed("onepassword-secret-key", 2, "A3-{un:6}-{un:6}-{un:5}-{un:5}-{un:5}-{un:5}"),

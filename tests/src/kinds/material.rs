@@ -4,6 +4,7 @@ use data_encoding::{BASE64, HEXLOWER, HEXUPPER};
 use sha1::{Digest as _, Sha1};
 use sha2::Sha256;
 
+use super::{CLOSE, OPEN};
 use crate::random::Random;
 use crate::values::{self, BASE58};
 use crate::{keys, rsa};
@@ -65,6 +66,14 @@ pub(super) fn fill(class: &str, argument: &str, random: &mut Random) -> Option<S
                 _ => keys::ed25519(random),
             };
             Some(armoured.lines().filter(|line| !line.starts_with('-')).collect())
+        }
+        "rsa-words" => {
+            let ([p, q], public) = keys::rsa_words(argument.parse().ok()?, random);
+            // Chunks of malloc, as OpenSSL has them, and the key that certificates show.
+            let chunk = 0x91_u64.to_le_bytes();
+            let rest = [&[0; 8][..], &chunk, &q, &[0; 24], &public, &[0; 8]].concat();
+            let (chunk, p, rest) = (characters(&chunk), characters(&p), characters(&rest));
+            Some(format!("{chunk}{OPEN}{p}{CLOSE}{rest}"))
         }
         "gnupg" => Some(characters(&gnupg(random))),
         "aes-schedule" => Some(characters(&aes_schedule(&random.bytes(32)))),
