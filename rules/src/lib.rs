@@ -7,6 +7,7 @@ pub const SECRETS: &[(&str, &str)] = &[
     ("aws.toml", include_str!("../secrets/aws.toml")),
     ("azure.toml", include_str!("../secrets/azure.toml")),
     ("databases.toml", include_str!("../secrets/databases.toml")),
+    ("frameworks.toml", include_str!("../secrets/frameworks.toml")),
     ("gcp.toml", include_str!("../secrets/gcp.toml")),
     ("github.toml", include_str!("../secrets/github.toml")),
     ("gitlab.toml", include_str!("../secrets/gitlab.toml")),

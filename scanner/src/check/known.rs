@@ -58,7 +58,22 @@ const DOCUMENTATION: &[&str] = &[
     "cf4d418ed3de92d71f767db5391d5a2dacd40e1ce49e75d1137e2ecf4982d844",
     "687da00b09c83361bf3a2853b3a0c7d63ca5da870c8d3cdc20905c7aa546840a",
     "ad62d48d8b069026a2a0d0291f857a77e1975edf610aa3502e8bc71bd96f513a",
-    // WireGuard: the key in the examples of wg(8).
+    // RFC 6749: the client of its examples.
+    "ca7459e2b26776de081b9a07e40227fd6cff232a1e3233ff6b6aa6d036ca9981",
+    // AWS: tokens in the examples of IAM Identity Center, a signature in those of DataSync (as it stands, and decoded).
+    "45a87856c0d470a0c8b4f725e7024bf3876cb7b3fe6b2591d272a3c591e011f2",
+    "79d571b6c0c11df36b4fc38c42055ffb35dfb4a7cc3a8ba956f6f59961aa137b",
+    "1314a52039d7ab429e5068ec6079d295536e600085fd7d35b781f12838a4239c",
+    "adc9755c14485b068dbf7da918d39a7ffee08d6e081b5a066de67ce08648e25e",
+    "dd72120a7a35df634d78ea72be77b626122ce943eced6d6fe25b595d778ab52f",
+    // Ansible: two hashes in the manual of the filter password_hash.
+    "c742dd0a64a3b08a5aa2d5254c87c320f50ff7024253a7f4bc3a4c26d9f8a33a",
+    "78ea581a842e08323027390175decf93dbafd5b55275481da84f3ff5ac7e1fef",
+    // PyJWT: two tokens in its manual.
+    "1a9e7de3fd045251395dfb186491794be6f20a7b46b5ac1caa60f33c36e1249d",
+    "bf145d9380bbe05bdc1a72525796b224f8a8c93ae0e9e102eafbc255ac1af9e8",
+    // WireGuard: the keys in the examples of systemd.netdev(5) and wg(8).
+    "08136314cc06d4f2e8e9bf82cb999595f0a3ef7f9ffc0e2960cf849e1f5c09d2",
     "ea1ca3e25b35a51ea7c8c9e5434d6faa6d49963d09845fb49028aaa4f6a2e709",
     // Hex digests of nothing: SHA-256, SHA-1, MD5.
     "cd372fb85148700fa88095e3492d3f9f5beb43e555e5ff26d95f5a6adc36f8e6",
@@ -80,7 +95,11 @@ const PUBLIC_KEYS: &[&str] = &[
     "56fb5326a1d72a4080d4870034ecac85b4ae1159f84b9bc458d46327083921e0",
     "c68c1b1e6727cd0ed7cf48b926e4d0ae7608a90b178406fe505bb359355baa93",
     // Go's net/http/internal/testcert, in every program that imports net/http/httptest.
+    // PKCS#8, and the PKCS#1 inside.
     "9115742bffb7e2787ea80ab36b3b95482293863ab44db62bcf57890ac709df2b",
+    "dc6b41eaf9eed8b0c775d6bedbc193f58a2041b089f6aa08522e77e23f09856d",
+    // The key in the examples of XML Security Library.
+    "4e6af0221e03f8909528b52cfa7b16a1a852f16361549719511d4ff57cbb6490",
     // Python's test.certdata: keycert, keycert2, keycert3, keycert4, keycertecc; keycert of 3.7.
     "73f9064b8a4be3e0e90b8f9f8dde7d285f6e6bf158f9b24913cbb7e469416caa",
     "1093f6ea15cfb2f9a29f133f3ce5d6215b783348f56ef3fd30d510cbf083635e",

@@ -4,7 +4,8 @@ use std::ops::Range;
 
 use regex_automata::{Anchored, Input};
 
-use crate::check::{Attributes, Confidence, Outcome, Plain, Subject};
+use super::assignment;
+use crate::check::{Attributes, Confidence, Outcome, Plain, Subject, known};
 use crate::region::Cut;
 use crate::rule::{Anchor, Class, Edge, Pattern, Report, Rule, View};
 use crate::secret::SecretBytes;
@@ -66,6 +67,12 @@ fn find(rule: &Rule, run: Run<'_>, at: usize) -> Option<Found> {
         Anchor::Prefix => search(rule, &Input::new(run.text).range(at..).anchored(Anchored::Yes)),
         Anchor::Number | Anchor::Label | Anchor::Path | Anchor::Text => {
             search(rule, &Input::new(run.text).range(at..))
+        }
+        Anchor::Assignment(keywords) => {
+            let (span, name) = assignment::find(run.text, at, keywords, rule.max_len, |value| {
+                matched(rule, run, value)
+            })?;
+            Some(Found { span, name: shown(run.text.get(name)?) })
         }
         Anchor::Inside => {
             // The leftmost match that covers the literal.
@@ -141,11 +148,34 @@ fn search_in(rule: &Rule, pattern: &Pattern, input: &Input<'_>) -> Option<Found>
     regex.search_captures(input, &mut captures);
     let whole = captures.get_match()?;
     let span = captures.get_group(rule.group)?;
-    let name = rule.name_group.and_then(|group| captures.get_group(group)).and_then(|name| {
-        let name = input.haystack().get(name.range())?;
-        may_be_shown(name).then(|| name.escape_ascii().to_string())
-    });
+    let name = rule.name_group.and_then(|group| captures.get_group(group));
+    let name = name.and_then(|name| shown(input.haystack().get(name.range())?));
     (whole.len() <= rule.max_len).then_some(Found { span: span.range(), name })
+}
+
+/// The secret in an assigned value: all of it must match, or if the rule knows how long it is, as much as
+/// that where nothing but the end of the text run tells where the value ends.
+fn matched(rule: &Rule, run: Run<'_>, value: &assignment::Value) -> Option<Range<usize>> {
+    let regex = rule.pattern.regex()?;
+    let whole = value.span.clone();
+    let may_be_longer = rule.fixed_len && rule.edge != Edge::Hard && !value.is_bounded;
+    let first = may_be_longer.then(|| whole.start..whole.end.min(whole.start + rule.max_len));
+    [Some(whole), first].into_iter().flatten().find_map(|span| {
+        let text = run.text.get(span.clone())?;
+        let secret = if rule.group == 0 {
+            regex.search(&Input::new(text))?.range()
+        } else {
+            let mut captures = regex.create_captures();
+            regex.search_captures(&Input::new(text), &mut captures);
+            captures.get_group(rule.group)?.range()
+        };
+        Some(span.start + secret.start..span.start + secret.end)
+    })
+}
+
+/// The name of a value, for a report.
+fn shown(name: &[u8]) -> Option<String> {
+    may_be_shown(name).then(|| name.escape_ascii().to_string())
 }
 
 /// Whether the name of a value may stand in a report: a heap may have put anything before it.
@@ -192,6 +222,10 @@ pub(super) fn judge(rule: &Rule, run: Run<'_>, found: Found) -> Option<Confirmed
         confidence = Confidence::Low;
     }
     let value = run.text.get(span.clone()).filter(|value| !value.is_empty())?;
+    let text = plain.as_ref().map_or(value, |plain: &Plain| plain.value.expose());
+    if rule.class == Class::Secret && known::is_documentation_value(text) {
+        return None;
+    }
     // What lies in binary tells its length itself.
     let is_bounded = rule.fixed_len || rule.view == View::Bytes;
     if touches(&span) && passes == 0 && !is_bounded {
@@ -215,13 +249,14 @@ pub(super) fn judge(rule: &Rule, run: Run<'_>, found: Found) -> Option<Confirmed
     }
     let kind: u8 = match (rule.report, &rule.anchor) {
         (Report::Proven, _) => 0,
-        _ if confidence == Confidence::Confirmed => 3,
+        _ if rule.generic => 1,
+        _ if confidence == Confidence::Confirmed => 4,
         // A file that is there for this value says more than the value's shape.
-        (_, Anchor::Path) => 3,
+        (_, Anchor::Path) => 4,
         // Words before the value are its context, not a part of it.
-        (_, Anchor::Prefix) if rule.group == 0 => 2,
-        _ if passes > 0 => 2,
-        _ => 1,
+        (_, Anchor::Prefix) if rule.group == 0 => 3,
+        _ if passes > 0 => 3,
+        _ => 2,
     };
     let rank = kind * 16 + passes.min(15);
     Some(Confirmed { span, name, confidence, rank, evidence, attributes, canonical, plain })

@@ -93,11 +93,13 @@ impl Engine {
         let others = (0..)
             .map(RuleId)
             .zip(rules.rules())
-            .filter(|(_, rule)| !matches!(rule.anchor, Anchor::Prefix | Anchor::Inside))
+            .filter(|(_, rule)| !rule.anchor.has_literals())
             .map(|(id, _)| id)
             .collect();
         let finds_zeros = rules.rules().iter().any(|rule| match &rule.anchor {
-            Anchor::Prefix | Anchor::Inside => rule.literals.iter().any(|it| is_zeros(it)),
+            Anchor::Prefix | Anchor::Inside | Anchor::Assignment(_) => {
+                rule.literals.iter().any(|it| is_zeros(it))
+            }
             Anchor::Run { class, .. } => class.first().is_some_and(|zero| *zero),
             // Labels and files are told by where they lie; zeros are no text, and no prime.
             Anchor::Label | Anchor::Path | Anchor::Text | Anchor::Number => false,
@@ -189,7 +191,7 @@ impl Engine {
                 continue;
             }
             match &search.rule.anchor {
-                Anchor::Prefix | Anchor::Inside => {}
+                Anchor::Prefix | Anchor::Inside | Anchor::Assignment(_) => {}
                 Anchor::Run { class, len, word } => search.runs(class, *len, *word, scratch),
                 Anchor::Label => search.labels(scratch),
                 Anchor::Number => search.numbers(scratch),

@@ -4,6 +4,7 @@
 //! depends on the bytes within [`REACH`](crate::region::REACH) of it inside its region, and on
 //! nothing that was seen before: so windows can be cut and ordered in any way.
 
+mod assignment;
 mod confirm;
 mod encoding;
 mod engine;

@@ -5,7 +5,7 @@ use std::ops::Range;
 use super::confirm::{self, Confirmed, Found, Run};
 use super::encoding::SpanMap;
 use super::engine::{Candidate, SURROUNDINGS, Scratch, Throttled, WIDEST};
-use super::{labels, length_word, number, runs, text_run};
+use super::{assignment, labels, length_word, number, runs, text_run};
 use crate::check::{Notation, Outcome};
 use crate::region::{CELL, Cut, Decoded, LabelKind, RegionKind, Window};
 use crate::rule::{Anchor, Rule, RuleId, View};
@@ -29,6 +29,9 @@ const CELL_NUMBERS: usize = 64;
 
 /// Candidates in one cell of a rule whose checks calculate with elliptic curves, up to a millisecond each.
 const CELL_KEYS: usize = 64;
+
+/// Keywords in one cell of a rule for assignments: most of them are refused within a few bytes.
+const CELL_NAMES: usize = 16 << 10;
 
 /// Candidates in one cell of a rule that looks for many values in each.
 const CELL_HOLDERS: usize = 128;
@@ -106,7 +109,7 @@ impl Search<'_> {
             && match self.rule.anchor {
                 Anchor::Label | Anchor::Path | Anchor::Number => false,
                 Anchor::Run { word, .. } => !word || is_wide(),
-                Anchor::Prefix | Anchor::Inside | Anchor::Text => true,
+                Anchor::Prefix | Anchor::Inside | Anchor::Assignment(_) | Anchor::Text => true,
             }
     }
 
@@ -137,6 +140,8 @@ impl Search<'_> {
         *count += cost;
         let most = if self.rule.anchor == Anchor::Number {
             CELL_NUMBERS
+        } else if matches!(self.rule.anchor, Anchor::Assignment(_)) {
+            CELL_NAMES
         } else if self.rule.items.is_some() {
             CELL_HOLDERS
         } else if self.rule.checks.iter().any(|check| check.is_costly()) {
@@ -160,13 +165,19 @@ impl Search<'_> {
         if self.rule.view == View::Bytes {
             return self.bytes_around(at);
         }
-        let before = at.saturating_sub(self.rule.before + SURROUNDINGS);
-        let after = at.saturating_add(self.rule.max_len + SURROUNDINGS);
-        let (start, end) = (run.0.start.max(before), run.0.end.min(after));
         let Haystack { text, cut, .. } = self.haystack;
+        let mut run = run.0.clone();
+        let (mut before, mut after) = (self.rule.before, self.rule.max_len);
+        if matches!(self.rule.anchor, Anchor::Assignment(_)) {
+            run.end = assignment::end(text, at, run.end, self.rule.max_len);
+            (before, after) = (assignment::BEFORE, self.rule.max_len + assignment::BEHIND);
+        }
+        let before = at.saturating_sub(before + SURROUNDINGS);
+        let after = at.saturating_add(after + SURROUNDINGS);
+        let (start, end) = (run.start.max(before), run.end.min(after));
         let cut = Cut {
-            start: (start == 0 && cut.start) || start > run.0.start,
-            end: (end == text.len() && cut.end) || end < run.0.end,
+            start: (start == 0 && cut.start) || start > run.start,
+            end: (end == text.len() && cut.end) || end < run.end,
         };
         (start..end, cut)
     }
@@ -333,7 +344,7 @@ impl Search<'_> {
         judged: Option<&Confirmed>,
     ) -> Option<Confirmed> {
         let Search { window, haystack, rule, .. } = *self;
-        let is_string = matches!(rule.anchor, Anchor::Prefix | Anchor::Inside | Anchor::Run { .. });
+        let is_string = rule.anchor.has_literals() || matches!(rule.anchor, Anchor::Run { .. });
         if !window.space.cut || !is_string || length_word::is_settled(judged) {
             return None;
         }

@@ -8,7 +8,8 @@ use serde::Deserialize;
 use super::MAX_MATCH;
 use super::literals;
 use super::model::{
-    self, Anchor, Class, Edge, Encodings, Near, Pattern, Places, Report, Rule, RuleSet, View,
+    self, Anchor, Class, Edge, Encodings, Keyword, Near, Pattern, Places, Report, Rule, RuleSet,
+    View,
 };
 use crate::check::{self, Confidence, Notation, Severity};
 use crate::region::RegionKind;
@@ -91,6 +92,8 @@ struct Entry {
     report: ReportKey,
     #[serde(default)]
     guessable: bool,
+    #[serde(default)]
+    generic: bool,
     near: Option<NearEntry>,
     #[serde(default)]
     prefix: String,
@@ -134,6 +137,7 @@ enum AnchorKey {
     Literal,
     Run,
     Word,
+    Assignment,
     Number,
     Label,
     Path,
@@ -368,6 +372,7 @@ impl RuleSet {
             edge: Edge::Checked,
             report: Report::Always,
             guessable: true,
+            generic: false,
             near: None,
             prefix: String::new(),
             remediation: String::new(),
@@ -490,7 +495,10 @@ fn rule(file: &str, family: &str, entry: Entry) -> Result<Rule, RuleFileError> {
         confidence: entry.confidence,
         fixed_len: properties.minimum_len().is_some()
             && properties.minimum_len() == properties.maximum_len(),
-        pattern: Pattern::new(entry.regex),
+        pattern: Pattern::new(match anchor {
+            Anchor::Assignment(_) => format!(r"\A(?:{})\z", entry.regex),
+            _ => entry.regex,
+        }),
         group: entry.secret_group,
         name_group,
         items: entry.items.map(Pattern::new),
@@ -513,6 +521,7 @@ fn rule(file: &str, family: &str, entry: Entry) -> Result<Rule, RuleFileError> {
             ReportKey::Proven => Report::Proven,
         },
         guessable: entry.guessable,
+        generic: entry.generic,
         near: entry.near.map(|near| Near { rule: near.rule, within: near.within }),
         prefix: entry.prefix,
         remediation: entry.remediation,
@@ -546,6 +555,20 @@ fn anchor(
     }
     match entry.anchor {
         AnchorKey::Number => Err("the anchor number asks for view bytes".to_owned()),
+        AnchorKey::Assignment => {
+            if entry.keywords.is_empty() || entry.items.is_some() {
+                return Err("the anchor assignment asks for keywords, and for no items".to_owned());
+            }
+            let mut words = Vec::new();
+            for word in &entry.keywords {
+                let problem = || format!("keyword {word:?} has no part of 3 characters or more");
+                words.push(Keyword::new(word).ok_or_else(problem)?);
+            }
+            let mut literals: Vec<_> = words.iter().map(|it| it.literal().to_vec()).collect();
+            literals.sort();
+            literals.dedup();
+            Ok((Anchor::Assignment(words), literals, 0))
+        }
         AnchorKey::Label => Ok((Anchor::Label, Vec::new(), 0)),
         AnchorKey::Path => Ok((Anchor::Path, Vec::new(), 0)),
         AnchorKey::Run | AnchorKey::Word => {

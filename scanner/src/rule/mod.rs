@@ -3,11 +3,14 @@
 mod file;
 mod literals;
 mod model;
+mod names;
 
 pub use file::{Example, RuleExamples, RuleFileError};
 pub use model::{
-    Anchor, Class, Edge, Encodings, Near, Pattern, Places, Report, Rule, RuleId, RuleSet, View,
+    Anchor, Class, Edge, Encodings, Keyword, Near, Pattern, Places, Report, Rule, RuleId, RuleSet,
+    View,
 };
+pub use names::{keeps_meaning, says_secret};
 
 /// The longest text a rule may match, in characters.
 ///

@@ -1,10 +1,12 @@
 //! The rule model.
 
+use std::ops::Range;
 use std::sync::OnceLock;
 
 use regex_automata::meta::Regex;
 use regex_automata::util::syntax;
 
+use super::names::says_secret;
 use crate::check::{Check, Confidence, Notation, Severity};
 use crate::region::RegionKind;
 
@@ -49,6 +51,8 @@ pub enum Anchor {
         /// little-endian.
         word: bool,
     },
+    /// A word in the name that a value is assigned to, or shortly before such a name.
+    Assignment(Vec<Keyword>),
     /// A number in words of the machine, as programs hold the primes of RSA keys.
     Number,
     /// A string of the arguments or the environment of a process.
@@ -57,6 +61,80 @@ pub enum Anchor {
     Path,
     /// Every text run (patterns of the user that hold no literal).
     Text,
+}
+
+impl Anchor {
+    /// Whether candidates arise where a literal of the rule stands.
+    pub fn has_literals(&self) -> bool {
+        matches!(self, Self::Prefix | Self::Inside | Self::Assignment(_))
+    }
+}
+
+/// A word in the name of what a value is assigned to, in letters of any case.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Keyword {
+    /// The word in small letters; `_` is one of `_`, `-`, `.`, a blank, or nothing.
+    word: Vec<u8>,
+    /// The part of it that is searched for: the longest one without `_`.
+    part: Range<usize>,
+    /// Whether the word itself says that the value is secret.
+    pub says_secret: bool,
+}
+
+impl Keyword {
+    /// The keyword of a rule file; `None` if no part of it has three letters.
+    pub(crate) fn new(word: &str) -> Option<Self> {
+        let word = word.to_ascii_lowercase().into_bytes();
+        let mut part = 0..0;
+        let mut start = 0;
+        for piece in word.split(|byte| *byte == b'_') {
+            let end = start + piece.len();
+            if piece.len() > part.len() {
+                part = start..end;
+            }
+            start = end + 1;
+        }
+        let says_secret = says_secret(&word);
+        (part.len() >= 3).then_some(Self { word, part, says_secret })
+    }
+
+    /// The part of it that is searched for.
+    pub fn literal(&self) -> &[u8] {
+        self.word.get(self.part.clone()).unwrap_or_default()
+    }
+
+    /// Letters and digits that it has at least.
+    pub fn letters(&self) -> usize {
+        self.word.iter().filter(|byte| **byte != b'_').count()
+    }
+
+    /// Where the keyword stands in `text`, whose [`Self::literal`] might stand at `at`.
+    pub fn find(&self, text: &[u8], at: usize) -> Option<Range<usize>> {
+        let is_joint = |byte: Option<&u8>| matches!(byte, Some(b'_' | b'-' | b'.' | b' '));
+        let is =
+            |at: usize, byte: u8| text.get(at).is_some_and(|it| it.to_ascii_lowercase() == byte);
+        let mut end = at;
+        for byte in self.word.get(self.part.start..)? {
+            if *byte == b'_' {
+                end += usize::from(is_joint(text.get(end)));
+            } else if is(end, *byte) {
+                end += 1;
+            } else {
+                return None;
+            }
+        }
+        let mut start = at;
+        for byte in self.word.get(..self.part.start)?.iter().rev() {
+            let before = start.checked_sub(1)?;
+            if *byte != b'_' && !is(before, *byte) {
+                return None;
+            }
+            if *byte != b'_' || is_joint(text.get(before)) {
+                start = before;
+            }
+        }
+        Some(start..end)
+    }
 }
 
 /// What a neighbour of the value's own alphabet means.
@@ -240,6 +318,8 @@ pub struct Rule {
     pub report: Report,
     /// Whether values could be guessed (passwords): their hash alone is not given away.
     pub guessable: bool,
+    /// Whether it only says that something is secret: any rule that knows what takes its place.
+    pub generic: bool,
     /// Partner whose nearness raises the confidence.
     pub near: Option<Near>,
     /// Public first characters that a preview may show.

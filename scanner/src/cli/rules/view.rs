@@ -106,6 +106,7 @@ fn view<'a>(rule: &'a Rule, examples: &'a [RuleExamples]) -> RuleView<'a> {
             Anchor::Prefix | Anchor::Inside | Anchor::Text => "literal",
             Anchor::Run { word: false, .. } => "run",
             Anchor::Run { word: true, .. } => "word",
+            Anchor::Assignment(_) => "assignment",
             Anchor::Number => "number",
             Anchor::Label => "label",
             Anchor::Path => "path",

@@ -1,0 +1,386 @@
+//! What is assigned to a name: one reader for all the ways in which programs, shells, configurations and
+//! protocols write it.
+//!
+//! It is made for being refused: of the places where a word like "token" stands, nearly all show within a
+//! few bytes behind the name that nothing is assigned to it.
+
+use std::ops::Range;
+
+use super::text_run;
+use crate::rule::{Keyword, keeps_meaning, says_secret};
+
+/// Bytes of a name on each side of its keyword.
+const NAME: usize = 64;
+
+/// Bytes from a keyword to a name that says secret.
+const NEAR: usize = 64;
+
+/// Blanks around a sign.
+const BLANKS: usize = 16;
+
+/// Letters of a keyword from which on it may stand inside a word: `dbpassword`.
+const LONG: usize = 5;
+
+/// Bytes before a keyword that are looked at.
+pub(super) const BEFORE: usize = NAME + 8;
+
+/// Bytes behind a keyword that are looked at before the value begins.
+pub(super) const BEHIND: usize = 2 * NAME + NEAR + 4 * BLANKS;
+
+/// Schemes of the header `Authorization`, and of headers like it.
+const SCHEMES: [&[u8]; 9] =
+    [b"bearer", b"token", b"apikey", b"api-key", b"geniekey", b"ssws", b"splunk", b"oauth", b"key"];
+
+/// Something that is assigned.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Value {
+    /// Where it stands in the text.
+    pub span: Range<usize>,
+    /// Whether a sign tells where it ends, and not the end of the text alone.
+    pub is_bounded: bool,
+}
+
+/// The first value that `take` wants of those assigned to a name that one of `keywords`, whose literal
+/// stands at `at`, is a word of, or stands shortly before. Gives what `take` makes of it, and the name.
+pub(super) fn find<T>(
+    text: &[u8],
+    at: usize,
+    keywords: &[Keyword],
+    most: usize,
+    mut take: impl FnMut(&Value) -> Option<T>,
+) -> Option<(T, Range<usize>)> {
+    for keyword in keywords {
+        let Some(word) = keyword.find(text, at) else { continue };
+        let Some(name) = name_around(text, &word) else { continue };
+        let begins = begins_word(text, &name, word.start);
+        if (begins || keyword.letters() >= LONG)
+            && is_meant(text, keyword, &word, &name)
+            && let Some(found) = taken(text, &name, most, &mut take)
+        {
+            return Some((found, name));
+        }
+        if !begins || keyword.says_secret {
+            continue;
+        }
+        let last = word.end.saturating_add(NEAR);
+        let mut from = name.end;
+        while let Some(name) = next_name(text, from, last) {
+            from = name.end.max(from + 1);
+            if text.get(name.clone()).is_some_and(says_secret)
+                && let Some(found) = taken(text, &name, most, &mut take)
+            {
+                return Some((found, name));
+            }
+        }
+    }
+    None
+}
+
+/// The end of the text that a rule sees: that of the text run, or where a flag ends there, that of the
+/// argument behind it.
+pub(super) fn end(text: &[u8], at: usize, end: usize, most: usize) -> usize {
+    if end.saturating_sub(at) > NAME || text.get(end) != Some(&0) {
+        return end;
+    }
+    let start = name_start(text, end);
+    let is_flag = text.get(start) == Some(&b'-') && start <= at;
+    if is_flag { text_run::end(text, end + 1, most).max(end) } else { end }
+}
+
+fn taken<T>(
+    text: &[u8],
+    name: &Range<usize>,
+    most: usize,
+    take: &mut impl FnMut(&Value) -> Option<T>,
+) -> Option<T> {
+    let start = value_at(text, name)?;
+    values(text, name, &start, most).iter().find_map(take)
+}
+
+fn is_name(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.')
+}
+
+fn is_blank(byte: u8) -> bool {
+    matches!(byte, b' ' | b'\t')
+}
+
+fn is_quote(byte: u8) -> bool {
+    matches!(byte, b'"' | b'\'' | b'`')
+}
+
+/// Where the characters of a name that end at `end` begin, as far as a name is long.
+fn name_start(text: &[u8], end: usize) -> usize {
+    let limit = end.saturating_sub(2 * NAME);
+    let before = text.get(limit..end).unwrap_or_default();
+    end - before.iter().rev().take_while(|byte| is_name(**byte)).count()
+}
+
+/// The name that a keyword stands in, without the escape and the dashes before it.
+fn name_around(text: &[u8], word: &Range<usize>) -> Option<Range<usize>> {
+    let behind = text.get(word.end..)?.iter().take(NAME + 1);
+    let behind = behind.take_while(|byte| is_name(**byte)).count();
+    let head = text.get(word.start.saturating_sub(NAME + 1)..word.start)?;
+    let before = head.iter().rev().take_while(|byte| is_name(**byte)).count();
+    if before > NAME || behind > NAME {
+        return None;
+    }
+    let mut start = word.start - before;
+    let end = word.end + behind;
+    match (start.checked_sub(1).and_then(|at| text.get(at)), text.get(start..word.start)?) {
+        (Some(b'\\'), [b'n' | b'r' | b't', ..]) => start += 1,
+        (Some(b'%'), [a, b, ..]) if a.is_ascii_hexdigit() && b.is_ascii_hexdigit() => start += 2,
+        _ => {}
+    }
+    let signs = text.get(start..word.start)?.iter();
+    start += signs.take_while(|byte| matches!(byte, b'-' | b'.')).count();
+    Some(start..end)
+}
+
+/// The next name from `from` on that begins before `last`.
+fn next_name(text: &[u8], from: usize, last: usize) -> Option<Range<usize>> {
+    let mut at = from;
+    loop {
+        let byte = *text.get(at).filter(|_| at < last)?;
+        if byte == 0 {
+            return None;
+        }
+        if byte.is_ascii_alphabetic() || byte == b'_' {
+            break;
+        }
+        at += 1;
+    }
+    let len = text.get(at..)?.iter().take(NAME).take_while(|byte| is_name(**byte)).count();
+    Some(at..at + len)
+}
+
+/// Whether a word begins at `at` in a name: at its start, behind a sign, at a capital behind a small letter
+/// or before one.
+fn begins_word(text: &[u8], name: &Range<usize>, at: usize) -> bool {
+    let byte = |at: usize| text.get(at).copied().unwrap_or_default();
+    let Some(before) = at.checked_sub(1).filter(|_| at > name.start).map(byte) else { return true };
+    let is_capital = byte(at).is_ascii_uppercase();
+    !before.is_ascii_alphabetic()
+        || (is_capital && (before.is_ascii_lowercase() || byte(at + 1).is_ascii_lowercase()))
+}
+
+/// Whether a name with a keyword in it may be that of a secret.
+fn is_meant(text: &[u8], keyword: &Keyword, word: &Range<usize>, name: &Range<usize>) -> bool {
+    let tail = text.get(word.end..name.end).unwrap_or_default();
+    keeps_meaning(tail) || (!keyword.says_secret && text.get(name.clone()).is_some_and(says_secret))
+}
+
+/// How what is assigned is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Form {
+    /// Behind a sign.
+    Assigned(u8),
+    /// The next word of a command line.
+    Flag,
+    /// The next string of the arguments of a process.
+    Argument,
+    /// Between tags of XML.
+    Element,
+    /// A string and no other thing.
+    String,
+}
+
+/// Where what is assigned begins.
+#[derive(Debug, Clone, Copy)]
+struct Start {
+    at: usize,
+    form: Form,
+}
+
+/// Where the value begins that is assigned to a name.
+fn value_at(text: &[u8], name: &Range<usize>) -> Option<Start> {
+    let byte = |at: usize| text.get(at).copied();
+    let before = |back: usize| name.start.checked_sub(back).and_then(byte);
+    let is_flag = before(1) == Some(b'-');
+    let mut at = name.end;
+    if byte(at) == Some(0) {
+        return is_flag.then_some(Start { at: at + 1, form: Form::Argument });
+    }
+    let is_quoted = byte(at).is_some_and(is_quote);
+    at += usize::from(is_quoted);
+    at += usize::from(byte(at) == Some(b']'));
+    let sign = skip(text, at, is_blank);
+    let start = |at, form| Some(Start { at, form });
+    match byte(sign)? {
+        b'=' => match byte(sign + 1)? {
+            b'=' | b'~' => None,
+            b'>' => start(sign + 2, Form::Assigned(b'=')),
+            _ => start(sign + 1, Form::Assigned(b'=')),
+        },
+        b':' => match (byte(sign + 1)?, byte(sign + 2)) {
+            (b':', _) | (b'/', Some(b'/')) => None,
+            (b'=', _) => start(sign + 2, Form::Assigned(b'=')),
+            _ => start(sign + 1, Form::Assigned(b':')),
+        },
+        b'>' if sign == at && (is_quoted || before(1) == Some(b'<')) => {
+            start(at + 1, Form::Element)
+        }
+        b',' if is_quoted => {
+            let next = skip(text, sign + 1, |byte| byte.is_ascii_whitespace());
+            byte(next).filter(|byte| is_quote(*byte))?;
+            let key = text.get(next + 1..next + 6).filter(|key| key.eq_ignore_ascii_case(b"value"));
+            if key.is_none() || byte(next + 6) != byte(next) {
+                return start(next, Form::String);
+            }
+            let sign = skip(text, next + 7, is_blank);
+            if byte(sign)? == b':' { start(sign + 1, Form::String) } else { None }
+        }
+        b'v' | b'V' if is_quoted && sign > at => {
+            let key = text.get(sign..sign + 6)?;
+            if key.eq_ignore_ascii_case(b"value=") { start(sign + 6, Form::String) } else { None }
+        }
+        b'\n' | b'\r' => {
+            let next = skip(text, sign, |byte| byte.is_ascii_whitespace());
+            let key = text.get(next..next + 6)?;
+            if key == b"value:" { start(next + 6, Form::Assigned(b':')) } else { None }
+        }
+        b'-' => None,
+        _ if is_flag && !is_quoted && sign > at => start(sign, Form::Flag),
+        _ => None,
+    }
+}
+
+/// Behind the bytes of a class from `at` on, some of them at most.
+fn skip(text: &[u8], at: usize, is: impl Fn(u8) -> bool) -> usize {
+    let rest = text.get(at..).unwrap_or_default().iter().take(BLANKS);
+    at + rest.take_while(|byte| is(**byte)).count()
+}
+
+/// The values that may begin there: a string has one, what stands bare may end at several signs.
+fn values(text: &[u8], name: &Range<usize>, start: &Start, most: usize) -> Vec<Value> {
+    let mut all = Vec::new();
+    let mut at = start.at;
+    if start.form == Form::Argument {
+        let end = text_run::end(text, at, most + 1);
+        add(text, at, end, end < text.len(), most, &mut all);
+        return all;
+    }
+    at = skip(text, at, is_blank);
+    if start.form == Form::Element {
+        at = skip(text, at, |byte| byte.is_ascii_whitespace());
+        let inner = [&b"<![CDATA["[..], b"<value>", b"<string>"];
+        let inner =
+            inner.into_iter().find(|tag| text.get(at..).is_some_and(|it| it.starts_with(tag)));
+        at += inner.map_or(0, <[u8]>::len);
+        let end = until(text, at, most, |byte| matches!(byte, b'<' | b']'));
+        if matches!(text.get(end), Some(b'<' | b']')) {
+            add(text, at, end, true, most, &mut all);
+        }
+        return all;
+    }
+    let byte = |at: usize| text.get(at).copied().unwrap_or_default();
+    // A list of strings, of which headers are made in some languages; strings of a kind.
+    at += usize::from(byte(at) == b'[' && is_quote(byte(at + 1)));
+    at += usize::from(
+        matches!(byte(at), b'b' | b'r' | b'u' | b'f' | b'@' | b'L') && is_quote(byte(at + 1)),
+    );
+    if is_quote(byte(at)) {
+        if let Some((end, is_bounded)) = string_end(text, at, byte(at), most) {
+            add(text, at + 1, end, is_bounded, most, &mut all);
+        }
+        return all;
+    }
+    if start.form == Form::String || (start.form == Form::Flag && byte(at) == b'-') {
+        return all;
+    }
+    bare(text, name, at, start.form, most, &mut all);
+    all
+}
+
+/// Values without quotes of their own.
+fn bare(
+    text: &[u8],
+    name: &Range<usize>,
+    at: usize,
+    form: Form,
+    most: usize,
+    all: &mut Vec<Value>,
+) {
+    let dashes = text.get(..name.start).unwrap_or_default();
+    let dashes = dashes.iter().rev().take(2).take_while(|byte| **byte == b'-').count();
+    let lead = name.start.checked_sub(dashes + 1).and_then(|at| text.get(at)).copied();
+    let mut end_at = |is_end: &dyn Fn(u8) -> bool| {
+        let end = until(text, at, most, is_end);
+        add(text, at, end, text.get(end).is_some_and(|byte| is_end(*byte)), most, all);
+    };
+    let is_sharp = |byte: u8| {
+        byte.is_ascii_whitespace() || is_quote(byte) || b",;&)}]<>|#\\(){[$".contains(&byte)
+    };
+    // The quote before the name is the one behind the value.
+    if let Some(quote) = lead.filter(|byte| is_quote(*byte)) {
+        end_at(&|byte| byte == quote || matches!(byte, b'\n' | b'\r'));
+        end_at(&|byte| byte.is_ascii_whitespace() || byte == quote);
+        end_at(&is_sharp);
+        return;
+    }
+    let is_own_line =
+        lead.is_none_or(|byte| byte == 0 || byte.is_ascii_whitespace() || byte >= 0x80);
+    if is_own_line || form == Form::Flag {
+        end_at(&|byte| byte.is_ascii_whitespace() || is_quote(byte));
+    }
+    end_at(&is_sharp);
+    if is_own_line && form == Form::Assigned(b':') {
+        end_at(&|byte| matches!(byte, b'\n' | b'\r'));
+    }
+}
+
+/// The first byte from `at` on that is an end, or where the text run ends, or what may be looked at.
+fn until(text: &[u8], at: usize, most: usize, is_end: impl Fn(u8) -> bool) -> usize {
+    let rest = text.get(at..).unwrap_or_default().iter().take(most.saturating_add(32));
+    let len =
+        rest.take_while(|byte| !is_end(**byte) && (**byte >= 0x20 || is_blank(**byte))).count();
+    // Bytes of other alphabets are characters, or the end of the text.
+    let plain = text.get(at..at + len).unwrap_or_default().iter().all(u8::is_ascii);
+    if plain { at + len } else { text_run::end(text, at, len) }
+}
+
+/// Where the string that begins with the quote at `at` ends, and whether a quote does end it.
+fn string_end(text: &[u8], at: usize, quote: u8, most: usize) -> Option<(usize, bool)> {
+    let mut end = at + 1;
+    loop {
+        end = until(text, end, most.checked_sub(end - at - 1)?, |byte| {
+            byte == quote || byte == b'\\'
+        });
+        match text.get(end) {
+            Some(b'\\') => end += 2,
+            Some(byte) if *byte == quote => return Some((end, true)),
+            Some(b'\n' | b'\r') => return None,
+            _ if end >= text.len() || end - at <= most => {
+                return Some((end.min(text.len()), false));
+            }
+            _ => return None,
+        }
+    }
+}
+
+/// Adds a value, and before it what stands behind the scheme in it.
+fn add(text: &[u8], start: usize, end: usize, is_bounded: bool, most: usize, all: &mut Vec<Value>) {
+    let Some(value) = text.get(start..end) else { return };
+    let trimmed = value.iter().rev().take_while(|byte| is_blank(**byte) || **byte == b'\r').count();
+    let mut end = end - trimmed;
+    if !is_quote(text.get(end).copied().unwrap_or_default()) {
+        end -= usize::from(matches!(text.get(start..end), Some([.., b',' | b';'])));
+    }
+    let Some(value) = text.get(start..end) else { return };
+    let blank = value.iter().take(12).position(|byte| *byte == b' ');
+    let scheme = blank.filter(|len| {
+        let word = value.get(..*len).unwrap_or_default();
+        SCHEMES.iter().any(|scheme| scheme.eq_ignore_ascii_case(word))
+    });
+    let behind = scheme.map(|len| start + len + 1);
+    for start in behind.into_iter().chain([start]) {
+        let value = Value { span: start..end, is_bounded };
+        if end > start && end - start <= most + 16 && !all.contains(&value) {
+            all.push(value);
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "assignment_tests.rs"]
+mod tests;

@@ -1,0 +1,141 @@
+//! What is read as assigned to a name, and what is not.
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::rule::RuleSet;
+
+/// The values that are tried for every place of a keyword, in order.
+fn tried(keyword: &str, text: &str) -> Vec<String> {
+    let rule = format!(
+        "[[rules]]\nid = 'a'\nname = 'A'\ndescription = 'A.'\nregex = '.{{1,200}}'\nanchor = 'assignment'\n\
+         keywords = ['{keyword}']\nseverity = 'low'\nconfidence = 'low'\nremediation = 'N'\ncwe = []\n\
+         attack = []\nexamples = []\n"
+    );
+    let set = RuleSet::from_files(&[("a.toml", &rule)]).unwrap();
+    let crate::rule::Anchor::Assignment(words) = &set.rules()[0].anchor else { panic!("no words") };
+    let lower = text.to_ascii_lowercase();
+    let literal = String::from_utf8_lossy(words[0].literal()).into_owned();
+    let mut all = Vec::new();
+    for (at, _) in lower.match_indices(&literal) {
+        let take = |value: &Value| -> Option<()> {
+            all.push(text[value.span.clone()].to_owned());
+            None
+        };
+        assert_eq!(find(text.as_bytes(), at, words, 200, take), None);
+    }
+    all
+}
+
+#[test]
+fn every_way_to_write_it() {
+    for text in [
+        "GITEA_TOKEN=Value1",
+        "gitea-token: Value1\n",
+        "\"giteaToken\": \"Value1\"",
+        "'gitea' => 'Value1'",
+        "gitea_token = \"Value1\"",
+        "<giteaToken>Value1</giteaToken>",
+        "<add key=\"GiteaToken\" value=\"Value1\"/>",
+        "{\"name\":\"GITEA_TOKEN\",\"value\":\"Value1\"}",
+        "{\"name\": \"GITEA_TOKEN\", \"value\": \"Value1\"}",
+        "- name: GITEA_TOKEN\n  value: Value1\n",
+        "- name: GITEA_TOKEN\n  value: \"Value1\"\n",
+        "app --gitea-token Value1 --x",
+        "app --gitea-token=Value1",
+        "java -Dgitea.token=Value1 -jar x",
+        "--gitea-token\0Value1\0",
+        "X-Gitea-Token: Value1\r\nHost: x",
+        "GET /x?gitea_token=Value1&x=y",
+        "define('GITEA_TOKEN', 'Value1');",
+        "[\"gitea-token\",\"Value1\"]",
+        "os.environ['GITEA_TOKEN'] = 'Value1'",
+        "export GITEA_TOKEN='Value1'",
+        "\"GITEA_TOKEN=Value1\",\"A=b\"",
+        "giteaToken := \"Value1\"",
+        "{\"Gitea-Token\":[\"Value1\"]}",
+        "x\\nGITEA_TOKEN=Value1\\nB=c",
+        "GITEA_TOKEN=Value1",
+        "<property name=\"gitea.token\">Value1</property>",
+        "gitea_token = b'Value1'",
+    ] {
+        assert!(
+            tried("gitea", text).iter().any(|value| value == "Value1"),
+            "{text}: {:?}",
+            tried("gitea", text)
+        );
+    }
+}
+
+#[test]
+fn a_name_that_says_secret_shortly_behind_the_keyword() {
+    for text in [
+        "[gitea]\nurl = x\ntoken = Value1\n",
+        "gitea:\n  user: x\n  apiKey: \"Value1\"",
+        "{\"gitea\":{\"token\":\"Value1\"}}",
+        "Host: gitea.example\r\nAuthorization: Bearer Value1\r\n",
+        "curl https://gitea.example/ -H 'Authorization: token Value1'",
+    ] {
+        assert!(tried("gitea", text).iter().any(|value| value == "Value1"), "{text}");
+    }
+    let far = format!("gitea {}\ntoken = Value1\n", "x ".repeat(NEAR / 2));
+    assert_eq!(tried("gitea", &far), [""; 0]);
+    assert_eq!(tried("gitea", "gitea\nurl = Value1\n"), [""; 0]);
+}
+
+#[test]
+fn what_assigns_nothing() {
+    for text in [
+        "the gitea token is",
+        "gitea_token == Value1",
+        "gitea::token",
+        "gitea://token",
+        "gitea_token_type=Value1",
+        "gitea_token_file: Value1",
+        "gitea_token)",
+        "gitea_token = ",
+        "gitea-token -v",
+        "--gitea-token --other",
+        "\"gitea_token\", x",
+        "gitea_token\0Value1",
+        "gitea_url=Value1",
+    ] {
+        assert_eq!(tried("gitea", text), [""; 0], "{text}");
+    }
+}
+
+#[test]
+fn words_that_say_secret_end_the_name() {
+    assert_eq!(tried("password", "dbpassword=a-b"), ["a-b"]);
+    assert_eq!(tried("api_key", "API key: a-b\n"), ["a-b"]);
+    assert_eq!(tried("api_key", "apikey2=a-b"), ["a-b"]);
+    for text in ["password_hash=ab", "passwordField=ab", "password {", "password and token=ab"] {
+        assert_eq!(tried("password", text), [""; 0], "{text}");
+    }
+    assert_eq!(tried("pass", "compass=ab bypass=ab"), [""; 0]);
+}
+
+#[test]
+fn a_value_keeps_its_signs_and_escapes() {
+    assert_eq!(tried("password", "{\"password\":\"a\\\"b c,d\"}"), ["a\\\"b c,d"]);
+    assert_eq!(tried("password", "PASSWORD=a,b;c&d\n")[0], "a,b;c&d");
+    assert_eq!(tried("password", "?password=a&b=c"), ["a"]);
+    assert_eq!(tried("password", "password: a b\n"), ["a", "a b"]);
+    assert_eq!(tried("password", "password='größe'"), ["größe"]);
+}
+
+proptest! {
+    #[test]
+    fn any_bytes_are_read(bytes in prop::collection::vec(any::<u8>(), 0..300), at in 0_usize..300) {
+        let mut bytes = bytes;
+        let at = at.min(bytes.len());
+        bytes.splice(at..at, *b"password");
+        let words = [Keyword::new("password").unwrap()];
+        let len = bytes.len();
+        find(&bytes, at, &words, 100, |value| -> Option<()> {
+            assert!(value.span.start < value.span.end && value.span.end <= len);
+            None
+        });
+        end(&bytes, at, text_run::end(&bytes, at, 1000), 100);
+    }
+}

@@ -1,0 +1,146 @@
+//! What the name of a variable, a key or a flag says about the value that is assigned to it.
+
+/// Last words of names whose values are secret, as long as something else says whose they are.
+const LAST_WORDS: &str = "\
+    apikey apisecret apitoken appkey appsecret auth authkey authorization authtoken bearer cookie cred \
+    credential credentials creds dsn jwt key keys mnemonic otp pass passphrase passwd password pat pepper \
+    pin psk pw pwd salt secret secrets seed sig signature token tokens webhook";
+
+/// What a name of one word ends with: `dbpassword`, `hubtoken`.
+const ENDINGS: &str = "\
+    accesskey apikey authkey passphrase passwd password privatekey secret secretkey token";
+
+/// Words behind those that do not take the meaning away: `secret_key_base`, `token_value`.
+const SUFFIXES: &str =
+    "b64 base base64 current default new old override plain plaintext str string text value var";
+
+/// First words that make another thing of the last one: `public_key`, `next_token`.
+const OPEN: &str = "\
+    cache column continuation foreign hot map next object page pagination partition primary public row \
+    short sort vocab";
+
+/// Words of a name, last first: parted by anything but letters and digits, and where a capital follows a
+/// small letter.
+fn words(name: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut rest = name;
+    std::iter::from_fn(move || {
+        let end = rest.iter().rposition(u8::is_ascii_alphanumeric)?.saturating_add(1);
+        let head = rest.get(..end)?;
+        let mut start = end;
+        while let Some(before) = start.checked_sub(1) {
+            let byte = *head.get(before)?;
+            let next = head.get(start).copied();
+            let is_border =
+                byte.is_ascii_lowercase() && next.is_some_and(|next| next.is_ascii_uppercase());
+            if !byte.is_ascii_alphanumeric() || is_border {
+                break;
+            }
+            start = before;
+        }
+        rest = head.get(..start)?;
+        head.get(start..)
+    })
+}
+
+fn is_in(list: &str, word: &[u8]) -> bool {
+    list.split(' ').any(|entry| entry.as_bytes().eq_ignore_ascii_case(word))
+}
+
+fn is_number(word: &[u8]) -> bool {
+    word.iter().all(u8::is_ascii_digit)
+}
+
+/// Whether text behind a word leaves its meaning: `_2`, `Value`, nothing.
+pub fn keeps_meaning(tail: &[u8]) -> bool {
+    words(tail).all(|word| is_number(word) || is_in(SUFFIXES, word))
+}
+
+/// Whether a name says that its value is secret.
+///
+/// # Examples
+/// ```
+/// use cryoscan::rule::says_secret;
+/// assert!(says_secret(b"GITEA_TOKEN") && says_secret(b"secretKeyBase") && says_secret(b"dbpassword2"));
+/// assert!(!says_secret(b"TOKEN_TYPE") && !says_secret(b"public_key") && !says_secret(b"keyboard"));
+/// ```
+pub fn says_secret(name: &[u8]) -> bool {
+    let mut words = words(name).skip_while(|word| is_number(word) || is_in(SUFFIXES, word));
+    let Some(last) = words.next() else { return false };
+    let letters = last
+        .len()
+        .saturating_sub(last.iter().rev().take_while(|byte| byte.is_ascii_digit()).count());
+    let last = last.get(..letters).unwrap_or_default();
+    let ends = |ending: &str| {
+        let tail = last.len().checked_sub(ending.len()).and_then(|at| last.get(at..));
+        tail.is_some_and(|tail| tail.eq_ignore_ascii_case(ending.as_bytes()))
+    };
+    (is_in(LAST_WORDS, last) || ENDINGS.split(' ').any(ends))
+        && !words.next().is_some_and(|word| is_in(OPEN, word))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_that_say_secret() {
+        for name in [
+            "password",
+            "DB_PASSWORD",
+            "dbPassword",
+            "dbpassword",
+            "spring.datasource.password",
+            "X-Api-Key",
+            "apiKey",
+            "client_secret",
+            "clientSecret2",
+            "SECRET_KEY_BASE",
+            "token-1",
+            "authToken",
+            "RABBITMQ_DEFAULT_PASS",
+            "TS_AUTHKEY",
+            "MYSQL_PWD",
+            "SENTRY_DSN",
+            "_authToken",
+        ] {
+            assert!(says_secret(name.as_bytes()), "{name}");
+        }
+    }
+
+    #[test]
+    fn names_that_do_not() {
+        for name in [
+            "",
+            "_",
+            "2",
+            "value",
+            "PASSWORD_FILE",
+            "token_type",
+            "SECRET_NAME",
+            "keyId",
+            "keyboard",
+            "public_key",
+            "PUBLIC_KEY",
+            "publicKey",
+            "nextToken",
+            "tokenizer",
+            "primaryKey",
+            "monkey",
+            "author",
+            "passwordField",
+            "max_tokens_count",
+        ] {
+            assert!(!says_secret(name.as_bytes()), "{name}");
+        }
+    }
+
+    #[test]
+    fn what_stands_behind_a_word() {
+        assert!(
+            ["", "2", "_2", "Value", "_BASE", "-text"]
+                .iter()
+                .all(|it| keeps_meaning(it.as_bytes()))
+        );
+        assert!(["_file", "Field", "s", "_type"].iter().all(|it| !keeps_meaning(it.as_bytes())));
+    }
+}
