@@ -103,37 +103,32 @@ pub fn plot(plants: &[Plant], seed: u64) -> Plot {
     let mut names: BTreeMap<Vec<u8>, usize> = BTreeMap::new();
     for plant in plants {
         let bytes = &plant.written.bytes;
-        match plant.surrounding {
-            Surrounding::Argv => {
-                plot.argv.extend(bytes.split(|byte| *byte == 0).map(<[u8]>::to_vec));
+        if plant.surrounding == Surrounding::Argv {
+            plot.argv.extend(bytes.split(|byte| *byte == 0).map(<[u8]>::to_vec));
+        } else if plant.surrounding == Surrounding::Environ {
+            let sign = bytes.iter().position(|byte| *byte == b'=').unwrap_or(0);
+            let (name, value) = bytes.split_at(sign);
+            let seen = names.entry(name.to_vec()).or_default();
+            *seen += 1;
+            let prefix = if *seen > 1 { format!("APP{seen}_") } else { String::new() };
+            let value = value.get(1..).unwrap_or_default();
+            plot.environ.push(([prefix.as_bytes(), name].concat(), value.to_vec()));
+        } else if plant.surrounding.is_runtime() {
+            plot.strings.push(bytes.clone());
+        } else {
+            let noise = 256 + random.below(256);
+            let noise = Mapping::noise(0, noise / 16 * 16, random.next_word());
+            plot.memory.extend(noise.content());
+            plot.memory.extend([0; 16]);
+            if plant.surrounding == Surrounding::PageEdge
+                && let Some(value) = plant.written.spans.first()
+            {
+                let middle = usize::midpoint(value.start, value.end);
+                let at = (plot.memory.len() + middle) % PAGE;
+                plot.memory.resize(plot.memory.len() + (PAGE - at), 0);
             }
-            Surrounding::Environ => {
-                let sign = bytes.iter().position(|byte| *byte == b'=').unwrap_or(0);
-                let (name, value) = bytes.split_at(sign);
-                let seen = names.entry(name.to_vec()).or_default();
-                *seen += 1;
-                let prefix = if *seen > 1 { format!("APP{seen}_") } else { String::new() };
-                let value = value.get(1..).unwrap_or_default();
-                plot.environ.push(([prefix.as_bytes(), name].concat(), value.to_vec()));
-            }
-            Surrounding::Java | Surrounding::Node | Surrounding::Python => {
-                plot.strings.push(bytes.clone());
-            }
-            _ => {
-                let noise = 256 + random.below(256);
-                let noise = Mapping::noise(0, noise / 16 * 16, random.next_word());
-                plot.memory.extend(noise.content());
-                plot.memory.extend([0; 16]);
-                if plant.surrounding == Surrounding::PageEdge
-                    && let Some(value) = plant.written.spans.first()
-                {
-                    let middle = usize::midpoint(value.start, value.end);
-                    let at = (plot.memory.len() + middle) % PAGE;
-                    plot.memory.resize(plot.memory.len() + (PAGE - at), 0);
-                }
-                plot.memory.extend(bytes);
-                plot.memory.resize((plot.memory.len() + 16).next_multiple_of(16), 0);
-            }
+            plot.memory.extend(bytes);
+            plot.memory.resize((plot.memory.len() + 16).next_multiple_of(16), 0);
         }
     }
     plot.memory.resize(plot.memory.len().next_multiple_of(PAGE), 0);
@@ -292,12 +287,9 @@ fn is_exact(plant: &Plant, start: u64, at: u64, said: &Said) -> bool {
         let first = start + (span.start - base) as u64;
         let mut readings = plant.readings(number).into_iter();
         // The same bytes, in base64 or not, begin where the value begins.
-        let place = match plant.surrounding {
-            _ if written.is_hidden => at >= start,
-            // Between NULs the same bytes are little-endian from the next one on.
-            Surrounding::Utf16Be => at == first || at == first + 1,
-            _ => at == first,
-        };
+        // Between NULs the same bytes are little-endian from the next one on.
+        let is_shifted = plant.surrounding == Surrounding::Utf16Be && at == first + 1;
+        let place = if written.is_hidden { at >= start } else { at == first || is_shifted };
         let inside = at >= first && at < start + written.needle().len() as u64;
         readings.next() == Some(said.value.clone()) && place
             || readings.any(|reading| inside && reading == said.value)

@@ -57,6 +57,13 @@ pub enum Told {
     Bytes,
 }
 
+impl Told {
+    /// The name that a value is assigned to, if this tells it.
+    pub fn name(self) -> Option<&'static str> {
+        if let Self::Name(name) = self { Some(name) } else { None }
+    }
+}
+
 /// A kind of value.
 #[derive(Debug, Clone, Copy)]
 pub struct Kind {

@@ -85,6 +85,16 @@ impl Surrounding {
     /// Strings of other programs.
     pub const RUNTIMES: [Self; 3] = [Self::Java, Self::Node, Self::Python];
 
+    /// Bytes of a character.
+    pub fn width(self) -> usize {
+        if matches!(self, Self::Utf16Le | Self::Utf16Be) { 2 } else { 1 }
+    }
+
+    /// Whether it is a string of another program.
+    pub fn is_runtime(self) -> bool {
+        Self::RUNTIMES.contains(&self)
+    }
+
     /// How tables call it.
     pub fn name(self) -> &'static str {
         match self {
@@ -245,9 +255,9 @@ pub fn write(
 /// The value, with its name and text where these tell it.
 fn phrase(kind: &Kind, made: &Made) -> Written {
     let phrase = Written::plain(made.text.clone(), &made.spans);
-    match kind.told {
-        Told::Name(name) => phrase.within(format!("{name}=").as_bytes(), b""),
-        _ => phrase,
+    match kind.told.name() {
+        Some(name) => phrase.within(format!("{name}=").as_bytes(), b""),
+        None => phrase,
     }
 }
 
@@ -270,11 +280,7 @@ fn json(kind: &Kind, made: &Made, phrase: &Written) -> Written {
     if kind.told == Told::Text && phrase.bytes.starts_with(b"{") {
         return phrase.clone().within(b"{\"seq\":17,\"body\":", b",\"ok\":true}\n\0");
     }
-    let key = match kind.told {
-        Told::Name(name) => name.to_ascii_lowercase(),
-        Told::Text => "content".to_owned(),
-        _ => "value".to_owned(),
-    };
+    let key = key(kind);
     let value = Written::plain(made.text.clone(), &made.spans).escaped(|byte| match byte {
         b'"' | b'\\' => vec![b'\\', byte],
         b'\n' => b"\\n".to_vec(),
@@ -285,6 +291,11 @@ fn json(kind: &Kind, made: &Made, phrase: &Written) -> Written {
     });
     let head = format!("{{\"service\":\"orders\",\"retries\":3,\"{key}\":\"");
     value.within(head.as_bytes(), b"\",\"enabled\":true}\n\0")
+}
+
+/// The key it is assigned to.
+fn key(kind: &Kind) -> String {
+    kind.told.name().unwrap_or("content").to_ascii_lowercase()
 }
 
 fn http(kind: &Kind, made: &Made, phrase: &Written) -> Written {
@@ -303,7 +314,7 @@ fn http(kind: &Kind, made: &Made, phrase: &Written) -> Written {
         Told::Shape | Told::Start if is_line => {
             value.within(format!("{head}Authorization: Bearer ").as_bytes(), tail)
         }
-        _ => {
+        Told::Shape | Told::Start | Told::Text | Told::Bytes => {
             let head = format!("{head}Content-Length: {}\r\n\r\n", phrase.bytes.len());
             phrase.clone().within(head.as_bytes(), b"\0")
         }
@@ -321,10 +332,7 @@ fn header(name: &str) -> String {
 }
 
 fn percent(kind: &Kind, made: &Made) -> Written {
-    let key = match kind.told {
-        Told::Name(name) => name.to_ascii_lowercase(),
-        _ => "content".to_owned(),
-    };
+    let key = key(kind);
     let value = Written::plain(made.text.clone(), &made.spans).escaped(|byte| {
         if byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte) {
             vec![byte]
@@ -347,13 +355,11 @@ fn argument(kind: &Kind, made: &Made, phrase: Written, random: &mut Random) -> W
 }
 
 fn variable(kind: &Kind, made: &Made, phrase: Written) -> Option<Written> {
-    let name = match kind.told {
-        Told::Name(name) => name.replace(['.', '-'], "_").to_ascii_uppercase(),
-        _ => "APP_CONTENT".to_owned(),
-    };
-    let value = match kind.told {
-        Told::Name(_) => Written::plain(made.text.clone(), &made.spans),
-        _ => phrase,
+    let name = kind.told.name().unwrap_or("app.content");
+    let name = name.replace(['.', '-'], "_").to_ascii_uppercase();
+    let value = match kind.told.name() {
+        Some(_) => Written::plain(made.text.clone(), &made.spans),
+        None => phrase,
     };
     (!made.text.contains(&0)).then(|| value.within(format!("{name}=").as_bytes(), b""))
 }
@@ -381,17 +387,13 @@ mod tests {
                 let escaped = matches!(surrounding, Surrounding::Json | Surrounding::Percent);
                 let is_plain = !written.is_hidden && !escaped;
                 for (of, at) in made.spans.iter().zip(&written.spans) {
-                    let shown: Vec<u8> = match surrounding {
-                        Surrounding::Utf16Le => {
-                            written.bytes[at.clone()].iter().step_by(2).copied().collect()
-                        }
-                        Surrounding::Utf16Be => {
-                            written.bytes[at.clone()].iter().skip(1).step_by(2).copied().collect()
-                        }
-                        _ => written.bytes[at.clone()].to_vec(),
+                    let held = &written.bytes[at.clone()];
+                    let shown: Vec<u8> = match surrounding.width() {
+                        1 => held.to_vec(),
+                        _ => held.iter().copied().filter(|byte| *byte != 0).collect(),
                     };
                     assert!(!shown.is_empty());
-                    if is_plain {
+                    if is_plain && kind.told != Told::Bytes {
                         assert_eq!(shown, made.text[of.clone()], "{} {surrounding:?}", kind.id);
                     }
                 }

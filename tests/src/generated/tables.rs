@@ -31,6 +31,25 @@ impl Tally {
     }
 }
 
+/// What the figures mean.
+const ABOUT: &str = "# Recall on generated values
+
+Fresh values of every kind that rules should know, in every surrounding of process memory where they have a
+meaning, in live processes that are dumped and scanned. The kinds are facts about the vendors' formats
+([`tests/src/kinds/`](../tests/src/kinds)), written apart from the examples of the rules; no value is used twice.
+
+A value counts as *exact* if a finding shows it byte for byte at the address at which `/proc/PID/mem` held it when
+the process was dumped: in JSON, UTF-16 and percent escapes at the address of its first character, in base64, hex and
+gzip inside of the encoded run. Of a URI the password, of base64 what it says, counts as well. *Other ends*: a finding
+shows something else at that address. A value that has no end of its own has a NUL behind it where others have a pointer or
+stale text directly behind them: no reader could tell where it ends. What only a name tells (a password, 40 hex
+digits) stands assigned to that name in every surrounding. Left out are kinds that only the path of a file tells.
+
+Made by `cargo run --release -p cryoscan-tests --bin generated -- --cryoscan target/release/cryoscan`; other values with
+`--seed N`, and every miss with `--misses`. `tests/tests/generated.rs` holds a few kinds to all of it.
+
+";
+
 const HEAD: &str = "| planted | exact | other ends | missed | rate |\n|---|--:|--:|--:|--:|--:|\n";
 
 fn rate(hit: usize, of: usize) -> String {
@@ -64,8 +83,10 @@ fn table<K: Ord + Copy>(
 /// planted value, by rule.
 pub fn markdown(plants: &[Plant], astray: &BTreeMap<String, usize>) -> String {
     let mut all = Tally::default();
-    plants.iter().for_each(|plant| all.add(plant));
-    let mut out = format!("| {HEAD}| all | {} |\n\n", all.row());
+    for plant in plants {
+        all.add(plant);
+    }
+    let mut out = format!("{ABOUT}| {HEAD}| all | {} |\n\n", all.row());
     out.push_str(&table(plants, "surrounding", |p| p.surrounding, |it| it.name().to_owned()));
     out.push_str(&table(plants, "group", |p| p.group, group));
     out.push_str(&table(plants, "priority", |p| p.kind.priority, |it| it.to_string()));
