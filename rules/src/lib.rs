@@ -3,9 +3,11 @@
 /// Rules for secrets: name of the file, and its text.
 pub const SECRETS: &[(&str, &str)] = &[
     ("ai.toml", include_str!("../secrets/ai.toml")),
+    ("assigned.toml", include_str!("../secrets/assigned.toml")),
     ("assignments.toml", include_str!("../secrets/assignments.toml")),
     ("aws.toml", include_str!("../secrets/aws.toml")),
     ("azure.toml", include_str!("../secrets/azure.toml")),
+    ("credential-files.toml", include_str!("../secrets/credential-files.toml")),
     ("databases.toml", include_str!("../secrets/databases.toml")),
     ("frameworks.toml", include_str!("../secrets/frameworks.toml")),
     ("gcp.toml", include_str!("../secrets/gcp.toml")),
@@ -25,6 +27,7 @@ pub const SECRETS: &[(&str, &str)] = &[
     ("slack.toml", include_str!("../secrets/slack.toml")),
     ("stripe.toml", include_str!("../secrets/stripe.toml")),
     ("vault.toml", include_str!("../secrets/vault.toml")),
+    ("web.toml", include_str!("../secrets/web.toml")),
 ];
 
 /// YARA rules (`--yara builtin`): name of the file, and its text.

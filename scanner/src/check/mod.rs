@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::secret::SecretBytes;
 
 mod armour;
+mod assigned;
 mod aws;
 mod aws_session;
 mod azure;
@@ -267,6 +268,7 @@ impl Check {
 
 /// Every check, by name.
 pub static CHECKS: &[Check] = &[
+    Check { name: "assigned-value", on_pass: Confidence::Low, run: assigned::run },
     Check { name: "aws-access-key-id", on_pass: Confidence::High, run: aws::access_key_id },
     Check { name: "aws-secret-key", on_pass: Confidence::Medium, run: aws::secret_key },
     Check { name: "aws-session-token", on_pass: Confidence::High, run: aws_session::run },

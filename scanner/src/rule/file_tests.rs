@@ -100,7 +100,7 @@ fn a_rule_that_cannot_be_used_is_told_why() {
         ),
         (
             "regex = 'demo_[0-9a-z]{20}'\nchecks = [\"crc\"]",
-            "no check crc; there are aws-access-key-id, ",
+            "no check crc; there are assigned-value, aws-access-key-id, ",
         ),
         (
             "regex = 'demo_[0-9a-z]{20}'\nprefix = \"demo_12\"",
