@@ -20,6 +20,17 @@ pub(super) fn mixed(subject: &Subject<'_>) -> Verdict {
     Verdict::of(if is_mixed { Outcome::Pass } else { Outcome::Fail }, subject)
 }
 
+/// Checks that the longest part of a token looks random: what stands between marks other than letters
+/// and digits. Numbers and words in the other parts say nothing of it. A pass proves nothing.
+pub(super) fn part(subject: &Subject<'_>) -> Verdict {
+    let value = subject.value();
+    let parts = value.split(|byte| !byte.is_ascii_alphanumeric());
+    // Of several equal ones the last, which is the secret in all formats.
+    let longest = parts.max_by_key(|part| part.len()).unwrap_or_default();
+    let is_token = is_random(longest) && placeholder(value) == Placeholder::No;
+    Verdict::of(if is_token { Outcome::Pass } else { Outcome::Fail }, subject)
+}
+
 /// Whether text looks like characters drawn at random and is no placeholder.
 ///
 /// Of neighbours in random hex digits 47 % are of two classes (small letter, capital, digit), in base32
@@ -83,6 +94,17 @@ mod tests {
         assert_eq!(of(&token.to_lowercase()), Outcome::Fail);
         assert_eq!(of("r8_set7bitmacaddrtomacaddr8macaddr8tomac"), Outcome::Fail);
         assert_eq!(of("xxxxxxxxXXXXXXXX11111111"), Outcome::Fail);
+    }
+
+    #[test]
+    fn the_longest_part_decides() {
+        let key = HEXLOWER.encode(&Sha256::digest(b"a part"));
+        let judge = |text: String| part(&super::super::tests::whole(text.as_bytes())).outcome;
+        assert_eq!(judge(format!("kind-222222222222-111111111111-{key}")), Outcome::Pass);
+        assert_eq!(judge(format!("https://hooks.shop.test/in/{key}")), Outcome::Pass);
+        assert_eq!(judge(format!("kind-123456789012-{}", "x".repeat(32))), Outcome::Fail);
+        assert_eq!(judge(format!("{}-{}", &key[..12], "authentication")), Outcome::Fail);
+        assert_eq!(judge(String::new()), Outcome::Fail);
     }
 
     #[test]
