@@ -66,7 +66,6 @@ const DOCUMENTATION: &[&str] = &[
     "45a87856c0d470a0c8b4f725e7024bf3876cb7b3fe6b2591d272a3c591e011f2",
     "79d571b6c0c11df36b4fc38c42055ffb35dfb4a7cc3a8ba956f6f59961aa137b",
     "1314a52039d7ab429e5068ec6079d295536e600085fd7d35b781f12838a4239c",
-    "adc9755c14485b068dbf7da918d39a7ffee08d6e081b5a066de67ce08648e25e",
     "dd72120a7a35df634d78ea72be77b626122ce943eced6d6fe25b595d778ab52f",
     // Ansible: two hashes in the manual of the filter password_hash.
     "c742dd0a64a3b08a5aa2d5254c87c320f50ff7024253a7f4bc3a4c26d9f8a33a",
