@@ -1,6 +1,7 @@
 //! Tokens without a checksum: whether their characters could be random.
 
-use super::{Outcome, Placeholder, Subject, Verdict, entropy, placeholder};
+use super::entropy::{self, Classes};
+use super::{Outcome, Placeholder, Subject, Verdict, placeholder};
 
 /// Thousandths of a bit per character that random tokens of 16 characters and more reach.
 const RANDOM: u32 = 2_900;
@@ -9,6 +10,14 @@ const RANDOM: u32 = 2_900;
 pub(super) fn run(subject: &Subject<'_>) -> Verdict {
     let outcome = if is_random(subject.value()) { Outcome::Pass } else { Outcome::Fail };
     Verdict::of(outcome, subject)
+}
+
+/// Checks the same of a token of base62 or base64url of 30 characters or more, of which hardly one in
+/// a hundred has no digit, and none no capital or small letter. Names in programs seldom have all three.
+pub(super) fn mixed(subject: &Subject<'_>) -> Verdict {
+    let Classes { upper, lower, digits, .. } = entropy::classes(subject.value());
+    let is_mixed = upper > 0 && lower > 0 && digits > 0 && is_random(subject.value());
+    Verdict::of(if is_mixed { Outcome::Pass } else { Outcome::Fail }, subject)
 }
 
 /// Checks that the longest part of a token looks random: what stands between marks other than letters
@@ -75,6 +84,16 @@ mod tests {
             refused += tokens.iter().filter(|token| !is_random(token.as_bytes())).count();
         }
         assert!(refused <= 40, "{refused} of 2000");
+    }
+
+    #[test]
+    fn long_tokens_are_mixed() {
+        let of = |value: &str| mixed(&super::super::tests::whole(value.as_bytes())).outcome;
+        let token = BASE64.encode(&Sha256::digest(b"a token"));
+        assert_eq!(of(&token), Outcome::Pass);
+        assert_eq!(of(&token.to_lowercase()), Outcome::Fail);
+        assert_eq!(of("r8_set7bitmacaddrtomacaddr8macaddr8tomac"), Outcome::Fail);
+        assert_eq!(of("xxxxxxxxXXXXXXXX11111111"), Outcome::Fail);
     }
 
     #[test]
