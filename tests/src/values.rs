@@ -92,7 +92,7 @@ pub fn jwt(algorithm: Algorithm, key: &[u8], claims: &str, random: &mut Random) 
 }
 
 /// HMAC (RFC 2104) with a hash of `block` bytes a block.
-pub(crate) fn hmac<H: Digest>(block: usize, key: &[u8], message: &[u8]) -> Vec<u8> {
+pub fn hmac<H: Digest>(block: usize, key: &[u8], message: &[u8]) -> Vec<u8> {
     let mut padded = if key.len() > block { H::digest(key).to_vec() } else { key.to_vec() };
     padded.resize(block, 0);
     let pad = |with: u8| padded.iter().map(|byte| byte ^ with).collect::<Vec<u8>>();

@@ -31,6 +31,8 @@ const DOCUMENTATION: &[&str] = &[
     // Azure: the storage emulator's key, the Cosmos DB emulator's key.
     "0011cc25eb4320717494d2703e8cba85743e71b500283c21c8b88147992f9059",
     "aa6547439583c3a275d4542a0df6c1ad6a863971be9f2a2220f027cc02aef615",
+    // Azure: a signature in the description of AWS DataSync.
+    "adc9755c14485b068dbf7da918d39a7ffee08d6e081b5a066de67ce08648e25e",
     // kubeadm: three bootstrap tokens.
     "a4b8b245ab28bc4f72dcaa0d9ba9f73d6488fa758a2a5cb55ecb11511f002f80",
     "366da6cf65a08841e25019549f7175df15fbaa93bf4f9a35f911adc0738b918a",
@@ -75,6 +77,8 @@ const DOCUMENTATION: &[&str] = &[
     // WireGuard: the keys in the examples of systemd.netdev(5) and wg(8).
     "08136314cc06d4f2e8e9bf82cb999595f0a3ef7f9ffc0e2960cf849e1f5c09d2",
     "ea1ca3e25b35a51ea7c8c9e5434d6faa6d49963d09845fb49028aaa4f6a2e709",
+    // npm: the password in the manual of its package @npmcli/arborist.
+    "a4e2428ec0cf991da3a3d1441fb8df103eabf97456bc0de909dcc8fa5221f443",
     // RFC 7517 A.2: the number of the key of P-256.
     "a45404ae333dd955dcff82cf28972e0f81b1e673cb70e2fc2d7d0d4c42a893bc",
     // WireGuard: the preshared key in the examples of wg(8).
@@ -143,6 +147,8 @@ const GOOGLE_KEY: &[u8] = b"AIza";
 const PUBLISHED_GOOGLE_KEYS: &[&str] = &[
     "f56e3234", "2037abca", "3f370c9d", "e4a5542b", "a19f89ab", "0b476bdf", "eb540d2b", "37f8f09b",
     "8731261c", "49f777db", "27a9a429", "dc0fcf04", "4c98242d", "ea9bb108", "3a8b61d0", "a6c814bc",
+    // Those of the Google Cloud SDK.
+    "6189b36d", "a73b3ad3", "b3f19cc8",
 ];
 
 /// SHA-256 of the decoded key.

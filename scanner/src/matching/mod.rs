@@ -22,6 +22,7 @@ mod words;
 
 #[doc(hidden)]
 pub mod fuzzing;
+pub mod proving;
 
 pub use encoding::{Decode, ENCODINGS, Encoding, Island, Run, SpanMap};
 pub use engine::{Engine, Scanned, Scratch, Throttled};
