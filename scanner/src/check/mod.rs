@@ -349,6 +349,7 @@ pub static CHECKS: &[Check] = &[
     Check { name: "rsa-public-key", on_pass: Confidence::Low, run: prime::public_key },
     Check { name: "slack-token", on_pass: Confidence::High, run: vendor::slack },
     Check { name: "stripe-key", on_pass: Confidence::High, run: vendor::stripe },
+    Check { name: "url-password", on_pass: Confidence::Medium, run: assigned::url },
     Check { name: "vault-token", on_pass: Confidence::High, run: vault::service_token },
     Check { name: "wireguard-clamp", on_pass: Confidence::High, run: wireguard::run },
 ];
