@@ -14,31 +14,43 @@ use cryoscan_tests::generate::{Generated, generate};
 const SEEDS: Range<u64> = 1..5;
 
 /// Checks that tell by themselves where a value ends, whatever follows it.
-const FIND_THE_END: [&str; 24] = [
+const FIND_THE_END: &[&str] = &[
     "aws-access-key-id",
+    "aws-ecr-password",
     "azure-account-key",
     "azure-cask-key",
     "azure-client-secret",
     "azure-storage-key",
+    "cloudflare-tunnel",
+    "certificate",
+    "bip32-key",
+    "bitcoin-address",
     "crypt-hash",
+    "curve-public-key",
     "der-private-key",
+    "flyio-macaroon",
     "github-crc32",
     "gitlab-routable",
     "jenkins-ciphertext",
+    "jwe",
     "jwt",
     "kubernetes-key-data",
     "kubernetes-secret-proto",
     "kubernetes-service-account",
     "npm-crc32",
+    "onepassword-token",
     "openai-key",
+    "openpgp-packet",
     "openssh",
     "pem",
     "prefixed-jwt",
     "pypi-macaroon",
     "rsa-public-key",
+    "signify-key",
     "slack-token",
     "stripe-key",
     "vault-token",
+    "vercel-crc32",
 ];
 
 /// What went wrong: by rule and text, in how many settings, and what the first of them was.

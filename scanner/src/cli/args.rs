@@ -8,6 +8,7 @@ use clap::builder::BoolishValueParser;
 use clap::{ArgAction, Args, CommandFactory, Parser, Subcommand, ValueEnum};
 
 use super::exit::{self, Policy};
+use super::explain::ExplainArgs;
 use super::filter::FilterArgs;
 use super::gate::{self, GateArgs};
 use super::inspect::InspectArgs;
@@ -69,6 +70,16 @@ pub(super) enum Command {
     )]
     Scan(Box<ScanArgs>),
     Inspect(InspectArgs),
+    /// Say why a finding was reported, what to do, and how to see its bytes with other tools
+    ///
+    /// Takes a report made as JSON Lines, or scans the target again. Nothing of the value is shown; the
+    /// commands it prints do show it, to whoever runs them.
+    #[command(
+        max_term_width = 100,
+        after_help = super::explain::HELP,
+        after_long_help = format!("{}\n\n{}", super::explain::EXAMPLES, super::explain::HELP),
+    )]
+    Explain(ExplainArgs),
     /// Judge reports made earlier, with the exit codes of a scan
     ///
     /// A pipeline scans once, keeps the report as JSON Lines, and decides later, or more than once,

@@ -69,7 +69,7 @@ fn find(rule: &Rule, run: Run<'_>, at: usize) -> Option<Found> {
     match &rule.anchor {
         Anchor::Run { len, .. } => Some(Found::of(at..at + len)),
         Anchor::Prefix => search(rule, &Input::new(run.text).range(at..).anchored(Anchored::Yes)),
-        Anchor::Number | Anchor::Label | Anchor::Path | Anchor::Text => {
+        Anchor::Number | Anchor::Words | Anchor::Label | Anchor::Path | Anchor::Text => {
             search(rule, &Input::new(run.text).range(at..))
         }
         Anchor::Assignment(keywords) => {
@@ -171,6 +171,9 @@ fn matched(rule: &Rule, run: Run<'_>, value: &assignment::Value) -> Option<Range
     let may_be_longer = rule.fixed_len && rule.edge != Edge::Hard && !value.is_bounded;
     let first = may_be_longer.then(|| whole.start..whole.end.min(whole.start + rule.max_len));
     [Some(whole), first].into_iter().flatten().find_map(|span| {
+        if span.len() > rule.max_len {
+            return None;
+        }
         let text = run.text.get(span.clone())?;
         let secret = if rule.group == 0 {
             regex.search(&Input::new(text))?.range()
@@ -200,8 +203,11 @@ fn may_be_shown(name: &[u8]) -> bool {
 /// Judges what the pattern found; `None` when it is no match after all.
 pub(super) fn judge(rule: &Rule, run: Run<'_>, found: Found) -> Option<Confirmed> {
     let Found { mut span, whole, name } = found;
+    // A literal at the start of the value says that nothing is cut off there.
+    let has_start = rule.anchor == Anchor::Prefix && rule.group == 0;
     let touches = |span: &Range<usize>| {
-        (run.cut.start && span.start == 0) || (run.cut.end && span.end == run.text.len())
+        (run.cut.start && span.start == 0 && !has_start)
+            || (run.cut.end && span.end == run.text.len())
     };
     let mut confidence = rule.confidence;
     let mut evidence = Vec::new();
@@ -250,7 +256,8 @@ pub(super) fn judge(rule: &Rule, run: Run<'_>, found: Found) -> Option<Confirmed
     }
     // What lies in binary tells its length itself.
     let is_bounded = rule.fixed_len || rule.view == View::Bytes;
-    if touches(&span) && passes == 0 && !is_bounded {
+    // Half a secret is none; a sign of compromise remains one.
+    if rule.class == Class::Secret && touches(&span) && passes == 0 && !is_bounded {
         return None;
     }
     if rule.edge != Edge::Checked && confidence < Confidence::Confirmed {

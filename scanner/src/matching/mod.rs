@@ -18,6 +18,7 @@ mod prefilter;
 mod runs;
 mod search;
 mod text_run;
+mod words;
 
 #[doc(hidden)]
 pub mod fuzzing;

@@ -145,6 +145,7 @@ enum AnchorKey {
     Word,
     Assignment,
     Number,
+    Words,
     Label,
     Path,
 }
@@ -564,9 +565,15 @@ fn anchor(
     if entry.view == ViewKey::Bytes && entry.anchor == AnchorKey::Number {
         return Ok((Anchor::Number, Vec::new(), 0));
     }
+    if entry.view == ViewKey::Bytes && entry.anchor == AnchorKey::Path {
+        return Ok((Anchor::Path, Vec::new(), 0));
+    }
     if entry.view == ViewKey::Bytes {
         if entry.anchor != AnchorKey::Literal || entry.keywords.is_empty() {
-            return Err("view bytes asks for keywords and the anchor literal".to_owned());
+            return Err(
+                "view bytes asks for keywords and the anchor literal, or for the anchor path"
+                    .to_owned(),
+            );
         }
         let words: Result<Vec<Vec<u8>>, _> =
             entry.keywords.iter().map(|word| HEXLOWER.decode(word.as_bytes())).collect();
@@ -579,6 +586,7 @@ fn anchor(
     }
     match entry.anchor {
         AnchorKey::Number => Err("the anchor number asks for view bytes".to_owned()),
+        AnchorKey::Words => Ok((Anchor::Words, Vec::new(), 0)),
         AnchorKey::Assignment => {
             if entry.keywords.is_empty() || entry.items.is_some() {
                 return Err("the anchor assignment asks for keywords, and for no items".to_owned());

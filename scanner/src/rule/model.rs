@@ -56,6 +56,8 @@ pub enum Anchor {
     Assignment(Vec<Keyword>),
     /// A number in words of the machine, as programs hold the primes of RSA keys.
     Number,
+    /// A row of words of the list of BIP-39, as many as a seed phrase has.
+    Words,
     /// A string of the arguments or the environment of a process.
     Label,
     /// The content of a file whose path the rule names.

@@ -33,6 +33,7 @@ use self::parents::Parents;
 use crate::check::{Confidence, Severity};
 use crate::checkpoint::{Checkpoint, Filter};
 use crate::diagnostic::{Diagnostic, Level};
+use crate::finding::Earlier;
 use crate::limits::Limits;
 use crate::matching::Engine;
 use crate::region::CELL;
@@ -195,6 +196,8 @@ pub struct Outcome {
     pub scanned_bytes: u64,
     /// Whether the filter, if there is one, has let any memory through.
     pub fits: bool,
+    /// Values of the checkpoints so far.
+    pub earlier: Earlier,
 }
 
 /// What a target holds, for [`inspect`].

@@ -111,6 +111,7 @@ fn view<'a>(rule: &'a Rule, examples: &'a [RuleExamples]) -> RuleView<'a> {
             Anchor::Run { word: true, .. } => "word",
             Anchor::Assignment(_) => "assignment",
             Anchor::Number => "number",
+            Anchor::Words => "words",
             Anchor::Label => "label",
             Anchor::Path => "path",
         },
