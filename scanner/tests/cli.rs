@@ -16,6 +16,8 @@ mod gate;
 mod pages;
 #[path = "cli/rules.rs"]
 mod rules;
+#[path = "cli/user_rules.rs"]
+mod user_rules;
 
 fn cryoscan(args: &[&str]) -> Output {
     command(args).output().unwrap()
@@ -58,7 +60,7 @@ fn folder(name: &str) -> PathBuf {
 
 #[test]
 fn help_pages() {
-    let pages: [(&str, &[&str]); 12] = [
+    let pages: [(&str, &[&str]); 14] = [
         ("cryoscan-short.txt", &["-h"]),
         ("cryoscan.txt", &["--help"]),
         ("scan.txt", &["scan", "--help"]),
@@ -68,6 +70,8 @@ fn help_pages() {
         ("rules.txt", &["rules", "--help"]),
         ("rules-list.txt", &["rules", "list", "--help"]),
         ("rules-show.txt", &["rules", "show", "--help"]),
+        ("rules-check.txt", &["rules", "check", "--help"]),
+        ("rules-test.txt", &["rules", "test", "--help"]),
         ("config.txt", &["config", "--help"]),
         ("completions.txt", &["completions", "--help"]),
         ("man.txt", &["man", "--help"]),

@@ -9,7 +9,7 @@ use data_encoding::BASE64;
 
 use crate::random::Random;
 use crate::values::{self, Algorithm};
-use crate::{keys, keystores, values::BASE62, vendor_tokens};
+use crate::{crypto, forge_tokens, keys, keystores, values::BASE62, vendor_tokens};
 
 /// A template that cannot be filled in.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -194,7 +194,9 @@ fn fill(part: &str, before: &str, random: &mut Random) -> Option<String> {
         "jks" => Some(binary(&keystores::jks(argument == "1", random))),
         "pkcs12" => Some(binary(&keystores::pkcs12(argument == "1", random))),
         "keytab" => Some(binary(&keystores::keytab(argument == "1", random))),
-        _ => vendor_tokens::fill(class, argument, random),
+        _ => crypto::fill(class, argument, random)
+            .or_else(|| vendor_tokens::fill(class, argument, random))
+            .or_else(|| forge_tokens::fill(class, argument, random)),
     }
 }
 

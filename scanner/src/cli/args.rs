@@ -14,6 +14,7 @@ use super::gate::{self, GateArgs};
 use super::inspect::InspectArgs;
 use super::pages::{CompletionsArgs, ManArgs};
 use super::rules::RulesCommand;
+use super::user_rules::{FilesArgs, SelectArgs};
 use super::value::{Output, format_names, memory, output, window};
 
 const EXAMPLES: &str = "\
@@ -90,7 +91,7 @@ pub(super) enum Command {
         after_long_help = format!("{}\n\n{}", gate::EXAMPLES, gate::HELP),
     )]
     Gate(GateArgs),
-    /// Show the built-in rules: what is looked for, and what to do about it
+    /// Show rules, built-in and own: what is looked for, and what to do about it; check and test them
     #[command(
         max_term_width = 100,
         subcommand,
@@ -243,6 +244,12 @@ pub(super) struct ScanArgs {
         env = "CRYOSCAN_WINDOW_SIZE", hide_env_values = true
     )]
     pub(super) window_size: u64,
+
+    #[command(flatten)]
+    pub(super) rules: FilesArgs,
+
+    #[command(flatten)]
+    pub(super) select: SelectArgs,
 
     #[command(flatten)]
     pub(super) filter: FilterArgs,

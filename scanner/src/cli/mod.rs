@@ -32,6 +32,7 @@ mod pages;
 mod progress;
 mod rules;
 mod scan;
+mod user_rules;
 mod value;
 
 pub use gate::count_reports;
