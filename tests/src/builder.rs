@@ -26,8 +26,9 @@ use std::collections::BTreeMap;
 
 use cryoscan_proto as proto;
 
+pub use archive::BLOCK;
+pub(crate) use archive::header;
 pub use archive::{Archive, Folder, Order};
-pub(crate) use archive::{BLOCK, header};
 pub use layouts::Image;
 pub use mapping::{Kind, Mapping};
 pub use metadata::Producer;

@@ -113,7 +113,7 @@ fn azure_cask(random: &mut Random) -> String {
 }
 
 /// A number with digits `0-9`, then letters: `a-z` in base 36, `A-Za-z` in base 62.
-fn in_base(base: u64, mut number: u64, least: usize) -> String {
+pub(crate) fn in_base(base: u64, mut number: u64, least: usize) -> String {
     let mut digits = Vec::new();
     while number > 0 || digits.len() < least {
         let digit = values::BASE62[usize::try_from(number % base).unwrap_or_default()];
@@ -124,7 +124,7 @@ fn in_base(base: u64, mut number: u64, least: usize) -> String {
 }
 
 /// Marvin32 over 64 bits of state, as words of Microsoft's description.
-fn marvin(data: &[u8], seed: [u8; 8]) -> u32 {
+pub(crate) fn marvin(data: &[u8], seed: [u8; 8]) -> u32 {
     let seed = u64::from_be_bytes(seed).to_le_bytes();
     let word =
         |bytes: &[u8]| bytes.iter().rev().fold(0_u32, |word, byte| word << 8 | u32::from(*byte));

@@ -11,7 +11,8 @@ use crate::random::Random;
 
 /// Names up to here fit into a plain header.
 const SHORT_NAME: usize = 100;
-pub(crate) const BLOCK: usize = 512;
+/// Bytes of a block of a tar.
+pub const BLOCK: usize = 512;
 /// When every member was written, in seconds since 1970.
 const WRITTEN: u64 = 1_767_323_045;
 

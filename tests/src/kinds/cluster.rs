@@ -1,0 +1,93 @@
+//! Kubernetes, containers, stores of secrets: group C.
+
+use super::{Kind, binary, fixed, named, open, text};
+
+/// Group C.
+pub(super) const CLUSTERS: &[Kind] = &[
+    open("k8s-sa-jwt", 1, "{jwt-kubernetes:RS256}"),
+    open("k8s-sa-jwt", 1, "{jwt-of:kubernetes-legacy}"),
+    text("k8s-bootstrap-token", 1, "kubeadm join 10.0.0.1:6443 --token «{ln:6}.{ln:16}»"),
+    text(
+        "k8s-cert-key",
+        2,
+        "kubeadm join 10.0.0.1:6443 --control-plane --certificate-key «{h:64}»",
+    ),
+    text(
+        "k8s-kubeconfig",
+        1,
+        "apiVersion: v1\nkind: Config\nusers:\n- name: admin\n  user:\n    client-key-data: «{base64-key:1}»\n",
+    ),
+    text(
+        "k8s-kubeconfig",
+        1,
+        "apiVersion: v1\nkind: Config\nusers:\n- name: admin\n  user:\n    token: «{an:40}»\n",
+    ),
+    text(
+        "k8s-secret-json",
+        1,
+        "{\"apiVersion\":\"v1\",\"kind\":\"Secret\",\"metadata\":{\"name\":\"db\"},\"data\":{\"password\":\"«{base64-password:18}»\"},\"type\":\"Opaque\"}",
+    ),
+    text(
+        "k8s-secret-json",
+        1,
+        "apiVersion: v1\nkind: Secret\nmetadata:\n  name: db\nstringData:\n  password: «{pw:18}»\ntype: Opaque\n",
+    ),
+    binary("k8s-secret-proto", 2, "{k8s-head}«{an:18}»{k8s-tail}"),
+    text(
+        "k8s-enc-config",
+        2,
+        "kind: EncryptionConfiguration\nresources:\n- resources: [secrets]\n  providers:\n  - aescbc:\n      keys:\n      - name: key1\n        secret: «{b64:32}»\n",
+    ),
+    fixed("openshift-token", 1, "sha256~{u43}"),
+    text(
+        "openshift-pull-secret",
+        2,
+        "{\"auths\":{\"cloud.openshift.com\":{\"auth\":\"«{basic:48}»\",\"email\":\"ops@shop.test\"}}}",
+    ),
+    text(
+        "docker-config-auth",
+        1,
+        "{\"auths\":{\"registry.shop.test\":{\"auth\":\"«{basic:18}»\"}}}",
+    ),
+    text(
+        "docker-config-auth",
+        1,
+        "{\n\t\"auths\": {\n\t\t\"https://index.docker.io/v1/\": {\n\t\t\t\"auth\": \"«{base64-login:20}»\"\n\t\t}\n\t}\n}",
+    ),
+    fixed("docker-swarm-join", 2, "SWMTKN-1-{ln:50}-{ln:25}"),
+    fixed("dockerhub-pat", 1, "dckr_pat_{u:27}"),
+    fixed("dockerhub-pat", 1, "dckr_oat_{u:32}"),
+    text("harbor-robot", 2, "docker login registry.shop.test -u robot$ci -p «{an:32}»"),
+    open("helm-release", 2, "{helm}"),
+    open("k3s-node-token", 2, "K10{h:64}::server:{h:32}"),
+    open("rancher-token", 2, "token-{ln:5}:{ln:54}"),
+    open("rancher-token", 2, "kubeconfig-user-{ln:5}:{ln:54}"),
+    fixed("vault-service-token", 1, "hvs.{u:24}"),
+    open("vault-service-token", 1, "{vault-service}"),
+    named("vault-service-token", 1, "VAULT_TOKEN", "s.{an:24}"),
+    open("vault-batch-token", 2, "hvb.{u:140}"),
+    text("vault-unseal-key", 2, "Unseal Key 1: «{b64:33}»\n"),
+    text("vault-unseal-key", 2, "Recovery Key 2: «{b64:33}»\n"),
+    named("vault-approle", 2, "VAULT_SECRET_ID", "{uuid}"),
+    text("vault-approle", 2, "{\"role_id\":\"{uuid}\",\"secret_id\":\"«{uuid}»\"}"),
+    named("consul-token", 2, "CONSUL_HTTP_TOKEN", "{uuid}"),
+    text("consul-token", 2, "X-Consul-Token: «{uuid}»"),
+    text("consul-gossip", 2, "{\"datacenter\":\"dc1\",\"encrypt\":\"«{b64:32}»\",\"server\":true}"),
+    named("nomad-token", 2, "NOMAD_TOKEN", "{uuid}"),
+    text("nomad-token", 2, "X-Nomad-Token: «{uuid}»"),
+    open("terraform-token", 2, "{an:14}.atlasv1.{u:67}"),
+    text(
+        "terraform-state",
+        2,
+        "{\"version\":4,\"terraform_version\":\"1.9.1\",\"resources\":[{\"type\":\"aws_db_instance\",\"instances\":[{\"attributes\":{\"password\":\"«{pw:18}»\",\"port\":5432}}]}]}",
+    ),
+    open("spiffe-svid", 2, "{jwt-of:spiffe}"),
+    text("sops-age-env", 2, "SOPS_AGE_KEY=«{age}»"),
+    open("docker-registry-jwt", 3, "{jwt-of:registry}"),
+    fixed("docker-swarm-unlock", 3, "SWMKEY-1-{b64n:32}"),
+    text("quay-robot", 3, "docker login quay.io -u shop+deploy -p «{un:64}»"),
+    fixed("portainer-token", 3, "ptr_{b64:32}"),
+    open("vault-recovery-token", 3, "hvr.{an:90}"),
+    open("istio-token", 3, "{jwt-of:istio}"),
+    named("teleport-token", 3, "TELEPORT_AUTH_TOKEN", "{h:32}"),
+];
