@@ -160,7 +160,8 @@ fn files_with_a_path_of_their_own() {
         let findings = scan(&tar);
         let found =
             by_place(&findings, |place| Some((place.path.clone()?, place.offset?, place.length)));
-        let key = (path.to_owned(), case.made.offset() as u64, bytes(&case.made.value).len() as u64);
+        let key =
+            (path.to_owned(), case.made.offset() as u64, bytes(&case.made.value).len() as u64);
         let id = rules.rules()[case.rule].id.as_str();
         let by = found.get(&key).cloned().unwrap_or_default();
         assert_eq!(by.contains(&id), case.wanted, "{id} in {path}: {found:?}");
