@@ -68,6 +68,8 @@ codes! {
     ParentFollowed "parent-followed" "The link to the parent dump leads out of the folder that was given; where it leads to a folder of images beside that, its pages were read as well.",
     ParentMissing "parent-missing" "Pages lie in a parent dump that is not part of the target; that memory was not scanned.",
     ProcessIncomplete "process-incomplete" "An image of a process is missing or damaged; what is known of the process was used.",
+    RuleKeyIgnored "rule-key-ignored" "A key of a rule file of the user means nothing here, or less than in the tool the file is for; the rule ran.",
+    RuleLeftOut "rule-left-out" "A rule of a rule file of the user is wrong or cannot be run here; it was left out, the others ran.",
     SparseMember "sparse-member" "The map of a sparse member of a tar archive is impossible; its stored bytes were scanned as raw bytes.",
     StaleTail "stale-tail" "Bytes lie behind the end mark of an archive; no program reads them, and they were not scanned.",
     TargetFailed "target-failed" "A target could not be scanned at all; the other targets were.",

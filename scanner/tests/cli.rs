@@ -8,12 +8,16 @@ use std::{env, fs};
 
 #[path = "cli/config.rs"]
 mod config;
+#[path = "cli/explain.rs"]
+mod explain;
 #[path = "cli/gate.rs"]
 mod gate;
 #[path = "cli/pages.rs"]
 mod pages;
 #[path = "cli/rules.rs"]
 mod rules;
+#[path = "cli/user_rules.rs"]
+mod user_rules;
 
 fn cryoscan(args: &[&str]) -> Output {
     command(args).output().unwrap()
@@ -56,15 +60,18 @@ fn folder(name: &str) -> PathBuf {
 
 #[test]
 fn help_pages() {
-    let pages: [(&str, &[&str]); 11] = [
+    let pages: [(&str, &[&str]); 14] = [
         ("cryoscan-short.txt", &["-h"]),
         ("cryoscan.txt", &["--help"]),
         ("scan.txt", &["scan", "--help"]),
         ("inspect.txt", &["inspect", "--help"]),
+        ("explain.txt", &["explain", "--help"]),
         ("gate.txt", &["gate", "--help"]),
         ("rules.txt", &["rules", "--help"]),
         ("rules-list.txt", &["rules", "list", "--help"]),
         ("rules-show.txt", &["rules", "show", "--help"]),
+        ("rules-check.txt", &["rules", "check", "--help"]),
+        ("rules-test.txt", &["rules", "test", "--help"]),
         ("config.txt", &["config", "--help"]),
         ("completions.txt", &["completions", "--help"]),
         ("man.txt", &["man", "--help"]),
@@ -78,7 +85,7 @@ fn help_pages() {
 
 #[test]
 fn usage_errors_exit_with_2() {
-    let cases: [&[&str]; 19] = [
+    let cases: [&[&str]; 21] = [
         &[],
         &["scan"],
         &["inspect"],
@@ -94,6 +101,8 @@ fn usage_errors_exit_with_2() {
         &["x.tar", "--findings-exit-code", "256"],
         &["-q"],
         &["gate"],
+        &["explain"],
+        &["explain", "c1-0001"],
         &["gate", "x.jsonl", "--grep", "x"],
         &["rules"],
         &["rules", "show"],

@@ -9,7 +9,7 @@ use data_encoding::BASE64;
 
 use crate::random::Random;
 use crate::values::{self, Algorithm};
-use crate::{keys, keystores, values::BASE62, vendor_tokens};
+use crate::{crypto, forge_tokens, keys, keystores, values::BASE62, vendor_tokens};
 
 /// A template that cannot be filled in.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -143,6 +143,7 @@ fn fill(part: &str, before: &str, random: &mut Random) -> Option<String> {
         "base64" => of(&[BASE62, b"+/"].concat()),
         "base64url" => of(&[BASE62, b"-_"].concat()),
         "hex" => of(b"0123456789abcdef"),
+        "bytes" => Some(characters(&random.bytes(argument.parse().ok()?))),
         "digits" => of(&BASE62[..10]),
         "word" => of(lower),
         "letters" => of(&[upper, lower].concat()),
@@ -184,12 +185,18 @@ fn fill(part: &str, before: &str, random: &mut Random) -> Option<String> {
             *number.last_mut()? |= 1;
             Some(characters(&number))
         }
+        "certificate" if argument == "1" => {
+            let [_, public] = keys::rsa_pair(1024, random);
+            Some(BASE64.encode(&keys::certificate(&public, random)))
+        }
         "der-ec" => der(&keys::ec_p256(random), argument),
         "der-ed25519" => der(&keys::ed25519(random), argument),
         "jks" => Some(binary(&keystores::jks(argument == "1", random))),
         "pkcs12" => Some(binary(&keystores::pkcs12(argument == "1", random))),
         "keytab" => Some(binary(&keystores::keytab(argument == "1", random))),
-        _ => vendor_tokens::fill(class, argument, random),
+        _ => crypto::fill(class, argument, random)
+            .or_else(|| vendor_tokens::fill(class, argument, random))
+            .or_else(|| forge_tokens::fill(class, argument, random)),
     }
 }
 

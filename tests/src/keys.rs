@@ -37,6 +37,45 @@ pub fn rsa_words(bits: usize, random: &mut Random) -> ([Vec<u8>; 2], Vec<u8>) {
     ([little(p), little(q)], element(SEQUENCE, &[algorithm, bits].concat()))
 }
 
+/// An RSA key of so many bits, a multiple of 128, in DER: the private one (PKCS #1) and the public one
+/// (SubjectPublicKeyInfo, RFC 5280 §4.1).
+pub fn rsa_pair(bits: usize, random: &mut Random) -> [Vec<u8>; 2] {
+    let numbers = rsa::key(bits, random).map(|number| integer(&number));
+    let [modulus, exponent, ..] = &numbers;
+    let public = element(SEQUENCE, &[&modulus[..], exponent].concat());
+    let identifier = [0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 1, 1];
+    let algorithm = [element(IDENTIFIER, &identifier), element(NULL, &[])].concat();
+    let public = element(BITS, &[&[0][..], &public].concat());
+    let public = element(SEQUENCE, &[element(SEQUENCE, &algorithm), public].concat());
+    [element(SEQUENCE, &[&integer(&[0])[..], &numbers.concat()].concat()), public]
+}
+
+/// A certificate in DER (RFC 5280 §4.1) around a public key: of `shop.test`, also `www.shop.test`, until
+/// 2036-01-02, with a signature of nobody.
+pub fn certificate(public: &[u8], random: &mut Random) -> Vec<u8> {
+    let name = |text: &str| {
+        let common = [element(IDENTIFIER, b"\x55\x04\x03"), element(0x0c, text.as_bytes())];
+        element(SEQUENCE, &element(0x31, &element(SEQUENCE, &common.concat())))
+    };
+    let algorithm = [0x2a, 0x86, 0x48, 0xce, 0x3d, 4, 3, 2];
+    let algorithm = element(SEQUENCE, &element(IDENTIFIER, &algorithm));
+    let times = [element(0x17, b"260102030405Z"), element(0x17, b"360102030405Z")].concat();
+    let names = element(SEQUENCE, &element(0x82, b"www.shop.test"));
+    let extension = [element(IDENTIFIER, b"\x55\x1d\x11"), element(OCTETS, &names)].concat();
+    let parts = [
+        element(0xa0, &integer(&[2])),
+        integer(&random.bytes(12)),
+        algorithm.clone(),
+        name("Shop CA"),
+        element(SEQUENCE, &times),
+        name("shop.test"),
+        public.to_vec(),
+        element(0xa3, &element(SEQUENCE, &element(SEQUENCE, &extension))),
+    ];
+    let signature = element(BITS, &[&[0][..], &random.bytes(70)].concat());
+    element(SEQUENCE, &[element(SEQUENCE, &parts.concat()), algorithm, signature].concat())
+}
+
 /// A key of the curve P-256 (SEC 1, RFC 5915 §3), without the public half, which it may leave out.
 pub fn ec_p256(random: &mut Random) -> String {
     let mut scalar = random.bytes(32);

@@ -4,9 +4,12 @@
 //! Test support: misuse of the builder panics.
 
 pub mod builder;
+mod cloud_tokens;
 pub mod cores;
+mod crypto;
 pub mod dumper;
 pub mod fixtures;
+mod forge_tokens;
 pub mod generate;
 pub mod generated;
 pub mod git;
@@ -17,6 +20,7 @@ pub mod random;
 pub mod reader;
 pub mod recall;
 mod rsa;
+mod saas_tokens;
 pub mod samples;
 pub mod sarif;
 pub mod scanned;

@@ -92,7 +92,7 @@ pub fn jwt(algorithm: Algorithm, key: &[u8], claims: &str, random: &mut Random) 
 }
 
 /// HMAC (RFC 2104) with a hash of `block` bytes a block.
-pub(crate) fn hmac<H: Digest>(block: usize, key: &[u8], message: &[u8]) -> Vec<u8> {
+pub fn hmac<H: Digest>(block: usize, key: &[u8], message: &[u8]) -> Vec<u8> {
     let mut padded = if key.len() > block { H::digest(key).to_vec() } else { key.to_vec() };
     padded.resize(block, 0);
     let pad = |with: u8| padded.iter().map(|byte| byte ^ with).collect::<Vec<u8>>();
@@ -146,7 +146,7 @@ pub(crate) fn basic_credentials(length: usize, random: &mut Random) -> String {
 pub(crate) fn crypt_hash(scheme: &str, random: &mut Random) -> Option<String> {
     const ALPHABET: &[u8] = b"./0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
     let (parameters, salt, hash, last): (&str, usize, usize, &[u8]) = match scheme {
-        "1" => ("", 8, 22, b"./01"),
+        "1" | "apr1" => ("", 8, 22, b"./01"),
         "5" => ("rounds=5000$", 16, 43, b"./0123456789ABCD"),
         "6" => ("", 16, 86, b"./01"),
         "7" => ("CU..../....", 22, 43, b"./0123456789ABCD"),

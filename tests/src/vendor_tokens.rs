@@ -4,7 +4,7 @@
 use data_encoding::{BASE64, BASE64URL_NOPAD};
 
 use crate::random::Random;
-use crate::{keys, values};
+use crate::{cloud_tokens, keys, saas_tokens, values};
 
 /// The text of a class of this module; `None` if it is none, or its argument makes no sense.
 pub(crate) fn fill(class: &str, argument: &str, random: &mut Random) -> Option<String> {
@@ -35,7 +35,8 @@ pub(crate) fn fill(class: &str, argument: &str, random: &mut Random) -> Option<S
         "azure-client" => Some(azure_client_secret(random)),
         "azure-sas" => azure_sas(argument, random),
         "azure-cask" => Some(azure_cask(random)),
-        _ => None,
+        _ => cloud_tokens::fill(class, argument, random)
+            .or_else(|| saas_tokens::fill(class, argument, random)),
     }
 }
 
@@ -60,10 +61,12 @@ fn vault_service(random: &mut Random) -> String {
 
 /// Microsoft, `security-utilities`: the marker before the last six characters, which hold the
 /// checksum.
-fn azure_key(bytes: usize, seed: [u8; 8], marker: &str, random: &mut Random) -> String {
+pub(crate) fn azure_key(bytes: usize, seed: [u8; 8], marker: &str, random: &mut Random) -> String {
     let mut text = BASE64.encode(&random.bytes(bytes));
     let at = text.trim_end_matches('=').len() - 10;
     text.replace_range(at..at + 4, marker);
+    // The bits between marker and checksum are zero.
+    text.replace_range(at + 4..at + 5, "A");
     let mut key = BASE64.decode(text.as_bytes()).unwrap_or_default();
     if let Some((body, sum)) = key.split_last_chunk_mut::<4>() {
         *sum = marvin(body, seed).to_le_bytes();

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use cryoscan::finding::{Finding, Place};
 use cryoscan::region::RegionKind;
 use cryoscan::report::Record;
-use cryoscan::rule::{Anchor, Report, Rule, RuleSet};
+use cryoscan::rule::{Anchor, Report, Rule, RuleSet, View};
 use cryoscan::scan::{Progress, Settings, Target, scan_from};
 use cryoscan_tests::builder::{ARGUMENTS, Archive, Checkpoint, Mapping, Process, Producer};
 use cryoscan_tests::generate::{Generated, generate};
@@ -146,12 +146,21 @@ fn files_with_a_path_of_their_own() {
     for case in cases(&rules, 2, |rule| rule.anchor == Anchor::Path) {
         let path = case.path.as_deref().expect("a rule that asks for a path gives one");
         let inner = path.strip_prefix("rootfs-diff.tar!").expect("a path in the difference");
-        let file = [(inner, case.made.text.as_bytes())];
+        // Bytes of any value are written as the characters of that number.
+        let is_binary = rules.rules()[case.rule].view == View::Bytes;
+        let bytes = |text: &str| -> Vec<u8> {
+            if is_binary {
+                return text.chars().map(|c| u8::try_from(c).expect("a byte")).collect();
+            }
+            text.as_bytes().to_vec()
+        };
+        let text = bytes(&case.made.text);
+        let file = [(inner, text.as_slice())];
         let tar = of_processes([Process::new(1, "app")]).rootfs_diff(&file, false).tar();
         let findings = scan(&tar);
         let found =
             by_place(&findings, |place| Some((place.path.clone()?, place.offset?, place.length)));
-        let key = (path.to_owned(), case.made.offset() as u64, case.made.value.len() as u64);
+        let key = (path.to_owned(), case.made.offset() as u64, bytes(&case.made.value).len() as u64);
         let id = rules.rules()[case.rule].id.as_str();
         let by = found.get(&key).cloned().unwrap_or_default();
         assert_eq!(by.contains(&id), case.wanted, "{id} in {path}: {found:?}");
@@ -232,9 +241,19 @@ fn every_rule_that_waits_for_a_proof_has_its_test() {
     let rules = RuleSet::builtin().unwrap();
     let waiting = rules.rules().iter().filter(|rule| rule.report == Report::Proven);
     let ids: Vec<&str> = waiting.map(|rule| rule.id.as_str()).collect();
-    // Those of RSA stand in `rsa_words.rs`.
-    let tested =
-        ["aws-secret-key-alone", "jenkins-secret-key-copy", "rsa-prime-words", "rsa-public-key"];
+    // Those of RSA stand in `rsa_words.rs`, of certificates and sessions in `proofs.rs`.
+    let tested = [
+        "aws-secret-key-alone",
+        "certificate-pem",
+        "curve-public-key",
+        "jenkins-secret-key-copy",
+        "rsa-prime-words",
+        "rsa-public-key",
+        "session-express",
+        "session-laravel",
+        "session-rails",
+        "session-signed",
+    ];
     assert_eq!(ids, tested);
 }
 

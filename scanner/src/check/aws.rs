@@ -1,5 +1,7 @@
 //! AWS access key ids and secret access keys.
 
+use std::ops::Range;
+
 use data_encoding::BASE32;
 
 use super::{Outcome, Subject, Verdict, attribute, entropy, known};
@@ -16,25 +18,52 @@ const SECRET: usize = 40;
 /// bits 7 to 46; ids of that kind have the highest bit set.
 ///
 /// Source: published research on the layout (reproduced on its sample); ids that end in `EXAMPLE`
-/// are AWS's own documentation.
+/// are AWS's own documentation. Weak: it is a part of a longer word in capitals.
 pub(super) fn access_key_id(subject: &Subject<'_>) -> Verdict {
-    let fail = Verdict::of(Outcome::Fail, subject);
-    let Some(id) = subject.value().get(..ID) else { return fail };
-    let Some(body) = id.get(PREFIX..) else { return fail };
-    let Ok(decoded) = BASE32.decode(body) else { return fail };
+    let id = subject.value().get(..ID);
+    let Some(account) = id.and_then(account_of_id) else {
+        return Verdict::of(Outcome::Fail, subject);
+    };
+    let mut verdict = Verdict::of(Outcome::Pass, subject);
+    verdict.span = subject.part(0..ID);
+    verdict.attributes.extend(account.map(|account| ("aws.account", account)));
+    if is_word(subject, &verdict.span) {
+        verdict.outcome = Outcome::Weak;
+    }
+    verdict
+}
+
+/// Whether an id is a part of capital letters that go on, as in a list of words in capitals. Of random
+/// ids 4 % have no digit.
+fn is_word(subject: &Subject<'_>, span: &Range<usize>) -> bool {
+    let is_letter = |at: Option<usize>| {
+        at.and_then(|at| subject.text.get(at)).is_some_and(u8::is_ascii_uppercase)
+    };
+    let letters = subject.text.get(span.clone()).unwrap_or_default();
+    letters.iter().all(u8::is_ascii_uppercase)
+        && (is_letter(span.start.checked_sub(1)) || is_letter(Some(span.end)))
+}
+
+/// Checks the id of a user, a role or another thing in IAM: 16 or 17 characters of base32 behind the
+/// prefix, the account in them as in [`access_key_id`]. It is no secret, so that a pass proves nothing.
+pub(super) fn unique_id(subject: &Subject<'_>) -> Verdict {
+    let value = subject.value();
+    let account = value.get(..ID).filter(|_| !value.ends_with(b"EXAMPLE")).and_then(account_of_id);
+    let Some(account) = account else { return Verdict::of(Outcome::Fail, subject) };
+    let mut verdict = Verdict::of(Outcome::Pass, subject);
+    verdict.attributes.extend(account.map(|account| ("aws.account", account)));
+    verdict
+}
+
+/// The account, if an id of 20 characters tells it; `None` if it is no id, or one of the documentation.
+pub(super) fn account_of_id(id: &[u8]) -> Option<Option<String>> {
+    let body = id.get(PREFIX..).filter(|_| id.len() == ID)?;
+    let decoded = BASE32.decode(body).ok()?;
     let doubtful = id.ends_with(b"EXAMPLE")
         || known::is_documentation_value(id)
         || entropy::shannon(body) < 2_000
         || entropy::is_sequence(body);
-    if doubtful {
-        return fail;
-    }
-    let mut verdict = Verdict::of(Outcome::Pass, subject);
-    verdict.span = subject.part(0..ID);
-    if let Some(account) = account(&decoded) {
-        verdict.attributes.insert("aws.account", attribute(&format!("{account:012}")));
-    }
-    verdict
+    (!doubtful).then(|| account(&decoded).map(|account| attribute(&format!("{account:012}"))))
 }
 
 fn account(decoded: &[u8]) -> Option<u64> {
@@ -71,6 +100,7 @@ pub(super) fn secret_key(subject: &Subject<'_>) -> Verdict {
         && entropy::shannon(value) >= 4_200
         && !value.iter().all(u8::is_ascii_hexdigit)
         && !entropy::is_sequence(value)
+        && !value.ends_with(b"EXAMPLEKEY")
         && !known::is_documentation_value(value);
     Verdict::of(if passes { Outcome::Pass } else { Outcome::Fail }, subject)
 }
@@ -114,6 +144,35 @@ mod tests {
         for (value, why) in fails {
             assert_eq!(access_key_id(&whole(&value)).outcome, Outcome::Fail, "{why}");
         }
+    }
+
+    #[test]
+    fn a_part_of_words_in_capitals_is_doubtful() {
+        // Names of characters in Unicode, as libunistring holds them.
+        let words = ["CIRCLED", "ASIANABUNDANCEACCORD", "ING"].concat();
+        let judge = |text: &str, span: Range<usize>| {
+            access_key_id(&Subject { text: text.as_bytes(), span, cut: false }).outcome
+        };
+        assert_eq!(judge(&words, 7..27), Outcome::Weak);
+        let alone = words.get(7..27).unwrap();
+        assert_eq!(judge(alone, 0..20), Outcome::Pass);
+        let with_digit = ["STALE", "ASIA", "QNZGKIQY56JQ7WML"].concat();
+        assert_eq!(judge(&with_digit, 5..25), Outcome::Pass);
+    }
+
+    #[test]
+    fn ids_that_are_no_keys() {
+        for (value, expected) in [
+            (id("AROA", "RZPUZDIKNUKTZQSAB"), Outcome::Pass),
+            (id("AIDA", "RZPUZDIKNUKTZQSA"), Outcome::Pass),
+            (id("AROA", "DBQP57FF2AEXAMPLE"), Outcome::Fail), // As the documentation writes them.
+            (id("AIDA", "RZPUZDIKNUKTZQS1"), Outcome::Fail),
+        ] {
+            let verdict = unique_id(&whole(&value));
+            assert_eq!((verdict.outcome, verdict.span), (expected, 0..value.len()));
+        }
+        let verdict = unique_id(&whole(&id("AROA", "RZPUZDIKNUKTZQSAB")));
+        assert_eq!(verdict.attributes["aws.account"], "123456789012");
     }
 
     #[test]

@@ -93,7 +93,7 @@ pub(super) fn client_secret(subject: &Subject<'_>) -> Verdict {
     Verdict::of(if is_valid { Outcome::Pass } else { Outcome::Fail }, subject)
 }
 
-fn has_checksum(bytes: &[u8], seed: u64) -> bool {
+pub(super) fn has_checksum(bytes: &[u8], seed: u64) -> bool {
     bytes
         .split_last_chunk::<4>()
         .is_some_and(|(body, sum)| marvin(body, seed).to_le_bytes() == *sum)

@@ -7,7 +7,7 @@ use super::{Outcome, Placeholder, Subject, Verdict, attribute, entropy, placehol
 /// a quote, bracket or backslash; punctuation at its end belongs to the sentence around it.
 ///
 /// Weak: a default password, one that equals the user, or one of two characters
-/// (`password.weak`); a URI that runs up to where memory ends. Fail: no password, no host, a placeholder.
+/// (`password.weak`); a host of documentation; a URI that runs up to where memory ends. Fail: no password, no host, a placeholder.
 pub(super) fn run(subject: &Subject<'_>) -> Verdict {
     let fail = Verdict::of(Outcome::Fail, subject);
     let Some(uri) = parse(subject.text, subject.span.clone()) else { return fail };
@@ -24,7 +24,7 @@ pub(super) fn run(subject: &Subject<'_>) -> Verdict {
         return fail;
     }
 
-    let is_doubtful = is_weak || subject.is_cut_at(uri.span.len());
+    let is_doubtful = is_weak || is_example_host(&uri.host) || subject.is_cut_at(uri.span.len());
     let outcome = if is_doubtful { Outcome::Weak } else { Outcome::Pass };
     let mut verdict = Verdict::of(outcome, subject);
     verdict.span = uri.span.clone();
@@ -42,6 +42,17 @@ pub(super) fn run(subject: &Subject<'_>) -> Verdict {
         attributes.insert("password.weak", "true".to_owned());
     }
     verdict
+}
+
+/// Whether every host is of a domain that RFC 2606 §3 keeps for documentation.
+fn is_example_host(hosts: &str) -> bool {
+    const DOMAINS: [&str; 3] = ["example.com", "example.net", "example.org"];
+    hosts.split(',').all(|host| {
+        let host = host.to_ascii_lowercase();
+        DOMAINS.iter().any(|domain| {
+            host.strip_suffix(domain).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
+        })
+    })
 }
 
 /// Users of manuals.

@@ -215,3 +215,16 @@ fn a_uri_that_memory_cuts_is_weak() {
     assert_eq!(cut(&text), Outcome::Weak);
     assert_eq!(cut(&format!("{text}\n")), Outcome::Pass);
 }
+
+#[test]
+fn hosts_of_documentation_are_doubtful() {
+    let outcome = |template: &str| run(&whole(uri(template).as_bytes())).outcome;
+    for template in
+        ["redis://:P@example.com", "mongodb://app:P@a.example.net,b.EXAMPLE.org:27017/x"]
+    {
+        assert_eq!(outcome(template), Outcome::Weak, "{template}");
+    }
+    for template in ["redis://:P@notexample.com", "mongodb://app:P@example.com,db.corp/x"] {
+        assert_eq!(outcome(template), Outcome::Pass, "{template}");
+    }
+}

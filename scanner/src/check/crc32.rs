@@ -39,7 +39,7 @@ fn is_valid(value: &[u8]) -> bool {
 }
 
 /// A number in base62; the six digits hold any 32 bits.
-fn base62(mut number: u32) -> [u8; CHECKSUM] {
+pub(super) fn base62(mut number: u32) -> [u8; CHECKSUM] {
     let mut text = [b'0'; CHECKSUM];
     for digit in text.iter_mut().rev() {
         let value = usize::try_from(number % 62).unwrap_or(0);

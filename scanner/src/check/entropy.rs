@@ -85,7 +85,7 @@ pub(super) fn hex(subject: &Subject<'_>) -> Verdict {
     Verdict::of(outcome, subject)
 }
 
-fn is_random_hex(value: &[u8]) -> bool {
+pub(super) fn is_random_hex(value: &[u8]) -> bool {
     let Classes { upper, lower, digits, other } = classes(value);
     let one_case = (upper == 0) != (lower == 0);
     value.len() <= LONGEST_KEY

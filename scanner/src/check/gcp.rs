@@ -20,6 +20,14 @@ pub(super) fn access_token(subject: &Subject<'_>) -> Verdict {
     verdict
 }
 
+/// Looks for the type and the client's secret of a user's credentials in the file around a refresh
+/// token. Without them the file may be cut: unavailable.
+pub(super) fn user_credentials(subject: &Subject<'_>) -> Verdict {
+    let has = |part: &[u8]| memchr::memmem::find(subject.text, part).is_some();
+    let is_file = has(b"authorized_user") && has(b"client_secret");
+    Verdict::of(if is_file { Outcome::Pass } else { Outcome::Unavailable }, subject)
+}
+
 /// What the address of every service account ends in.
 const DOMAIN: &[u8] = b"gserviceaccount.com";
 /// Bytes of the longest address.
@@ -67,6 +75,16 @@ mod tests {
         assert_eq!(judge(&format!("{token}...."), false), (Outcome::Pass, token.len() + 4));
         assert_eq!(judge(&token, true).0, Outcome::Fail, "cut");
         assert_eq!(judge("ya29.xxxxxxxxxxxxxxxxxxxxxxxxxxxxxx", false).0, Outcome::Fail);
+    }
+
+    #[test]
+    fn a_users_file_says_what_it_is() {
+        let judge = |text: &str| {
+            user_credentials(&Subject { text: text.as_bytes(), span: 0..3, cut: false }).outcome
+        };
+        assert_eq!(judge("KEY, \"client_secret\": 1, type=authorized_user"), Outcome::Pass);
+        assert_eq!(judge("KEY, type=authorized_user"), Outcome::Unavailable);
+        assert_eq!(judge(""), Outcome::Unavailable);
     }
 
     fn judge(text: &str) -> Verdict {

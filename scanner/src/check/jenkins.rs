@@ -2,7 +2,7 @@
 
 use data_encoding::BASE64;
 
-use super::{Outcome, Subject, Verdict, entropy};
+use super::{Attributes, Outcome, Subject, Verdict, attribute, entropy};
 
 /// Bytes of an AES block.
 const BLOCK: usize = 16;
@@ -22,7 +22,63 @@ pub(super) fn ciphertext(subject: &Subject<'_>) -> Verdict {
     }
     let mut verdict = Verdict::of(Outcome::Pass, subject);
     verdict.span = subject.part(0..close.saturating_add(1));
+    verdict.attributes = credential(subject.text.get(..subject.span.start).unwrap_or_default());
     verdict
+}
+
+/// Bytes of XML before a value in which its credential is looked for.
+const XML: usize = 1500;
+/// Characters of the longest id and the longest name of an element.
+const ID: usize = 200;
+
+/// Which credential an encrypted value belongs to, and which field of it it is, by the XML before it:
+/// `<id>deploy</id> … <password>`.
+fn credential(before: &[u8]) -> Attributes {
+    let mut attributes = Attributes::new();
+    let before = before.get(before.len().saturating_sub(XML)..).unwrap_or_default();
+    let is_name = |name: &&str| {
+        !name.is_empty()
+            && name.len() <= ID
+            && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.'))
+    };
+    let field = before.strip_suffix(b">").and_then(|before| {
+        let at = memchr::memrchr(b'<', before)?.checked_add(1)?;
+        std::str::from_utf8(before.get(at..)?).ok().filter(is_name)
+    });
+    let Some(field) = field else { return attributes };
+    attributes.insert("jenkins.field", attribute(field));
+    let id = memchr::memmem::rfind(before, b"<id>").and_then(|at| {
+        let rest = before.get(at.checked_add(4)?..)?;
+        let end = memchr::memmem::find(rest, b"</id>")?;
+        // The elements of credentials are named after classes: behind the end of one begins another.
+        let is_same = !ends_class(rest.get(end.checked_add(5)?..)?);
+        std::str::from_utf8(rest.get(..end)?).ok().filter(is_name).filter(|_| is_same)
+    });
+    attributes.extend(id.map(|id| ("jenkins.credential", attribute(id))));
+    attributes
+}
+
+/// Whether an element whose name has a dot ends in XML.
+fn ends_class(xml: &[u8]) -> bool {
+    memchr::memmem::find_iter(xml, b"</").any(|at| {
+        let name = xml.get(at..).unwrap_or_default();
+        let name = name.get(..memchr::memchr(b'>', name).unwrap_or(name.len())).unwrap_or_default();
+        name.contains(&b'.')
+    })
+}
+
+/// Thousandths of a bit per byte that 256 random bytes have at least: mostly 7100 to 7250.
+const RANDOM_KEY: u32 = 6_600;
+
+/// Checks the bytes of a confidential key, encrypted or not: whole blocks that could be random.
+///
+/// Source: `jenkins.security.DefaultConfidentialStore`.
+pub(super) fn confidential_key(subject: &Subject<'_>) -> Verdict {
+    let value = subject.value();
+    let is_key = value.len() >= 256
+        && value.len().is_multiple_of(BLOCK)
+        && entropy::shannon(value) >= RANDOM_KEY;
+    Verdict::of(if is_key { Outcome::Pass } else { Outcome::Fail }, subject)
 }
 
 /// What API tokens begin with since their second version, before 32 hex digits.
@@ -105,6 +161,39 @@ mod tests {
         let followed = format!("{value}</password>");
         let verdict = ciphertext(&whole(followed.as_bytes()));
         assert_eq!((verdict.outcome, verdict.span), (Outcome::Pass, 0..value.len()));
+    }
+
+    #[test]
+    fn the_xml_before_a_value_names_its_credential() {
+        let of = |before: &str| {
+            let value = [before.as_bytes(), &wrap(&payload(1, 16, 32, 48))].concat();
+            let subject = Subject { text: &value, span: before.len()..value.len(), cut: false };
+            let verdict = ciphertext(&subject);
+            assert_eq!(verdict.outcome, Outcome::Pass);
+            let get = |name| verdict.attributes.get(name).cloned().unwrap_or_default();
+            (get("jenkins.credential"), get("jenkins.field"))
+        };
+        let is = |id: &str, field: &str| (id.to_owned(), field.to_owned());
+        let xml =
+            "<a.B plugin=\"x\">\n<scope>GLOBAL</scope>\n<id>deploy</id>\n<username>u</username>\n";
+        assert_eq!(of(&format!("{xml}<password>")), is("deploy", "password"));
+        assert_eq!(of(&format!("{xml}</a.B>\n<a.C>\n<secret>")), is("", "secret"));
+        assert_eq!(of("<id>no end <password>"), is("", "password"));
+        assert_eq!(of("<password> "), is("", ""));
+        assert_eq!(of(""), is("", ""));
+    }
+
+    #[test]
+    fn keys_are_whole_blocks_that_could_be_random() {
+        use sha2::{Digest, Sha256};
+        let random: Vec<u8> = (0..9u8).flat_map(|it| Sha256::digest([it])).collect();
+        let judge = |bytes: &[u8]| confidential_key(&whole(bytes)).outcome;
+        assert_eq!(judge(&random[..256]), Outcome::Pass);
+        assert_eq!(judge(&random[..272]), Outcome::Pass);
+        assert_eq!(judge(&random[..271]), Outcome::Fail, "half a block");
+        assert_eq!(judge(&random[..240]), Outcome::Fail, "too short");
+        assert_eq!(judge(&[0; 272]), Outcome::Fail);
+        assert_eq!(judge(&b"the quick brown fox jumps over it".repeat(8)[..256]), Outcome::Fail);
     }
 
     #[test]

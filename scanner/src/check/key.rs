@@ -230,14 +230,14 @@ fn encrypted(fields: &[AnyRef<'_>]) -> Option<Key> {
 }
 
 /// The elements inside an element of this encoding.
-fn inner(der: &[u8]) -> Option<Vec<AnyRef<'_>>> {
+pub(super) fn inner(der: &[u8]) -> Option<Vec<AnyRef<'_>>> {
     children(AnyRef::from_der(der).ok()?)
 }
 
 /// Elements of a structure, after which it is none of ours.
 const MAX_FIELDS: usize = 16;
 
-fn children(element: AnyRef<'_>) -> Option<Vec<AnyRef<'_>>> {
+pub(super) fn children(element: AnyRef<'_>) -> Option<Vec<AnyRef<'_>>> {
     let mut fields = Vec::new();
     if element.value().is_empty() {
         return Some(fields);
@@ -253,22 +253,22 @@ fn children(element: AnyRef<'_>) -> Option<Vec<AnyRef<'_>>> {
 }
 
 /// A number that is not negative, without leading zeros.
-fn uint(element: AnyRef<'_>) -> Option<&[u8]> {
+pub(super) fn uint(element: AnyRef<'_>) -> Option<&[u8]> {
     element.decode_as::<UintRef<'_>>().ok().map(|number| number.as_bytes())
 }
 
-fn object_identifier(element: AnyRef<'_>) -> Option<ObjectIdentifier> {
+pub(super) fn object_identifier(element: AnyRef<'_>) -> Option<ObjectIdentifier> {
     element.decode_as::<ObjectIdentifier>().ok()
 }
 
-fn is_context(tag: Tag, expected: u32) -> bool {
+pub(super) fn is_context(tag: Tag, expected: u32) -> bool {
     matches!(tag, Tag::ContextSpecific { number, .. } if number.value() == expected)
 }
 
 #[derive(Clone, Copy)]
-struct Curve {
+pub(super) struct Curve {
     id: &'static str,
-    name: &'static str,
+    pub(super) name: &'static str,
     /// Bytes of a scalar.
     size: usize,
 }
@@ -291,7 +291,7 @@ const CURVES: &[Curve] = &[
     curve("1.2.156.10197.1.301", "SM2", 32),
 ];
 
-fn find_curve(id: ObjectIdentifier) -> Option<Curve> {
+pub(super) fn find_curve(id: ObjectIdentifier) -> Option<Curve> {
     let id = id.to_string();
     CURVES.iter().copied().find(|curve| curve.id == id)
 }

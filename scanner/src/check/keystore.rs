@@ -195,7 +195,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Bytes behind their number in four bytes.
-    fn long(&mut self) -> Option<&'a [u8]> {
+    pub(super) fn long(&mut self) -> Option<&'a [u8]> {
         let len = self.u32()?;
         self.take(usize::try_from(len).ok()?)
     }

@@ -8,7 +8,7 @@ use crate::secret::SecretBytes;
 
 const MAGIC: &[u8] = &[5, 2];
 /// Encryption types (IANA, "Kerberos Encryption Type Numbers") and the bytes of their keys.
-const TYPES: [(u16, usize, &str); 10] = [
+pub(super) const TYPES: [(u16, usize, &str); 10] = [
     (1, 8, "des-cbc-crc"),
     (3, 8, "des-cbc-md5"),
     (16, 24, "des3-cbc-sha1"),

@@ -14,6 +14,10 @@ use super::{Attributes, Outcome, Subject, Verdict, attribute};
 pub(super) fn service_account(subject: &Subject<'_>) -> Verdict {
     let found = jwt::read(subject).and_then(|(mut verdict, claims)| {
         verdict.attributes.append(&mut attributes(&claims)?);
+        // As those of Secrets were before Kubernetes 1.24.
+        if !claims.contains_key("exp") {
+            verdict.attributes.insert("jwt.exp", "never".to_owned());
+        }
         Some(verdict)
     });
     found.unwrap_or_else(|| Verdict::of(Outcome::Fail, subject))
@@ -93,6 +97,7 @@ mod tests {
         );
         assert_eq!(verdict.outcome, Outcome::Pass);
         assert_eq!(facts(&verdict), ["shop", "cart-token-1", "cart"]);
+        assert_eq!(verdict.attributes["jwt.exp"], "never");
     }
 
     #[test]

@@ -110,7 +110,7 @@ fn fields(bytes: &[u8], message: Range<usize>) -> impl Iterator<Item = Field> + 
 }
 
 /// A number and where it ends.
-fn varint(bytes: &[u8], at: usize, end: usize) -> Option<(u64, usize)> {
+pub(super) fn varint(bytes: &[u8], at: usize, end: usize) -> Option<(u64, usize)> {
     let mut value = 0u64;
     for (index, byte) in bytes.get(at..end)?.iter().take(10).enumerate() {
         let shift = u32::try_from(index).ok()?.checked_mul(7)?;

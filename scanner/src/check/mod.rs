@@ -9,22 +9,45 @@ use serde::{Deserialize, Serialize};
 
 use crate::secret::SecretBytes;
 
+mod alibaba;
 mod armour;
+mod atlassian;
 mod aws;
+mod aws_request;
 mod aws_session;
 mod azure;
+mod azure_devops;
+mod azure_marked;
 mod azure_sas;
+mod base58;
+mod base64_json;
+mod bech32;
+pub(crate) mod bip39;
+mod ccache;
+mod certificate;
+mod claims;
+mod cloudflare;
 mod connection;
 mod crc32;
 mod crypt;
 mod curve;
+mod discord;
 mod docker;
+mod elastic;
 pub mod entropy;
+mod ethereum;
+mod fernet;
+mod flyio;
 mod gcp;
 mod gitlab;
+mod gnupg;
 mod http_auth;
+mod issuer;
 mod jenkins;
+mod jfrog;
+mod jwk;
 mod jwt;
+mod keepass;
 mod key;
 mod keystore;
 mod keytab;
@@ -36,16 +59,30 @@ mod macaroon;
 pub(crate) mod modular;
 mod monero;
 mod notation;
+mod onion;
+mod openpgp;
 mod openssh;
 mod pem;
 mod pkcs12;
 mod placeholder;
 mod pool_url;
 pub(crate) mod prime;
+pub(crate) mod public_half;
+mod putty;
 mod random_text;
+mod resp;
+mod sasl;
+mod scram;
+mod signify;
+mod solana;
+mod stored_password;
+mod stores;
+mod teamcity;
+mod token_json;
 mod uri;
 mod vault;
 mod vendor;
+mod vendor_crc32;
 mod wireguard;
 
 pub use placeholder::{Placeholder, placeholder};
@@ -139,7 +176,7 @@ impl Subject<'_> {
 }
 
 /// What a check has to say about a candidate.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[cfg_attr(feature = "dev", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Outcome {
@@ -261,15 +298,26 @@ pub struct Check {
 impl Check {
     /// Whether it calculates with elliptic curves, which takes a thousand times as long as others do.
     pub fn is_costly(&self) -> bool {
-        ["der-private-key", "kubernetes-key-data", "pem"].contains(&self.name)
+        ["der-private-key", "jwk", "kubernetes-key-data", "pem"].contains(&self.name)
     }
 }
 
 /// Every check, by name.
 pub static CHECKS: &[Check] = &[
+    Check { name: "age-identity", on_pass: Confidence::Confirmed, run: bech32::age_identity },
+    Check { name: "alibaba-session-token", on_pass: Confidence::High, run: alibaba::session_token },
+    Check { name: "alibaba-sts-id", on_pass: Confidence::Low, run: alibaba::temporary_id },
+    Check { name: "ansible-vault", on_pass: Confidence::High, run: stores::ansible },
+    Check { name: "argocd-token", on_pass: Confidence::High, run: issuer::argo_cd },
+    Check { name: "atlassian-crc32", on_pass: Confidence::Confirmed, run: atlassian::run },
     Check { name: "aws-access-key-id", on_pass: Confidence::High, run: aws::access_key_id },
+    Check { name: "aws-bedrock-key", on_pass: Confidence::High, run: aws_request::bedrock },
+    Check { name: "aws-ecr-password", on_pass: Confidence::High, run: aws_request::ecr },
+    Check { name: "aws-presigned", on_pass: Confidence::High, run: aws_request::presigned },
     Check { name: "aws-secret-key", on_pass: Confidence::Medium, run: aws::secret_key },
     Check { name: "aws-session-token", on_pass: Confidence::High, run: aws_session::run },
+    Check { name: "aws-unique-id", on_pass: Confidence::Low, run: aws::unique_id },
+    Check { name: "aws-web-identity", on_pass: Confidence::High, run: claims::aws_web_identity },
     Check { name: "azure-account-key", on_pass: Confidence::High, run: azure::account_key },
     Check { name: "azure-cask-key", on_pass: Confidence::Confirmed, run: azure::common_key },
     Check {
@@ -277,25 +325,65 @@ pub static CHECKS: &[Check] = &[
         on_pass: Confidence::Confirmed,
         run: azure::client_secret,
     },
+    Check { name: "azure-devops-pat", on_pass: Confidence::Confirmed, run: azure_devops::run },
+    Check { name: "azure-marked-key", on_pass: Confidence::Confirmed, run: azure_marked::run },
     Check { name: "azure-sas", on_pass: Confidence::High, run: azure_sas::run },
     Check { name: "azure-storage-key", on_pass: Confidence::Confirmed, run: azure::storage_key },
     Check { name: "basic-credentials", on_pass: Confidence::High, run: http_auth::basic },
     Check { name: "bearer-token", on_pass: Confidence::Low, run: http_auth::bearer },
+    Check { name: "bip32-key", on_pass: Confidence::Confirmed, run: base58::extended_key },
+    Check { name: "bip39-phrase", on_pass: Confidence::High, run: bip39::run },
+    Check { name: "bitcoin-address", on_pass: Confidence::Confirmed, run: bech32::bitcoin_address },
+    Check { name: "certificate", on_pass: Confidence::Low, run: certificate::armoured },
+    Check { name: "cloudflare-crc32", on_pass: Confidence::Confirmed, run: cloudflare::credential },
+    Check { name: "cloudflare-tunnel", on_pass: Confidence::High, run: cloudflare::tunnel },
     Check { name: "connection-uri", on_pass: Confidence::High, run: connection::run },
     Check { name: "crypt-hash", on_pass: Confidence::High, run: crypt::run },
+    Check {
+        name: "curve-public-key",
+        on_pass: Confidence::Low,
+        run: certificate::curve_public_key,
+    },
     Check { name: "der-private-key", on_pass: Confidence::Confirmed, run: pem::der },
+    Check { name: "discord-token", on_pass: Confidence::High, run: discord::run },
     Check { name: "docker-auth", on_pass: Confidence::High, run: docker::auth },
+    Check { name: "elastic-api-key", on_pass: Confidence::Confirmed, run: elastic::run },
+    Check { name: "entra-token", on_pass: Confidence::High, run: claims::entra },
+    Check { name: "ethereum-address", on_pass: Confidence::Confirmed, run: ethereum::address },
+    Check { name: "ethereum-key", on_pass: Confidence::Medium, run: ethereum::private_key },
+    Check { name: "ethereum-keystore", on_pass: Confidence::High, run: ethereum::keystore },
+    Check { name: "fernet", on_pass: Confidence::Medium, run: fernet::run },
+    Check { name: "flyio-macaroon", on_pass: Confidence::High, run: flyio::run },
     Check { name: "gcp-access-token", on_pass: Confidence::High, run: gcp::access_token },
     Check { name: "gcp-service-account", on_pass: Confidence::High, run: gcp::service_account },
+    Check { name: "gcp-user-credentials", on_pass: Confidence::High, run: gcp::user_credentials },
+    Check { name: "github-actions-token", on_pass: Confidence::High, run: issuer::github_actions },
     Check { name: "github-crc32", on_pass: Confidence::Confirmed, run: crc32::run },
     Check { name: "gitlab-routable", on_pass: Confidence::Confirmed, run: gitlab::routable },
     Check { name: "gitlab-token", on_pass: Confidence::High, run: gitlab::plain },
+    Check { name: "gnupg-key", on_pass: Confidence::Confirmed, run: gnupg::run },
+    Check { name: "google-identity", on_pass: Confidence::High, run: claims::google_identity },
+    Check { name: "grafana-token", on_pass: Confidence::Confirmed, run: token_json::grafana },
     Check { name: "hex-entropy", on_pass: Confidence::Low, run: entropy::hex },
     Check { name: "java-keystore", on_pass: Confidence::High, run: keystore::run },
     Check { name: "jenkins-agent-secret", on_pass: Confidence::Medium, run: entropy::hex },
     Check { name: "jenkins-api-token", on_pass: Confidence::Medium, run: jenkins::api_token },
     Check { name: "jenkins-ciphertext", on_pass: Confidence::High, run: jenkins::ciphertext },
+    Check { name: "jfrog-access-token", on_pass: Confidence::High, run: issuer::jfrog },
+    Check {
+        name: "jfrog-reference-token",
+        on_pass: Confidence::Confirmed,
+        run: jfrog::reference_token,
+    Check {
+        name: "jenkins-confidential-key",
+        on_pass: Confidence::High,
+        run: jenkins::confidential_key,
+    },
+    Check { name: "jwe", on_pass: Confidence::High, run: jwk::encrypted },
+    Check { name: "jwk", on_pass: Confidence::High, run: jwk::private },
     Check { name: "jwt", on_pass: Confidence::High, run: jwt::run },
+    Check { name: "keepass-head", on_pass: Confidence::High, run: keepass::run },
+    Check { name: "kerberos-ccache", on_pass: Confidence::Confirmed, run: ccache::run },
     Check { name: "kerberos-keytab", on_pass: Confidence::Confirmed, run: keytab::run },
     Check {
         name: "kubernetes-bootstrap-token",
@@ -330,24 +418,46 @@ pub static CHECKS: &[Check] = &[
     Check { name: "monero-address", on_pass: Confidence::Confirmed, run: monero::address },
     Check { name: "not-placeholder", on_pass: Confidence::Low, run: placeholder::run },
     Check { name: "npm-crc32", on_pass: Confidence::Confirmed, run: crc32::run },
+    Check { name: "onepassword-token", on_pass: Confidence::High, run: stores::onepassword },
+    Check { name: "onion-address", on_pass: Confidence::Confirmed, run: onion::address },
+    Check { name: "onion-key", on_pass: Confidence::Confirmed, run: onion::key },
     Check { name: "openai-key", on_pass: Confidence::High, run: vendor::openai },
+    Check { name: "openpgp-block", on_pass: Confidence::Confirmed, run: openpgp::block },
+    Check { name: "openpgp-packet", on_pass: Confidence::Confirmed, run: openpgp::packet },
     Check {
         name: "openshift-token",
         on_pass: Confidence::High,
         run: kubernetes_objects::openshift_token,
     },
     Check { name: "openssh", on_pass: Confidence::Confirmed, run: openssh::run },
+    Check { name: "openvpn-key", on_pass: Confidence::Confirmed, run: stores::openvpn },
     Check { name: "pem", on_pass: Confidence::Confirmed, run: pem::run },
     Check { name: "pkcs12", on_pass: Confidence::High, run: pkcs12::run },
     Check { name: "pool-url", on_pass: Confidence::High, run: pool_url::run },
     Check { name: "prefixed-jwt", on_pass: Confidence::High, run: jwt::prefixed },
     Check { name: "prime-number", on_pass: Confidence::Low, run: prime::run },
+    Check { name: "putty-key", on_pass: Confidence::Confirmed, run: putty::run },
     Check { name: "pypi-macaroon", on_pass: Confidence::Confirmed, run: macaroon::run },
+    Check { name: "random-mixed", on_pass: Confidence::Low, run: random_text::mixed },
+    Check { name: "random-part", on_pass: Confidence::Low, run: random_text::part },
     Check { name: "random-text", on_pass: Confidence::Low, run: random_text::run },
+    Check { name: "resp-string", on_pass: Confidence::High, run: resp::run },
     Check { name: "rsa-public-key", on_pass: Confidence::Low, run: prime::public_key },
+    Check { name: "sasl-plain", on_pass: Confidence::High, run: sasl::plain },
+    Check { name: "scram-verifier", on_pass: Confidence::Confirmed, run: scram::run },
+    Check { name: "secret-in-context", on_pass: Confidence::Medium, run: random_text::run },
+    Check { name: "sentry-token", on_pass: Confidence::Confirmed, run: token_json::sentry },
+    Check { name: "signify-key", on_pass: Confidence::High, run: signify::run },
     Check { name: "slack-token", on_pass: Confidence::High, run: vendor::slack },
+    Check { name: "solana-key", on_pass: Confidence::Medium, run: solana::run },
+    Check { name: "stored-password", on_pass: Confidence::High, run: stored_password::run },
     Check { name: "stripe-key", on_pass: Confidence::High, run: vendor::stripe },
+    Check { name: "supabase-service-role", on_pass: Confidence::High, run: claims::supabase },
+    Check { name: "teamcity-token", on_pass: Confidence::High, run: teamcity::run },
     Check { name: "vault-token", on_pass: Confidence::High, run: vault::service_token },
+    Check { name: "vendor-crc32", on_pass: Confidence::Confirmed, run: vendor_crc32::run },
+    Check { name: "vercel-crc32", on_pass: Confidence::Confirmed, run: crc32::run },
+    Check { name: "wif-key", on_pass: Confidence::Confirmed, run: base58::private_key },
     Check { name: "wireguard-clamp", on_pass: Confidence::High, run: wireguard::run },
 ];
 
@@ -476,10 +586,29 @@ mod tests {
             b"glpat-",
             b".01.0z",
             b"IQoJb3JpZ2luX2Vj",
+            b"fm2_lJPE",
+            b"ABSKQmVkcm9ja0FQSUtleS",
+            b"X-Amz-Signature=",
+            b"CAISxwI",
+            b"gAAAAABlU_EA",
+            b"+ACR",
             b"sha256~",
             b"\xfe\xed\xfe\xed\0\0\0\x02\0\0\0\x01\0\0\0\x01\0\x01a",
             b"\xce\xce\xce\xce\0\0\0\x02\0\0\0\x01\0\0\0\x03\0\x01a",
             b"\x30\x82\x01\0\x02\x01\x03\x30\x81\xf0\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x07\x01\xa0\x81\xe0\x04\x81\xd0",
+            b"{\"kty\":\"EC\",\"crv\":\"P-256\",\"d\":\"",
+            b"PuTTY-User-Key-File-3: ssh-ed25519\nEncryption: none\nComment: \nPublic-Lines: 1\n",
+            b"Private-Lines: 1\n",
+            b"(11:private-key(3:ecc(",
+            b"\x94\x40\x04\x60\0\0\0\x16\x09\x2b\x06\x01\x04\x01\xda\x47\x0f\x01\x01\x07\x40",
+            b"-----BEGIN PGP PRIVATE KEY BLOCK-----\n\n",
+            b"special happy clinic ",
+            b"RWRTY0Iy",
+            b"ops_eyJ",
+            b"\x03\xd9\xa2\x9a\x67\xfb\x4b\xb5\x01\0\x04\0",
+            b"\x05\x04\0\0\0\0\0\x01\0\0\0\x01\0\0\0\x01A",
+            b"$argon2id$v=19$m=1,t=1,p=1$",
+            b"$ANSIBLE_VAULT;1.1;AES256\n",
             b"\x05\x02\0\0\0\x30\0\x01\0\x01A\0\x01b\0\0\0\x01\0\0\0\0\x01\0\x17\0\x10",
         ];
         let piece = prop_oneof![

@@ -1,8 +1,9 @@
 //! Numbers of RSA: primes as programs keep them, in words of the machine, and the moduli of public
 //! keys, which say to whom a prime belongs.
 
+use super::certificate::{self, content};
 use super::modular::{self, Modulus};
-use super::{Attributes, Outcome, Subject, Verdict, attribute};
+use super::{Attributes, Outcome, Subject, Verdict};
 
 /// How the words of a number lie in memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -126,26 +127,8 @@ pub(crate) fn is_factor(words: &[u8], modulus: &[u8]) -> bool {
             .any(|(_, limbs)| Modulus::new(&limbs).is_some_and(|prime| prime.divides(&number)))
 }
 
-/// The tag of the element at an offset, and where its content lies (X.690 §8.1, lengths below 64 KiB).
-fn element(der: &[u8], at: usize) -> Option<(u8, std::ops::Range<usize>)> {
-    let (tag, rest) = der.get(at..)?.split_first()?;
-    let (len, head) = match rest {
-        [0x82, high, low, ..] => (usize::from(u16::from_be_bytes([*high, *low])), 4),
-        [0x81, len, ..] => (usize::from(*len), 3),
-        [len @ 0..=0x7f, ..] => (usize::from(*len), 2),
-        _ => return None,
-    };
-    let start = at.checked_add(head)?;
-    let end = start.checked_add(len)?;
-    (end <= der.len()).then_some((*tag, start..end))
-}
-
-fn content(der: &[u8], at: usize, tag: u8) -> Option<std::ops::Range<usize>> {
-    element(der, at).filter(|(found, _)| *found == tag).map(|(_, content)| content)
-}
-
 /// Checks an RSA public key (SubjectPublicKeyInfo, RFC 5280 §4.1 and RFC 8017 A.1.1), alone or in a
-/// certificate, whose subject is before it. The span of the answer is the modulus.
+/// certificate, which says whose it is. The span of the answer is the modulus.
 pub(super) fn public_key(subject: &Subject<'_>) -> Verdict {
     let fail = Verdict::of(Outcome::Fail, subject);
     let value = subject.value();
@@ -156,10 +139,8 @@ pub(super) fn public_key(subject: &Subject<'_>) -> Verdict {
     }
     let mut verdict = Verdict::of(Outcome::Pass, subject);
     let bits = number.len().saturating_mul(8);
+    verdict.attributes = certificate::facts(subject);
     verdict.attributes.insert("key.bits", bits.to_string());
-    if let Some(name) = common_name(subject.text.get(..subject.span.start).unwrap_or_default()) {
-        verdict.attributes.insert("certificate.subject", name);
-    }
     verdict.span = subject.part(modulus);
     verdict
 }
@@ -180,23 +161,6 @@ fn modulus(der: &[u8]) -> Option<std::ops::Range<usize>> {
         && (64..=1024).contains(&digits.len())
         && exponent.len() <= 5;
     (is_whole && is_modulus).then_some(number.start.checked_add(1)?..number.end)
-}
-
-/// Bytes of the longest subject of a certificate that is looked for.
-const SUBJECT: usize = 500;
-
-/// The common name in the subject with which the bytes before a public key end in a certificate.
-fn common_name(before: &[u8]) -> Option<String> {
-    let from = before.len().saturating_sub(SUBJECT);
-    let name = (from..before.len()).rev().find_map(|at| {
-        let name = content(before, at, 0x30)?;
-        let is_name = name.end == before.len() && before.get(name.start) == Some(&0x31);
-        is_name.then_some(before.get(name)?)
-    })?;
-    // id-at-commonName, 2.5.4.3.
-    let at = memchr::memmem::rfind(name, b"\x06\x03\x55\x04\x03")?;
-    let (_, text) = element(name, at.checked_add(5)?)?;
-    std::str::from_utf8(name.get(text)?).ok().map(attribute)
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! Tokens without a checksum: whether their characters could be random.
 
-use super::{Outcome, Placeholder, Subject, Verdict, entropy, placeholder};
+use super::entropy::{self, Classes};
+use super::{Outcome, Placeholder, Subject, Verdict, placeholder};
 
 /// Thousandths of a bit per character that random tokens of 16 characters and more reach.
 const RANDOM: u32 = 2_900;
@@ -9,6 +10,25 @@ const RANDOM: u32 = 2_900;
 pub(super) fn run(subject: &Subject<'_>) -> Verdict {
     let outcome = if is_random(subject.value()) { Outcome::Pass } else { Outcome::Fail };
     Verdict::of(outcome, subject)
+}
+
+/// Checks the same of a token of base62 or base64url of 30 characters or more, of which hardly one in
+/// a hundred has no digit, and none no capital or small letter. Names in programs seldom have all three.
+pub(super) fn mixed(subject: &Subject<'_>) -> Verdict {
+    let Classes { upper, lower, digits, .. } = entropy::classes(subject.value());
+    let is_mixed = upper > 0 && lower > 0 && digits > 0 && is_random(subject.value());
+    Verdict::of(if is_mixed { Outcome::Pass } else { Outcome::Fail }, subject)
+}
+
+/// Checks that the longest part of a token looks random: what stands between marks other than letters
+/// and digits. Numbers and words in the other parts say nothing of it. A pass proves nothing.
+pub(super) fn part(subject: &Subject<'_>) -> Verdict {
+    let value = subject.value();
+    let parts = value.split(|byte| !byte.is_ascii_alphanumeric());
+    // Of several equal ones the last, which is the secret in all formats.
+    let longest = parts.max_by_key(|part| part.len()).unwrap_or_default();
+    let is_token = is_random(longest) && placeholder(value) == Placeholder::No;
+    Verdict::of(if is_token { Outcome::Pass } else { Outcome::Fail }, subject)
 }
 
 /// Whether text looks like characters drawn at random and is no placeholder.
@@ -64,6 +84,27 @@ mod tests {
             refused += tokens.iter().filter(|token| !is_random(token.as_bytes())).count();
         }
         assert!(refused <= 40, "{refused} of 2000");
+    }
+
+    #[test]
+    fn long_tokens_are_mixed() {
+        let of = |value: &str| mixed(&super::super::tests::whole(value.as_bytes())).outcome;
+        let token = BASE64.encode(&Sha256::digest(b"a token"));
+        assert_eq!(of(&token), Outcome::Pass);
+        assert_eq!(of(&token.to_lowercase()), Outcome::Fail);
+        assert_eq!(of("r8_set7bitmacaddrtomacaddr8macaddr8tomac"), Outcome::Fail);
+        assert_eq!(of("xxxxxxxxXXXXXXXX11111111"), Outcome::Fail);
+    }
+
+    #[test]
+    fn the_longest_part_decides() {
+        let key = HEXLOWER.encode(&Sha256::digest(b"a part"));
+        let judge = |text: String| part(&super::super::tests::whole(text.as_bytes())).outcome;
+        assert_eq!(judge(format!("kind-222222222222-111111111111-{key}")), Outcome::Pass);
+        assert_eq!(judge(format!("https://hooks.shop.test/in/{key}")), Outcome::Pass);
+        assert_eq!(judge(format!("kind-123456789012-{}", "x".repeat(32))), Outcome::Fail);
+        assert_eq!(judge(format!("{}-{}", &key[..12], "authentication")), Outcome::Fail);
+        assert_eq!(judge(String::new()), Outcome::Fail);
     }
 
     #[test]

@@ -8,11 +8,13 @@ use clap::builder::BoolishValueParser;
 use clap::{ArgAction, Args, CommandFactory, Parser, Subcommand, ValueEnum};
 
 use super::exit::{self, Policy};
+use super::explain::ExplainArgs;
 use super::filter::FilterArgs;
 use super::gate::{self, GateArgs};
 use super::inspect::InspectArgs;
 use super::pages::{CompletionsArgs, ManArgs};
 use super::rules::RulesCommand;
+use super::user_rules::{FilesArgs, SelectArgs};
 use super::value::{Output, format_names, memory, output, window};
 
 const EXAMPLES: &str = "\
@@ -68,6 +70,16 @@ pub(super) enum Command {
     )]
     Scan(ScanArgs),
     Inspect(InspectArgs),
+    /// Say why a finding was reported, what to do, and how to see its bytes with other tools
+    ///
+    /// Takes a report made as JSON Lines, or scans the target again. Nothing of the value is shown; the
+    /// commands it prints do show it, to whoever runs them.
+    #[command(
+        max_term_width = 100,
+        after_help = super::explain::HELP,
+        after_long_help = format!("{}\n\n{}", super::explain::EXAMPLES, super::explain::HELP),
+    )]
+    Explain(ExplainArgs),
     /// Judge reports made earlier, with the exit codes of a scan
     ///
     /// A pipeline scans once, keeps the report as JSON Lines, and decides later, or more than once,
@@ -79,7 +91,7 @@ pub(super) enum Command {
         after_long_help = format!("{}\n\n{}", gate::EXAMPLES, gate::HELP),
     )]
     Gate(GateArgs),
-    /// Show the built-in rules: what is looked for, and what to do about it
+    /// Show rules, built-in and own: what is looked for, and what to do about it; check and test them
     #[command(
         max_term_width = 100,
         subcommand,
@@ -232,6 +244,12 @@ pub(super) struct ScanArgs {
         env = "CRYOSCAN_WINDOW_SIZE", hide_env_values = true
     )]
     pub(super) window_size: u64,
+
+    #[command(flatten)]
+    pub(super) rules: FilesArgs,
+
+    #[command(flatten)]
+    pub(super) select: SelectArgs,
 
     #[command(flatten)]
     pub(super) filter: FilterArgs,

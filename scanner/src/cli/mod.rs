@@ -22,6 +22,7 @@ mod config;
 #[cfg(feature = "dev")]
 mod dev;
 mod exit;
+mod explain;
 mod filter;
 mod gate;
 pub mod inspect;
@@ -31,6 +32,7 @@ mod pages;
 mod progress;
 mod rules;
 mod scan;
+mod user_rules;
 mod value;
 
 pub use gate::count_reports;
@@ -64,6 +66,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
             scan::run(args, &style, &bar)
         }
         Command::Inspect(args) => inspect::run(args, &style),
+        Command::Explain(args) => explain::run(&args, &style),
         Command::Gate(args) => gate::run(&args, &style),
         Command::Rules(command) => rules::run(&command, &style),
         Command::Config => config::print(),

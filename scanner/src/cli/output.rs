@@ -144,3 +144,8 @@ fn private() -> OpenOptions {
 pub(super) fn complain(text: &str) {
     writeln!(io::stderr(), "cryoscan: {text}").unwrap_or_default();
 }
+
+/// Writes a line below another one to standard error.
+pub(super) fn explain(text: &str) {
+    writeln!(io::stderr(), "{text}").unwrap_or_default();
+}

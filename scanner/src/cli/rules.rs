@@ -1,5 +1,6 @@
 //! `cryoscan rules`: what is looked for, and what to do about it.
 
+use std::collections::BTreeSet;
 use std::io::{self, ErrorKind, Write};
 
 use anyhow::{anyhow, bail};
@@ -7,11 +8,14 @@ use clap::{Args, Subcommand, ValueEnum};
 use serde::Serialize;
 
 use super::nearest::hint;
+use super::user_rules::{self, FilesArgs, SelectArgs};
 use super::value::severity;
 use crate::check::Severity;
 use crate::report::Style;
-use crate::rule::RuleSet;
+use crate::rule::{RuleSet, UserRules};
 
+mod check;
+mod test;
 mod text;
 mod view;
 
@@ -24,13 +28,16 @@ pub(super) const EXAMPLES: &str = "\
 Examples:
   cryoscan rules list --severity high     what is worth waking somebody for
   cryoscan rules list 'github-*'          rules by name
-  cryoscan rules show github-pat-classic  all about one of them";
+  cryoscan rules show github-pat-classic  all about one of them
+  cryoscan rules check my-rules.toml      what is wrong with own rules, by line
+  cryoscan rules test my-rules.toml       do they find their examples in memory";
 
 const LIST_EXAMPLES: &str = "\
 Examples:
   cryoscan rules list                                   one line a rule
   cryoscan rules list --family aws --severity high      those of a family that do much harm
   cryoscan rules list 'github-*' '*-key'                by name
+  cryoscan rules list --rules my.toml tag:my            those of an own file
   cryoscan rules list -f json | jq -r '.rules[].id'     for programs";
 
 const SHOW_EXAMPLES: &str = "\
@@ -46,12 +53,26 @@ pub(super) enum RulesCommand {
     /// Show all about one rule: what it finds, where it looks, what to do
     #[command(max_term_width = 100, after_long_help = SHOW_EXAMPLES)]
     Show(ShowArgs),
+    /// Say what is wrong with rule files, what of them cannot be done here, and what could be better
+    ///
+    /// Takes our own TOML, TOML of gitleaks or betterleaks, and YAML of noseyparker or kingfisher, told
+    /// by their content. Every remark names file, line and column. The exit code is 0 if all rules can
+    /// be used, and 2 if one cannot; with --strict it is 1 for any other remark.
+    #[command(max_term_width = 100, after_long_help = check::EXAMPLES)]
+    Check(check::CheckArgs),
+    /// Try rules on their examples, in every encoding and between the neighbours that memory has
+    ///
+    /// Without files the built-in rules are tried; examples that need a key or a structure are left to the
+    /// project's own tests, and counted. The exit code is 1 if an example is not found or a
+    /// counterexample is.
+    #[command(max_term_width = 100, after_long_help = test::EXAMPLES)]
+    Test(test::TestArgs),
 }
 
 #[derive(Debug, Args)]
 pub(super) struct ListArgs {
-    /// Only rules with such an id; `*` stands for any text
-    #[arg(value_name = "ID")]
+    /// Only rules with such an id, in which `*` stands for any text, or with such a tag (`tag:aws`)
+    #[arg(value_name = "RULE")]
     ids: Vec<String>,
 
     /// Only rules of this family
@@ -67,6 +88,9 @@ pub(super) struct ListArgs {
 
     #[command(flatten)]
     format: FormatArgs,
+
+    #[command(flatten)]
+    files: FilesArgs,
 }
 
 #[derive(Debug, Args)]
@@ -77,6 +101,9 @@ pub(super) struct ShowArgs {
 
     #[command(flatten)]
     format: FormatArgs,
+
+    #[command(flatten)]
+    files: FilesArgs,
 }
 
 #[derive(Debug, Clone, Copy, Args)]
@@ -111,13 +138,21 @@ struct List<'a> {
 
 /// Shows rules, and gives the exit code.
 pub(super) fn run(command: &RulesCommand, style: &Style) -> anyhow::Result<u8> {
-    let set = RuleSet::builtin()?;
-    let examples = RuleSet::examples(cryoscan_rules::SECRETS)?;
+    let files = match command {
+        RulesCommand::List(ListArgs { files, .. }) | RulesCommand::Show(ShowArgs { files, .. }) => {
+            files
+        }
+        RulesCommand::Check(args) => return check::run(args, style),
+        RulesCommand::Test(args) => return test::run(args),
+    };
+    let UserRules { set, examples: own, .. } = user_rules::load(files)?;
+    let mut examples = RuleSet::examples(cryoscan_rules::SECRETS)?;
+    examples.extend(own);
     let views = view::views(&set, &examples);
     let mut page = Vec::new();
     match command {
         RulesCommand::List(args) => {
-            let rules = chosen(&views, args)?;
+            let rules = chosen(&set, &views, args)?;
             match args.format.format {
                 Format::Text => text::list(&rules, style, &mut page)?,
                 Format::Json => {
@@ -136,8 +171,13 @@ pub(super) fn run(command: &RulesCommand, style: &Style) -> anyhow::Result<u8> {
                 Format::Json => json(rule, &mut page)?,
             }
         }
+        RulesCommand::Check(_) | RulesCommand::Test(_) => {}
     }
-    match io::stdout().write_all(&page) {
+    print(&page)
+}
+
+fn print(page: &[u8]) -> anyhow::Result<u8> {
+    match io::stdout().write_all(page) {
         // A reader that has gone away has seen enough.
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(0),
         written => Ok(written.map(|()| 0)?),
@@ -151,64 +191,31 @@ fn json(value: &impl Serialize, page: &mut Vec<u8>) -> anyhow::Result<()> {
 }
 
 /// The rules that are asked for; to ask for what no rule has is an error, not an empty list.
-fn chosen<'a>(views: &'a [RuleView<'a>], args: &ListArgs) -> anyhow::Result<Vec<&'a RuleView<'a>>> {
+fn chosen<'a>(
+    set: &RuleSet,
+    views: &'a [RuleView<'a>],
+    args: &ListArgs,
+) -> anyhow::Result<Vec<&'a RuleView<'a>>> {
     if let Some(family) = &args.family
         && views.iter().all(|rule| rule.family != family)
     {
         let hint = hint(family, views.iter().map(|rule| rule.family));
         bail!("no rule is of the family {family}{hint}");
     }
-    for id in &args.ids {
-        if !views.iter().any(|rule| matches(id, rule.id)) {
-            bail!("no rule has the id {id}{}", hint(id, views.iter().map(|rule| rule.id)));
-        }
-    }
+    let mut kept = set.clone();
+    user_rules::choose(&mut kept, &SelectArgs { rule: args.ids.clone(), ..SelectArgs::default() })?;
+    let ids: BTreeSet<&str> = kept.rules().iter().map(|rule| rule.id.as_str()).collect();
     let is_chosen = |rule: &&RuleView<'_>| {
-        (args.ids.is_empty() || args.ids.iter().any(|id| matches(id, rule.id)))
+        ids.contains(rule.id)
             && args.family.as_ref().is_none_or(|family| rule.family == family)
             && args.severity.is_none_or(|least| rule.severity >= least)
     };
     Ok(views.iter().filter(is_chosen).collect())
 }
 
-/// Whether a name is what a pattern says, in which `*` stands for any text.
-fn matches(pattern: &str, name: &str) -> bool {
-    let Some((start, rest)) = pattern.split_once('*') else { return pattern == name };
-    let Some(mut name) = name.strip_prefix(start) else { return false };
-    let mut parts: Vec<&str> = rest.split('*').collect();
-    // What stands between stars is taken where it comes first; only the end has to be the end.
-    let end = parts.pop().unwrap_or_default();
-    for part in parts {
-        match name.split_once(part) {
-            Some((_, after)) => name = after,
-            None => return false,
-        }
-    }
-    name.ends_with(end)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_star_stands_for_any_text() {
-        for (pattern, name, expected) in [
-            ("a-key", "a-key", true),
-            ("a", "a-key", false),
-            ("*", "a-key", true),
-            ("a*", "a-key", true),
-            ("*key", "a-key", true),
-            ("*-*", "a-key", true),
-            ("a*y*", "a-key", true),
-            ("*a*a*", "a-key", false),
-            ("a-key*key", "a-key", false),
-            ("a*b*c", "a-bc-c", true),
-            ("**", "", true),
-        ] {
-            assert_eq!(matches(pattern, name), expected, "{pattern} {name}");
-        }
-    }
 
     #[test]
     fn rules_are_chosen_by_name_family_and_severity() {
@@ -218,7 +225,8 @@ mod tests {
             let ids = ids.iter().map(|&id| id.to_owned()).collect();
             let family = family.map(str::to_owned);
             let format = FormatArgs { format: Format::Text };
-            chosen(&views, &ListArgs { ids, family, severity, format })
+            let files = FilesArgs::default();
+            chosen(&set, &views, &ListArgs { ids, family, severity, format, files })
         };
         assert_eq!(with(&[], None, None).unwrap().len(), set.rules().len());
         let github = with(&["github-*"], Some("github"), Some(Severity::Critical)).unwrap();

@@ -14,7 +14,7 @@ use indicatif::ProgressBar;
 use super::args::ScanArgs;
 use super::output::{Reports, complain};
 use super::progress::Watch;
-use super::value;
+use super::{user_rules, value};
 use crate::diagnostic::{Code, Diagnostic, Level};
 use crate::limits::Limits;
 use crate::report::{
@@ -75,6 +75,7 @@ fn settings(args: &ScanArgs) -> anyhow::Result<Settings> {
         limits,
         show_secrets: args.show_secrets,
         max_places: args.max_places,
+        rules: user_rules::chosen(&args.rules, &args.select)?,
         grep: args.grep.clone(),
         yara,
         fingerprint_key: args.fingerprint_key.as_deref().map(key).transpose()?,

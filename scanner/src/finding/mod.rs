@@ -1,5 +1,6 @@
 //! What happens at the fold: values become findings, in words.
 
+mod earlier;
 mod fingerprint;
 mod kernel;
 mod model;
@@ -12,21 +13,22 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use crate::check::{Attributes, Confidence, Outcome};
+use crate::check::Outcome;
 use crate::checkpoint::Checkpoint;
 use crate::region::{Holder, HolderKind, Locus, RegionKind};
 use crate::rule::{self, Report, RuleSet};
 use crate::secret::SecretBytes;
-use crate::tally::{self, LineFeeds, Tally, ValueKey};
+use crate::tally::{self, LineFeeds, Tally, ValueKey, Vault};
 use crate::yara::RuleInfo;
 use proof::Proven;
 
+pub use earlier::Earlier;
 pub use fingerprint::Fingerprints;
 pub use model::{
     Address, Class, Evidence, Excerpt, Finding, Indicator, PipeEnd, Place, Queue, RuleName, Socket,
     Status, Vma,
 };
-pub use proof::{PROOFS, Proof, Vault, needs_value};
+pub use proof::{PROOFS, Proof, shelf};
 pub use yara::Holds;
 
 /// What a finding is made from, beside its own tallies.
@@ -48,6 +50,8 @@ pub struct Context<'a> {
     pub kept: &'a BTreeMap<ValueKey, SecretBytes>,
     /// Values that proofs look into; never shown for that.
     pub vault: &'a Vault,
+    /// Values of the checkpoints before this one.
+    pub earlier: &'a Earlier,
     /// How values are named across reports.
     pub fingerprints: &'a Fingerprints,
     /// Places shown of one finding.
@@ -72,8 +76,8 @@ pub struct Value<'a> {
     pub key: ValueKey,
     /// Its matches.
     pub found: Found<'a>,
-    /// What was proven of it at the fold, how sure that makes it, and what it says of it.
-    pub proven: Vec<(Evidence, Confidence, Attributes)>,
+    /// What was proven of it at the fold.
+    proven: Vec<(&'static str, Proven)>,
 }
 
 impl Value<'_> {
@@ -89,7 +93,7 @@ impl Value<'_> {
     /// Whether any rule that found it reports without a proof.
     fn is_reported(&self, rules: &RuleSet) -> bool {
         let rules_of = self.found.tallies.iter().flat_map(|(_, _, tally)| &tally.rules);
-        !self.proven.is_empty()
+        self.proven.iter().any(|(_, proven)| proven.outcome == Outcome::Pass)
             || rules_of.into_iter().any(|id| rules.get(*id).report == Report::Always)
     }
 }
@@ -107,10 +111,9 @@ pub fn findings(
         .collect();
     for proof in PROOFS {
         let proven = (proof.prove)(&values, context.rules, context.vault);
-        for Proven { index, confidence, attributes } in proven {
-            if let Some(value) = values.get_mut(index) {
-                let evidence = Evidence { check: proof.name.to_owned(), result: Outcome::Pass };
-                value.proven.push((evidence, confidence, attributes));
+        for proven in proven {
+            if let Some(value) = values.get_mut(proven.index) {
+                value.proven.push((proof.name, proven));
             }
         }
     }
@@ -147,15 +150,17 @@ fn finding(value: &Value<'_>, context: &Context<'_>) -> Option<Finding> {
         .iter()
         .map(|evidence| Evidence { check: evidence.check.clone(), result: evidence.outcome })
         .collect();
-    let mut confidence = judgement.confidence;
-    for (proof, sure, _) in &value.proven {
-        confidence = confidence.max(*sure);
-        evidence.push(proof.clone());
+    let (mut confidence, mut severity) =
+        (judgement.confidence, severity::of(rule.severity, &judgement.attributes));
+    for (proof, proven) in &value.proven {
+        confidence = confidence.max(proven.confidence);
+        severity = severity.max(proven.severity);
+        evidence.push(Evidence { check: (*proof).to_owned(), result: proven.outcome });
     }
     let mut attributes: BTreeMap<String, String> = judgement
         .attributes
         .iter()
-        .chain(value.proven.iter().flat_map(|(_, _, attributes)| attributes))
+        .chain(value.proven.iter().flat_map(|(_, proven)| &proven.attributes))
         .map(|(name, text)| ((*name).to_owned(), text.clone()))
         .collect();
     if let Some(name) = &judgement.name {
@@ -173,10 +178,15 @@ fn finding(value: &Value<'_>, context: &Context<'_>) -> Option<Finding> {
         attributes.insert("also".to_owned(), Vec::from_iter(also).join(" "));
     }
     let mitigation = severity::mitigation(&judgement.attributes, context.checkpoint);
-    let severity = mitigation.map_or(rule.severity, |lower| lower.lower(rule.severity));
+    let severity = mitigation.map_or(severity, |lower| lower.lower(severity));
     let expired = mitigation == Some(severity::Mitigation::Expired);
     if expired {
         attributes.insert("expired".to_owned(), "true".to_owned());
+    }
+    if rule.class == rule::Class::Secret
+        && let Some(names) = context.earlier.names(value.key)
+    {
+        attributes.insert("checkpoints.earlier".to_owned(), names);
     }
     let excerpt = excerpt(value.key, rule, judgement.length, context);
     let (secret, matched, indicator, class) = match rule.class {

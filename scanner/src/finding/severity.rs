@@ -22,6 +22,14 @@ impl Mitigation {
     }
 }
 
+/// The severity of a value whose rule says `rule`: a token of a service account that never expires opens
+/// the cluster for good.
+pub(super) fn of(rule: Severity, attributes: &Attributes) -> Severity {
+    let is_service_account = attributes.contains_key("kubernetes.serviceaccount");
+    let is_endless = attributes.get("jwt.exp").is_some_and(|expiry| expiry == "never");
+    if is_service_account && is_endless { rule.max(Severity::Critical) } else { rule }
+}
+
 /// What lessens the harm of one value in one checkpoint.
 pub(super) fn mitigation(attributes: &Attributes, checkpoint: &Checkpoint) -> Option<Mitigation> {
     let is = |name: &str| attributes.get(name).is_some_and(|value| value == "true");

@@ -18,6 +18,9 @@ const NEAR: usize = 64;
 /// Blanks around a sign.
 const BLANKS: usize = 16;
 
+/// Bytes of stale text behind a value without an end.
+const STALE: usize = 32;
+
 /// Letters of a keyword from which on it may stand inside a word: `dbpassword`.
 const LONG: usize = 5;
 
@@ -331,7 +334,7 @@ fn bare(
 
 /// The first byte from `at` on that is an end, or where the text run ends, or what may be looked at.
 fn until(text: &[u8], at: usize, most: usize, is_end: impl Fn(u8) -> bool) -> usize {
-    let rest = text.get(at..).unwrap_or_default().iter().take(most.saturating_add(32));
+    let rest = text.get(at..).unwrap_or_default().iter().take(most.saturating_add(STALE + 1));
     let len =
         rest.take_while(|byte| !is_end(**byte) && (**byte >= 0x20 || is_blank(**byte))).count();
     // Bytes of other alphabets are characters, or the end of the text.
@@ -374,8 +377,10 @@ fn add(text: &[u8], start: usize, end: usize, is_bounded: bool, most: usize, all
     });
     let behind = scheme.map(|len| start + len + 1);
     for start in behind.into_iter().chain([start]) {
+        // What goes on for long is no value with a little stale text behind it.
+        let longest = if is_bounded { most } else { most + STALE };
         let value = Value { span: start..end, is_bounded };
-        if end > start && end - start <= most + 16 && !all.contains(&value) {
+        if end > start && end - start <= longest && !all.contains(&value) {
             all.push(value);
         }
     }

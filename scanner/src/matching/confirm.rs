@@ -7,7 +7,7 @@ use regex_automata::{Anchored, Input};
 use super::assignment;
 use crate::check::{Attributes, Confidence, Outcome, Plain, Subject, known};
 use crate::region::Cut;
-use crate::rule::{Anchor, Class, Edge, Pattern, Report, Rule, View};
+use crate::rule::{Anchor, Answer, Class, Edge, Pattern, Report, Rule, Seen, View};
 use crate::secret::SecretBytes;
 use crate::tally::Evidence;
 
@@ -18,6 +18,8 @@ pub(super) struct Run<'a> {
     pub text: &'a [u8],
     /// Which ends are no true ends: of memory that was cut, or clipped to a bound.
     pub cut: Cut,
+    /// The path of the file it stands in; empty in memory.
+    pub path: &'a str,
 }
 
 /// A candidate that is a match.
@@ -45,13 +47,15 @@ pub(super) struct Confirmed {
 #[derive(Debug, Clone)]
 pub(super) struct Found {
     span: Range<usize>,
+    /// All that the pattern matched.
+    whole: Range<usize>,
     name: Option<String>,
 }
 
 impl Found {
     /// A value without a name.
     pub(super) fn of(span: Range<usize>) -> Self {
-        Self { span, name: None }
+        Self { whole: span.clone(), span, name: None }
     }
 
     /// Where it is in the text.
@@ -65,14 +69,14 @@ fn find(rule: &Rule, run: Run<'_>, at: usize) -> Option<Found> {
     match &rule.anchor {
         Anchor::Run { len, .. } => Some(Found::of(at..at + len)),
         Anchor::Prefix => search(rule, &Input::new(run.text).range(at..).anchored(Anchored::Yes)),
-        Anchor::Number | Anchor::Label | Anchor::Path | Anchor::Text => {
+        Anchor::Number | Anchor::Words | Anchor::Label | Anchor::Path | Anchor::Text => {
             search(rule, &Input::new(run.text).range(at..))
         }
         Anchor::Assignment(keywords) => {
             let (span, name) = assignment::find(run.text, at, keywords, rule.max_len, |value| {
                 matched(rule, run, value)
             })?;
-            Some(Found { span, name: shown(run.text.get(name)?) })
+            Some(Found { whole: span.clone(), span, name: shown(run.text.get(name)?) })
         }
         Anchor::Inside => {
             // The leftmost match that covers the literal.
@@ -147,10 +151,16 @@ fn search_in(rule: &Rule, pattern: &Pattern, input: &Input<'_>) -> Option<Found>
     let mut captures = regex.create_captures();
     regex.search_captures(input, &mut captures);
     let whole = captures.get_match()?;
-    let span = captures.get_group(rule.group)?;
+    let any = || captures.iter().skip(1).flatten().find(|group| !group.is_empty());
+    let span = captures.get_group(rule.group).filter(|group| !rule.any_group || !group.is_empty());
+    let span = span.or_else(|| any().filter(|_| rule.any_group))?;
     let name = rule.name_group.and_then(|group| captures.get_group(group));
     let name = name.and_then(|name| shown(input.haystack().get(name.range())?));
-    (whole.len() <= rule.max_len).then_some(Found { span: span.range(), name })
+    (whole.len() <= rule.max_len).then_some(Found {
+        span: span.range(),
+        whole: whole.range(),
+        name,
+    })
 }
 
 /// The secret in an assigned value: all of it must match, or if the rule knows how long it is, as much as
@@ -161,6 +171,9 @@ fn matched(rule: &Rule, run: Run<'_>, value: &assignment::Value) -> Option<Range
     let may_be_longer = rule.fixed_len && rule.edge != Edge::Hard && !value.is_bounded;
     let first = may_be_longer.then(|| whole.start..whole.end.min(whole.start + rule.max_len));
     [Some(whole), first].into_iter().flatten().find_map(|span| {
+        if span.len() > rule.max_len {
+            return None;
+        }
         let text = run.text.get(span.clone())?;
         let secret = if rule.group == 0 {
             regex.search(&Input::new(text))?.range()
@@ -189,9 +202,12 @@ fn may_be_shown(name: &[u8]) -> bool {
 
 /// Judges what the pattern found; `None` when it is no match after all.
 pub(super) fn judge(rule: &Rule, run: Run<'_>, found: Found) -> Option<Confirmed> {
-    let Found { mut span, name } = found;
+    let Found { mut span, whole, name } = found;
+    // A literal at the start of the value says that nothing is cut off there.
+    let has_start = rule.anchor == Anchor::Prefix && rule.group == 0;
     let touches = |span: &Range<usize>| {
-        (run.cut.start && span.start == 0) || (run.cut.end && span.end == run.text.len())
+        (run.cut.start && span.start == 0 && !has_start)
+            || (run.cut.end && span.end == run.text.len())
     };
     let mut confidence = rule.confidence;
     let mut evidence = Vec::new();
@@ -218,6 +234,18 @@ pub(super) fn judge(rule: &Rule, run: Run<'_>, found: Found) -> Option<Confirmed
         plain = verdict.plain.or(plain);
         evidence.push(Evidence { check: check.name.to_owned(), outcome: verdict.outcome });
     }
+    if let Some(terms) = &rule.terms {
+        let (text, value, path) = (run.text, span.clone(), run.path);
+        match terms.judge(&Seen { text, whole, value, path, pattern: &rule.pattern }) {
+            Answer::No => return None,
+            Answer::Yes => {}
+            Answer::Proven => {
+                passes = passes.saturating_add(1);
+                confidence = confidence.max(Confidence::High);
+                evidence.push(Evidence { check: "checksum".to_owned(), outcome: Outcome::Pass });
+            }
+        }
+    }
     if doubtful {
         confidence = Confidence::Low;
     }
@@ -228,7 +256,8 @@ pub(super) fn judge(rule: &Rule, run: Run<'_>, found: Found) -> Option<Confirmed
     }
     // What lies in binary tells its length itself.
     let is_bounded = rule.fixed_len || rule.view == View::Bytes;
-    if touches(&span) && passes == 0 && !is_bounded {
+    // Half a secret is none; a sign of compromise remains one.
+    if rule.class == Class::Secret && touches(&span) && passes == 0 && !is_bounded {
         return None;
     }
     if rule.edge != Edge::Checked && confidence < Confidence::Confirmed {

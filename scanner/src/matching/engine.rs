@@ -102,7 +102,7 @@ impl Engine {
             }
             Anchor::Run { class, .. } => class.first().is_some_and(|zero| *zero),
             // Labels and files are told by where they lie; zeros are no text, and no prime.
-            Anchor::Label | Anchor::Path | Anchor::Text | Anchor::Number => false,
+            Anchor::Label | Anchor::Path | Anchor::Text | Anchor::Number | Anchor::Words => false,
         });
         Self { rules, prefilter, others, finds_zeros, key }
     }
@@ -195,6 +195,7 @@ impl Engine {
                 Anchor::Run { class, len, word } => search.runs(class, *len, *word, scratch),
                 Anchor::Label => search.labels(scratch),
                 Anchor::Number => search.numbers(scratch),
+                Anchor::Words => search.words(scratch),
                 Anchor::Path => search.start_of_file(scratch),
                 Anchor::Text => search.every_text(scratch),
             }

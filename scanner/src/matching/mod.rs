@@ -18,9 +18,11 @@ mod prefilter;
 mod runs;
 mod search;
 mod text_run;
+mod words;
 
 #[doc(hidden)]
 pub mod fuzzing;
+pub mod proving;
 
 pub use encoding::{Decode, ENCODINGS, Encoding, Island, Run, SpanMap};
 pub use engine::{Engine, Scanned, Scratch, Throttled};

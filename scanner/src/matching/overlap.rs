@@ -6,7 +6,7 @@ use std::cmp::Reverse;
 use super::engine::{Candidate, WIDEST};
 use crate::check::Notation;
 use crate::region::CELL;
-use crate::rule::{Class, RuleSet};
+use crate::rule::{Anchor, Class, RuleSet};
 use crate::secret::SecretBytes;
 
 /// Puts stars over what a rule for secrets found inside of an indicator, which reports show. The
@@ -45,7 +45,11 @@ pub(super) fn order(found: &Candidate) -> impl Ord + use<> {
 /// One order for all pairs, so that of any matches on the same bytes one stays.
 fn strength(rules: &RuleSet, found: &Candidate) -> impl Ord + use<> {
     let rule = rules.get(found.rule);
-    let literal = rule.literals.iter().map(Vec::len).max().unwrap_or_default();
+    let literal = match rule.anchor {
+        // Words of a name are found anywhere.
+        Anchor::Assignment(_) => 0,
+        _ => rule.literals.iter().map(Vec::len).max().unwrap_or_default(),
+    };
     let made = found.decoded.steps().filter(|step| !step.keeps_characters()).count();
     let len = found.end.saturating_sub(found.start);
     let last = (Reverse(found.rule), len, Reverse(found.decoded));

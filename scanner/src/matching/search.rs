@@ -5,7 +5,7 @@ use std::ops::Range;
 use super::confirm::{self, Confirmed, Found, Run};
 use super::encoding::SpanMap;
 use super::engine::{Candidate, SURROUNDINGS, Scratch, Throttled, WIDEST};
-use super::{assignment, labels, length_word, number, runs, text_run};
+use super::{assignment, labels, length_word, number, runs, text_run, words};
 use crate::check::{Notation, Outcome};
 use crate::region::{CELL, Cut, Decoded, LabelKind, RegionKind, Window};
 use crate::rule::{Anchor, Rule, RuleId, View};
@@ -109,7 +109,8 @@ impl Search<'_> {
             && match self.rule.anchor {
                 Anchor::Label | Anchor::Path | Anchor::Number => false,
                 Anchor::Run { word, .. } => !word || is_wide(),
-                Anchor::Prefix | Anchor::Inside | Anchor::Assignment(_) | Anchor::Text => true,
+                Anchor::Prefix | Anchor::Inside | Anchor::Assignment(_) => true,
+                Anchor::Text | Anchor::Words => true,
             }
     }
 
@@ -221,6 +222,20 @@ impl Search<'_> {
         });
     }
 
+    /// Seed phrases.
+    pub(super) fn words(&self, scratch: &mut Scratch) {
+        let last = self.own().end.saturating_add(WIDEST);
+        let text = self.haystack.text;
+        words::each(text, |range| {
+            let at = range.start;
+            if self.haystack.address(at) < last && self.is_allowed(at, scratch) {
+                let bytes = text.get(range).unwrap_or_default();
+                let whole = Found::of(0..bytes.len());
+                self.judge(bytes, WHOLE, at, whole, None, scratch);
+            }
+        });
+    }
+
     /// Whether the length of a string stands in the four bytes before it: in bytes, as HotSpot
     /// keeps it, or in characters, as V8 does.
     fn has_length_word(&self, at: usize, len: usize) -> bool {
@@ -257,7 +272,8 @@ impl Search<'_> {
         for Range { start, end } in variables.iter().cloned() {
             let shown = end.min(start.saturating_add(self.rule.max_len));
             let text = self.haystack.text.get(start..shown).unwrap_or_default();
-            let run = Run { text, cut: Cut { start: false, end: shown < end } };
+            let path = self.window.name;
+            let run = Run { text, cut: Cut { start: false, end: shown < end }, path };
             for found in confirm::find_all(self.rule, run, 0) {
                 let Some(mut confirmed) = confirm::judge(self.rule, run, found) else { continue };
                 let check = "environment-copy".to_owned();
@@ -272,7 +288,11 @@ impl Search<'_> {
     pub(super) fn start_of_file(&self, scratch: &mut Scratch) {
         if self.window.own.start == 0 {
             let longest = self.rule.max_len + SURROUNDINGS;
-            let end = text_run::end(self.haystack.text, 0, longest);
+            let end = if self.rule.view == View::Bytes {
+                longest.min(self.haystack.text.len())
+            } else {
+                text_run::end(self.haystack.text, 0, longest)
+            };
             self.confirm((0..end, WHOLE), 0, None, scratch);
         }
     }
@@ -324,8 +344,8 @@ impl Search<'_> {
         let (range, cut) = around;
         let start = range.start;
         let Some(text) = self.haystack.text.get(range) else { return };
-        for found in confirm::find_all(self.rule, Run { text, cut }, at - start) {
-            let run = Run { text, cut };
+        let run = Run { text, cut, path: self.window.name };
+        for found in confirm::find_all(self.rule, run, at - start) {
             let judged = confirm::judge(self.rule, run, found.clone());
             let bounded = self.by_length(run, start, at, found.span(), judged.as_ref());
             if let Some(confirmed) = bounded.or(judged) {
@@ -380,7 +400,9 @@ impl Search<'_> {
         kind: Option<RegionKind>,
         scratch: &mut Scratch,
     ) {
-        if let Some(confirmed) = confirm::judge(self.rule, Run { text, cut }, found) {
+        if let Some(confirmed) =
+            confirm::judge(self.rule, Run { text, cut, path: self.window.name }, found)
+        {
             self.push(text, start, confirmed, Place::Of(kind), scratch);
         }
     }

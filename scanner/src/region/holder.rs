@@ -1,6 +1,6 @@
 //! Who holds bytes, and where in it a match lies.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::check::Notation;
 
@@ -72,7 +72,7 @@ impl Holder {
 }
 
 /// The kind of region a place is in, as reports name it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "dev", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 #[expect(missing_docs, reason = "the names are the documentation")]

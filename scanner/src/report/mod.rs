@@ -20,7 +20,7 @@ pub use plain::escape;
 pub(crate) use plain::{Line, bytes, is_harmful, number, paragraph, safe};
 
 #[cfg(feature = "cli")]
-pub(crate) use text::diagnostics;
+pub(crate) use text::{describe_place, diagnostics};
 
 pub use record::{
     CheckpointRecord, Container, CoverageRecord, DiagnosticRecord, Measured, Pod, Record, Rules,

@@ -55,13 +55,22 @@ pub struct Tool {
 }
 
 /// The rules that were looked for.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "dev", derive(schemars::JsonSchema))]
 pub struct Rules {
     /// How many.
     pub count: u64,
     /// Hash over all of them: `blake3:<64 hex digits>`.
     pub hash: String,
+    /// The rule files of the user; left out if there are none.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub files: Vec<String>,
+    /// What was chosen (`--rule`); left out if that is everything.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub only: Vec<String>,
+    /// What was excluded (`--exclude-rule`); left out if that is nothing.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub without: Vec<String>,
 }
 
 /// A container's frozen state: who it was.

@@ -141,7 +141,7 @@ fn run(targets: &[&str]) -> Record {
     Record::Run(Run {
         schema: SCHEMA.to_owned(),
         tool: Tool { name: "cryoscan".to_owned(), version: "0.1.0".to_owned() },
-        rules: Rules { count: 240, hash: "blake3:00".to_owned() },
+        rules: Rules { count: 240, hash: "blake3:00".to_owned(), ..Rules::default() },
         targets: strings(targets),
     })
 }

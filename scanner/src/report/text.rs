@@ -105,6 +105,12 @@ impl Report for Text {
     }
 }
 
+/// A place in one line, with image and offset.
+#[cfg(feature = "cli")]
+pub(crate) fn describe_place(style: &Style, place: &crate::finding::Place) -> String {
+    entry::place(&Style { verbose: true, ..*style }, place)
+}
+
 /// The diagnostics as the page shows them: of each kind the first one unless all are asked for.
 #[cfg(feature = "cli")]
 pub(crate) fn diagnostics(style: &Style, all: &[Diagnostic]) -> Vec<Line> {

@@ -48,6 +48,9 @@ pub struct Example {
     pub value: Option<String>,
     /// Path of the file the text stands in, for rules that ask for one.
     pub path: Option<String>,
+    /// Whether `gen` is no template but the text itself, as in the rule files of other scanners.
+    #[serde(skip)]
+    pub is_text: bool,
 }
 
 #[derive(Debug, Deserialize)]
@@ -56,14 +59,17 @@ struct File {
     rules: Vec<Entry>,
 }
 
+/// A rule as it is written.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Entry {
+pub(super) struct Entry {
     id: String,
     name: String,
     description: String,
     regex: String,
     family: Option<String>,
+    #[serde(default)]
+    tags: Vec<String>,
     #[serde(default)]
     class: ClassKey,
     r#type: Option<String>,
@@ -102,9 +108,9 @@ struct Entry {
     references: Vec<String>,
     cwe: Vec<String>,
     attack: Vec<String>,
-    examples: Vec<Example>,
+    pub(super) examples: Vec<Example>,
     #[serde(default)]
-    counterexamples: Vec<Example>,
+    pub(super) counterexamples: Vec<Example>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -139,6 +145,7 @@ enum AnchorKey {
     Word,
     Assignment,
     Number,
+    Words,
     Label,
     Path,
 }
@@ -351,12 +358,14 @@ impl RuleSet {
             name: "Pattern of the user".to_owned(),
             description: "Text that matches a pattern given by --grep.".to_owned(),
             family: "grep".to_owned(),
+            tags: Vec::new(),
             class: Class::Grep,
             indicator: String::new(),
             severity: Severity::Info,
             confidence: Confidence::High,
             pattern: Pattern::new(pattern.to_owned()),
             group: 0,
+            any_group: false,
             name_group: None,
             items: None,
             view: View::Text,
@@ -372,6 +381,7 @@ impl RuleSet {
             edge: Edge::Checked,
             report: Report::Always,
             guessable: true,
+            terms: None,
             generic: false,
             near: None,
             prefix: String::new(),
@@ -399,17 +409,27 @@ fn fault(file: &str, rule: &str, problem: impl Into<String>) -> RuleFileError {
 }
 
 fn syntax(file: &str, rule: &str, pattern: &str) -> Result<regex_syntax::hir::Hir, RuleFileError> {
-    regex_automata::util::syntax::parse_with(pattern, &model::byte_syntax())
-        .map_err(|error| fault(file, rule, error.to_string()))
+    parse_pattern(pattern).map_err(|error| fault(file, rule, error.to_string()))
 }
 
-fn rule(file: &str, family: &str, entry: Entry) -> Result<Rule, RuleFileError> {
+/// What a pattern means.
+pub(super) fn parse_pattern(pattern: &str) -> Result<regex_syntax::hir::Hir, regex_syntax::Error> {
+    regex_automata::util::syntax::parse_with(pattern, &model::byte_syntax())
+}
+
+/// The same rule with its patterns compiled.
+pub(super) fn compiled(file: &str, rule: Rule) -> Result<Rule, RuleFileError> {
+    rule.compile().map_err(|problem| fault(file, &rule.id, problem))?;
+    Ok(rule)
+}
+
+/// A rule that can be run.
+pub(super) fn rule(file: &str, family: &str, entry: Entry) -> Result<Rule, RuleFileError> {
     let id = entry.id.clone();
     let wrong = |problem: String| fault(file, &id, problem);
     let hir = syntax(file, &id, &entry.regex)?;
     let parsed = |key: &str, pattern: &str| {
-        let parsed = regex_automata::util::syntax::parse_with(pattern, &model::byte_syntax());
-        parsed.map_err(|error| wrong(format!("{key}: {error}")))
+        parse_pattern(pattern).map_err(|error| wrong(format!("{key}: {error}")))
     };
     let items = entry.items.as_deref().map(|items| parsed("items", items)).transpose()?;
     entry.path.as_deref().map(|path| parsed("path", path)).transpose()?;
@@ -489,6 +509,7 @@ fn rule(file: &str, family: &str, entry: Entry) -> Result<Rule, RuleFileError> {
         name: entry.name,
         description: entry.description,
         family: entry.family.unwrap_or_else(|| family.to_owned()),
+        tags: entry.tags,
         class,
         indicator,
         severity: entry.severity,
@@ -500,6 +521,7 @@ fn rule(file: &str, family: &str, entry: Entry) -> Result<Rule, RuleFileError> {
             _ => entry.regex,
         }),
         group: entry.secret_group,
+        any_group: false,
         name_group,
         items: entry.items.map(Pattern::new),
         view,
@@ -521,6 +543,7 @@ fn rule(file: &str, family: &str, entry: Entry) -> Result<Rule, RuleFileError> {
             ReportKey::Proven => Report::Proven,
         },
         guessable: entry.guessable,
+        terms: None,
         generic: entry.generic,
         near: entry.near.map(|near| Near { rule: near.rule, within: near.within }),
         prefix: entry.prefix,
@@ -540,9 +563,15 @@ fn anchor(
     if entry.view == ViewKey::Bytes && entry.anchor == AnchorKey::Number {
         return Ok((Anchor::Number, Vec::new(), 0));
     }
+    if entry.view == ViewKey::Bytes && entry.anchor == AnchorKey::Path {
+        return Ok((Anchor::Path, Vec::new(), 0));
+    }
     if entry.view == ViewKey::Bytes {
         if entry.anchor != AnchorKey::Literal || entry.keywords.is_empty() {
-            return Err("view bytes asks for keywords and the anchor literal".to_owned());
+            return Err(
+                "view bytes asks for keywords and the anchor literal, or for the anchor path"
+                    .to_owned(),
+            );
         }
         let words: Result<Vec<Vec<u8>>, _> =
             entry.keywords.iter().map(|word| HEXLOWER.decode(word.as_bytes())).collect();
@@ -555,6 +584,7 @@ fn anchor(
     }
     match entry.anchor {
         AnchorKey::Number => Err("the anchor number asks for view bytes".to_owned()),
+        AnchorKey::Words => Ok((Anchor::Words, Vec::new(), 0)),
         AnchorKey::Assignment => {
             if entry.keywords.is_empty() || entry.items.is_some() {
                 return Err("the anchor assignment asks for keywords, and for no items".to_owned());

@@ -1,16 +1,30 @@
 //! What to look for: the rule model and the loading of rule files.
 
+mod border;
+mod fault;
 mod file;
+mod import;
 mod literals;
 mod model;
 mod names;
+mod node;
+mod select;
+mod template;
+mod terms;
+mod user;
 
+pub use fault::{Cost, Fault};
 pub use file::{Example, RuleExamples, RuleFileError};
 pub use model::{
     Anchor, Class, Edge, Encodings, Keyword, Near, Pattern, Places, Report, Rule, RuleId, RuleSet,
     View,
 };
 pub use names::{keeps_meaning, says_secret};
+
+pub use select::UnknownSelector;
+pub use terms::Terms;
+pub(crate) use terms::{Answer, Seen};
+pub use user::{RuleFile, RuleFilesError, UserRules};
 
 /// The longest text a rule may match, in characters.
 ///

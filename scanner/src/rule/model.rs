@@ -7,6 +7,7 @@ use regex_automata::meta::Regex;
 use regex_automata::util::syntax;
 
 use super::names::says_secret;
+use super::terms::Terms;
 use crate::check::{Check, Confidence, Notation, Severity};
 use crate::region::RegionKind;
 
@@ -55,6 +56,8 @@ pub enum Anchor {
     Assignment(Vec<Keyword>),
     /// A number in words of the machine, as programs hold the primes of RSA keys.
     Number,
+    /// A row of words of the list of BIP-39, as many as a seed phrase has.
+    Words,
     /// A string of the arguments or the environment of a process.
     Label,
     /// The content of a file whose path the rule names.
@@ -213,15 +216,27 @@ impl Encodings {
 }
 
 /// A regular expression over bytes, compiled when first needed.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Pattern {
     source: String,
+    /// What is compiled, where that is not what was written.
+    relaxed: Option<String>,
     regex: OnceLock<Regex>,
 }
 
 impl Pattern {
     pub(super) fn new(source: String) -> Self {
-        Self { source, regex: OnceLock::new() }
+        Self { source, relaxed: None, regex: OnceLock::new() }
+    }
+
+    /// A pattern that is written as `source` and runs as `relaxed`.
+    pub(super) fn relaxed(source: String, relaxed: String) -> Self {
+        Self { source, relaxed: Some(relaxed), regex: OnceLock::new() }
+    }
+
+    /// Whether what runs is not what was written.
+    pub fn is_relaxed(&self) -> bool {
+        self.relaxed.is_some()
     }
 
     /// The pattern as written.
@@ -238,7 +253,7 @@ impl Pattern {
     }
 
     fn compile(&self) -> Result<&Regex, Box<regex_automata::meta::BuildError>> {
-        let built = build(&self.source)?;
+        let built = build(self.relaxed.as_deref().unwrap_or(&self.source))?;
         Ok(self.regex.get_or_init(|| built))
     }
 }
@@ -265,7 +280,7 @@ pub(super) fn byte_syntax() -> syntax::Config {
 }
 
 /// One kind of thing to look for.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Rule {
     /// Unique, kebab-case, never reused.
     pub id: String,
@@ -275,6 +290,8 @@ pub struct Rule {
     pub description: String,
     /// The group of rules it belongs to (`github`).
     pub family: String,
+    /// Words by which it can be chosen, beside its family.
+    pub tags: Vec<String>,
     /// What kind of finding it makes.
     pub class: Class,
     /// What kind of thing an indicator is (`url`); empty for other classes.
@@ -287,6 +304,8 @@ pub struct Rule {
     pub pattern: Pattern,
     /// Group of the pattern that is the value: 0 is all of it.
     pub group: usize,
+    /// Whether the value is the first group that takes part, where `group` does not.
+    pub any_group: bool,
     /// Group of the pattern that names the value (a variable, a flag).
     pub name_group: Option<usize>,
     /// The pattern of each value in a match of `pattern`, which then is what holds them (in its
@@ -318,6 +337,8 @@ pub struct Rule {
     pub report: Report,
     /// Whether values could be guessed (passwords): their hash alone is not given away.
     pub guessable: bool,
+    /// What a rule of another scanner asks of its values.
+    pub terms: Option<Box<Terms>>,
     /// Whether it only says that something is secret: any rule that knows what takes its place.
     pub generic: bool,
     /// Partner whose nearness raises the confidence.
@@ -335,7 +356,7 @@ pub struct Rule {
 }
 
 /// All rules of a run.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub struct RuleSet {
     pub(super) rules: Vec<Rule>,
     pub(super) hash: String,

@@ -67,6 +67,10 @@ pub(super) fn fold(
         let text = "more values than are kept; those with the lowest hashes are shown";
         note(Diagnostic::new(Level::Error, Code::LimitReached, "", text));
     }
+    if !partial.vault.is_whole() {
+        let text = "more values than proofs look into; those with the lowest hashes were looked at";
+        note(Diagnostic::new(Level::Note, Code::LimitReached, "", text));
+    }
     let mut values: Vec<BTreeMap<ValueKey, Found<'_>>> =
         checkpoints.iter().map(|_| BTreeMap::new()).collect();
     let of_set = |set: u64| owner.of_set(set, &units);
@@ -129,10 +133,14 @@ pub(super) fn fold(
             line_feeds: &partial.line_feeds,
             kept: &partial.kept,
             vault: &partial.vault,
+            earlier: &outcome.earlier,
             fingerprints: &fingerprints,
             max_places: settings.max_places,
         };
-        for finding in finding::findings(values, &holds, &context) {
+        let keys: Vec<ValueKey> = values.keys().copied().collect();
+        let findings = finding::findings(values, &holds, &context);
+        outcome.earlier.add(outcome.checkpoints, keys.into_iter());
+        for finding in findings {
             let row = (finding.severity, finding.confidence);
             let count = outcome.findings.entry(row).or_default();
             *count = count.saturating_add(1);

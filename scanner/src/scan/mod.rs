@@ -33,6 +33,7 @@ use self::parents::Parents;
 use crate::check::{Confidence, Severity};
 use crate::checkpoint::{Checkpoint, Filter};
 use crate::diagnostic::{Diagnostic, Level};
+use crate::finding::Earlier;
 use crate::limits::Limits;
 use crate::matching::Engine;
 use crate::region::CELL;
@@ -56,6 +57,8 @@ pub struct Settings {
     pub show_secrets: bool,
     /// Places shown of one finding.
     pub max_places: usize,
+    /// The rules, where they are not just those that come with the program.
+    pub rules: Option<Arc<ChosenRules>>,
     /// Patterns of the user.
     pub grep: Vec<String>,
     /// YARA rules of the user.
@@ -81,6 +84,7 @@ impl Default for Settings {
             limits: Limits::default(),
             show_secrets: false,
             max_places: 32,
+            rules: None,
             grep: Vec::new(),
             yara: None,
             fingerprint_key: None,
@@ -90,6 +94,21 @@ impl Default for Settings {
             filter: Filter::default(),
         }
     }
+}
+
+/// Rules that the user has chosen.
+#[derive(Debug, Default)]
+pub struct ChosenRules {
+    /// The rules.
+    pub set: RuleSet,
+    /// What of the user's files was left out or ignored.
+    pub notes: Vec<Diagnostic>,
+    /// The user's rule files.
+    pub files: Vec<String>,
+    /// What was chosen; empty: everything.
+    pub only: Vec<String>,
+    /// What was excluded.
+    pub without: Vec<String>,
 }
 
 /// What the user names.
@@ -177,6 +196,8 @@ pub struct Outcome {
     pub scanned_bytes: u64,
     /// Whether the filter, if there is one, has let any memory through.
     pub fits: bool,
+    /// Values of the checkpoints so far.
+    pub earlier: Earlier,
 }
 
 /// What a target holds, for [`inspect`].
@@ -204,7 +225,10 @@ fn fingerprint_key(settings: &Settings) -> ([u8; 32], String) {
 }
 
 fn engine(settings: &Settings) -> Result<(Engine, String), ScanError> {
-    let mut rules = RuleSet::builtin()?;
+    let mut rules = match &settings.rules {
+        Some(chosen) => chosen.set.clone(),
+        None => RuleSet::builtin()?,
+    };
     for pattern in &settings.grep {
         rules.add_grep(pattern)?;
     }
@@ -280,12 +304,13 @@ pub fn scan_with(
             name: env!("CARGO_PKG_NAME").to_owned(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
         },
-        rules: Rules { count: rule_count(engine, settings), hash: rule_hash(engine, settings) },
+        rules: rules(engine, settings),
         targets: targets.iter().map(Target::name).collect(),
     }))
     .map_err(ScanError::Output)?;
     let mut outcome = Outcome { complete: true, ..Outcome::default() };
-    for note in settings.yara.iter().flat_map(|rules| rules.notes()) {
+    let of_files = settings.rules.iter().flat_map(|rules| &rules.notes);
+    for note in of_files.chain(settings.yara.iter().flat_map(|rules| rules.notes())) {
         outcome.complete &= note.level != Level::Error;
         let record = DiagnosticRecord { checkpoint: None, diagnostic: note.clone() };
         emit(Record::Diagnostic(record)).map_err(ScanError::Output)?;
@@ -330,6 +355,18 @@ pub fn scan_with(
         outcome.failed.extend(targets.iter().map(failed));
     }
     Ok(outcome)
+}
+
+/// Which rules run.
+fn rules(engine: &Engine, settings: &Settings) -> Rules {
+    let chosen = settings.rules.as_ref();
+    Rules {
+        count: rule_count(engine, settings),
+        hash: rule_hash(engine, settings),
+        files: chosen.map_or_else(Vec::new, |chosen| chosen.files.clone()),
+        only: chosen.map_or_else(Vec::new, |chosen| chosen.only.clone()),
+        without: chosen.map_or_else(Vec::new, |chosen| chosen.without.clone()),
+    }
 }
 
 /// Rules of all kinds.

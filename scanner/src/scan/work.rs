@@ -131,8 +131,8 @@ impl Work<'_> {
                 let rule = self.engine.rules().get(found.judgement.rule);
                 let proven = rule.report == Report::Proven;
                 let shown = self.settings.show_secrets || rule.class == Class::Indicator;
-                if finding::needs_value(rule) {
-                    part.keep_for_proof(&found);
+                if let Some(shelf) = finding::shelf(rule, &found) {
+                    part.keep_for_proof(shelf, &found);
                 }
                 part.add(found, &job.name, proven, shown, limits);
             });

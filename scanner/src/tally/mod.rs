@@ -5,6 +5,7 @@ mod held;
 mod partial;
 #[cfg(test)]
 mod tests;
+mod vault;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,6 +16,7 @@ use crate::secret::SecretBytes;
 
 pub use held::{Held, Holding};
 pub use partial::{LineFeeds, Partial, Values};
+pub use vault::{Shelf, Vault};
 
 /// Keyed BLAKE3 hash of the canonical value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

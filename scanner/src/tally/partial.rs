@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::{Held, Holding, Match, Tally, ValueKey};
+use super::{Held, Holding, Match, Shelf, Tally, ValueKey, Vault};
 use crate::coverage::Coverage;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::limits::Limits;
@@ -52,22 +52,16 @@ impl Most {
 }
 
 impl Values {
-    /// Gives the values that are left out now.
-    fn add(
-        &mut self,
-        key: (ValueKey, Holder, RegionKind),
-        added: Tally,
-        most: Most,
-    ) -> Vec<ValueKey> {
+    fn add(&mut self, key: (ValueKey, Holder, RegionKind), added: Tally, most: Most) {
         let (value, holder, _) = key;
         let count = self.counts.entry((value, holder.set)).or_default();
         *count = count.saturating_add(added.count);
         self.holders.insert((value, holder));
         self.keep(key, added, most);
-        self.trim(most)
+        self.trim(most);
     }
 
-    fn merge(&mut self, other: Self, most: Most) -> Vec<ValueKey> {
+    fn merge(&mut self, other: Self, most: Most) {
         for (key, added) in other.tallies {
             self.keep(key, added, most);
         }
@@ -77,7 +71,7 @@ impl Values {
         }
         self.holders.extend(other.holders);
         self.overflow |= other.overflow;
-        self.trim(most)
+        self.trim(most);
     }
 
     /// Keeps the details of the lowest holders of a value.
@@ -101,18 +95,15 @@ impl Values {
     }
 
     /// Keeps the lowest values: which ones never depends on the order of the work, nor does it
-    /// whether any were left out. Gives those.
-    fn trim(&mut self, most: Most) -> Vec<ValueKey> {
-        let mut left_out = Vec::new();
+    /// whether any were left out.
+    fn trim(&mut self, most: Most) {
         while self.entries.len() > most.values {
             let Some((value, _)) = self.entries.pop_last() else { break };
-            left_out.push(value);
             self.overflow = true;
             self.tallies.split_off(&(value, Holder::FIRST, RegionKind::FIRST));
             self.counts.split_off(&(value, 0));
             self.holders.split_off(&(value, Holder::FIRST));
         }
-        left_out
     }
 }
 
@@ -127,8 +118,8 @@ pub struct Partial {
     pub holding: Holding,
     /// Values that the user needs to see.
     pub kept: BTreeMap<ValueKey, SecretBytes>,
-    /// Values of `unproven` that a proof looks into.
-    pub vault: BTreeMap<ValueKey, SecretBytes>,
+    /// Values that proofs look into.
+    pub vault: Vault,
     /// Paths of the files that hold a match.
     pub names: BTreeMap<Holder, Arc<str>>,
     /// Line feeds of whole windows: by holder and first offset of the window.
@@ -163,22 +154,15 @@ impl Partial {
         }
         let tally = Tally::of(found.judgement, found.locus, found.lines);
         if proven {
-            let left_out = self.unproven.add(key, tally, Most::unproven(limits));
-            self.forget(&left_out);
+            self.unproven.add(key, tally, Most::unproven(limits));
         } else {
             self.found.add(key, tally, Most::found(limits));
         }
     }
 
     /// Keeps the value of a match that a proof looks into.
-    pub fn keep_for_proof(&mut self, found: &Match) {
-        keep_lowest(&mut self.vault, found.key, found.value.clone());
-    }
-
-    fn forget(&mut self, left_out: &[ValueKey]) {
-        for key in left_out {
-            self.vault.remove(key);
-        }
+    pub fn keep_for_proof(&mut self, shelf: Shelf, found: &Match) {
+        self.vault.keep(shelf, found.key, &found.value);
     }
 
     /// Adds a rule, by its index, that holds on a holder as a whole.
@@ -211,11 +195,8 @@ impl Partial {
     /// Adds another part. Associative and commutative.
     pub fn merge(&mut self, other: Self, limits: &Limits) {
         self.found.merge(other.found, Most::found(limits));
-        for (key, value) in other.vault {
-            keep_lowest(&mut self.vault, key, value);
-        }
-        let left_out = self.unproven.merge(other.unproven, Most::unproven(limits));
-        self.forget(&left_out);
+        self.vault.merge(other.vault);
+        self.unproven.merge(other.unproven, Most::unproven(limits));
         self.holding.merge(other.holding, limits.holders_per_value);
         for (key, value) in other.kept {
             keep_lowest(&mut self.kept, key, value);

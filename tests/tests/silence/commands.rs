@@ -97,6 +97,12 @@ fn no_scan_and_no_gate_shows_a_planted_value() {
         let report = folder.join("jsonl");
         let gate = ["gate", report.to_str().unwrap(), "--fail-on", "info:low", "-vvv"];
         check(&run(&gate, &TRACE), &fixture, "gate", "FAILED: ");
+        // Of a report that shows its values, too.
+        let shown = folder.join("shown.jsonl");
+        let output = format!("-ojsonl={}", shown.display());
+        run(&["scan", fixture.archive.to_str().unwrap(), &output, "--show-secrets", "-q"], &[]);
+        let explain = ["explain", "c1-0001", shown.to_str().unwrap(), "-vvv"];
+        check(&run(&explain, &TRACE), &fixture, "explain", "Why it was reported");
     }
 }
 

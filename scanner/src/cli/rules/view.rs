@@ -13,6 +13,8 @@ pub(super) struct RuleView<'a> {
     pub(super) name: &'a str,
     pub(super) description: &'a str,
     pub(super) family: &'a str,
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    pub(super) tags: &'a [String],
     pub(super) class: &'static str,
     pub(super) severity: Severity,
     /// Before any check.
@@ -88,6 +90,7 @@ fn view<'a>(rule: &'a Rule, examples: &'a [RuleExamples]) -> RuleView<'a> {
         name: &rule.name,
         description: &rule.description,
         family: &rule.family,
+        tags: &rule.tags,
         class: match rule.class {
             Class::Secret => "secret",
             Class::Indicator => "indicator",
@@ -108,6 +111,7 @@ fn view<'a>(rule: &'a Rule, examples: &'a [RuleExamples]) -> RuleView<'a> {
             Anchor::Run { word: true, .. } => "word",
             Anchor::Assignment(_) => "assignment",
             Anchor::Number => "number",
+            Anchor::Words => "words",
             Anchor::Label => "label",
             Anchor::Path => "path",
         },

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use super::{Proof, Proven, Value, Vault};
-use crate::check::{Attributes, Confidence};
+use crate::check::{Attributes, Confidence, Outcome, Severity};
 use crate::region::Holder;
 use crate::rule::RuleSet;
 
@@ -28,7 +28,13 @@ fn prove(values: &[Value<'_>], rules: &RuleSet, _vault: &Vault) -> Vec<Proven> {
         let alone = !found_by(value, &["aws-secret-key-alone"]).is_disjoint(&ids);
         if named || alone {
             let confidence = if named { Confidence::High } else { Confidence::Medium };
-            proven.push(Proven { index, confidence, attributes: Attributes::new() });
+            proven.push(Proven {
+                index,
+                outcome: Outcome::Pass,
+                confidence,
+                severity: Severity::Info,
+                attributes: Attributes::new(),
+            });
         }
     }
     proven

@@ -1,38 +1,29 @@
 //! The primes of an RSA key as words in memory, and the public key they belong to: a worker of nginx
 //! keeps nothing else of its key. A prime that divides the modulus of a certificate is the private key.
 
-use super::{Proof, Proven, Value, Vault};
-use crate::check::{Attributes, Confidence, prime};
+use super::key_certificate::{CERTIFICATE, PUBLIC};
+use super::{Kept, Proof, Proven, Value, kept};
+use crate::check::{Attributes, Severity, prime};
 use crate::rule::RuleSet;
-use crate::secret::SecretBytes;
+use crate::tally::{Shelf, Vault};
 
 pub(super) const RSA_FACTOR: Proof = Proof { name: "rsa-factor", prove };
 
-/// The rules whose values are put together.
+/// The rule whose values are tried.
 pub(super) const PRIMES: &str = "rsa-prime-words";
-pub(super) const MODULI: &str = "rsa-public-key";
 
 fn prove(values: &[Value<'_>], rules: &RuleSet, vault: &Vault) -> Vec<Proven> {
-    let of = |id: &'static str| {
-        values.iter().enumerate().filter_map(move |(index, value)| {
-            let found = |rule: &_| rules.get(*rule).id == id;
-            let is_of = value.found.tallies.iter().any(|(.., tally)| tally.rules.iter().any(found));
-            let bytes = vault.get(&value.key).filter(|_| is_of).map(SecretBytes::expose)?;
-            Some((index, value, bytes))
-        })
-    };
-    let moduli: Vec<_> = of(MODULI).collect();
+    let numbers = || kept(values, vault, Shelf::Number);
+    let is_public = |it: &Kept<'_>| PUBLIC.iter().any(|id| it.is_of(rules, id));
+    let moduli: Vec<_> = numbers().filter(is_public).collect();
     let mut proven = Vec::new();
-    for (index, _, words) in of(PRIMES) {
-        let owner = moduli.iter().find(|(_, _, modulus)| prime::is_factor(words, modulus));
-        let Some((_, public, _)) = owner else { continue };
-        let subject =
-            public.found.tallies.iter().find_map(|(.., tally)| {
-                tally.best.0.attributes.get("certificate.subject").cloned()
-            });
-        let attributes: Attributes =
-            subject.into_iter().map(|subject| ("certificate.subject", subject)).collect();
-        proven.push(Proven { index, confidence: Confidence::Confirmed, attributes });
+    for words in numbers().filter(|it| it.is_of(rules, PRIMES)) {
+        let owner = moduli.iter().find(|it| prime::is_factor(words.bytes, it.bytes));
+        let Some(public) = owner else { continue };
+        let facts = CERTIFICATE.iter();
+        let facts = facts.filter_map(|name| Some((*name, public.attribute(name)?.to_owned())));
+        let attributes: Attributes = facts.collect();
+        proven.push(Proven::confirmed(words.index, Severity::Info, attributes));
     }
     proven
 }

@@ -126,11 +126,30 @@ fn begins_binary(bytes: impl Iterator<Item = u8>) -> bool {
     };
     // A version: of a private key, of PKCS #12; or the name of an algorithm: of a public key.
     let is_der = matches!(in_sequence, [0x02, 0x01, 0 | 1 | 3, ..] | [0x30, _, 0x06, ..]);
-    is_der || HEADS.iter().any(|magic| head.starts_with(magic)) || deflate::begins(&head)
+    // A secret key of OpenPGP, up to 255 and 65,535 bytes long.
+    let is_openpgp = matches!(head, [0x94, _, 4, ..] | [0x95, _, _, 4, ..]);
+    is_der
+        || is_openpgp
+        || HEADS.iter().any(|magic| head.starts_with(magic))
+        || deflate::begins(&head)
 }
 
-/// What else is binary and may hold a secret begins with: Java keystores, keytabs, objects of Kubernetes.
-const HEADS: [&[u8]; 4] = [&[0xfe, 0xed, 0xfe, 0xed], &[0xce; 4], &[5, 2, 0, 0], b"k8s\0"];
+/// What else is binary and may hold a secret begins with: Java keystores, keytabs and caches of Kerberos,
+/// objects of Kubernetes, databases of KeePass, keys of OpenSSH, GnuPG and onion services.
+const HEADS: [&[u8]; 12] = [
+    &[0xfe, 0xed, 0xfe, 0xed],
+    &[0xce; 4],
+    &[5, 2, 0, 0],
+    &[5, 3, 0, 0, 0],
+    &[5, 4, 0, 0, 0],
+    &[5, 4, 0, 12, 0, 1],
+    b"k8s\0",
+    &[0x03, 0xd9, 0xa2, 0x9a],
+    b"openssh-key-v1\0",
+    b"(11:private-key(",
+    b"(21:protected-private-key(",
+    b"== ed25519v1-secret",
+];
 
 /// The value of a hexadecimal digit.
 fn digit(byte: u8) -> Option<u8> {

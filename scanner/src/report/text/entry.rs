@@ -110,7 +110,7 @@ fn best<'a>(style: &Style, places: &'a [Place]) -> Vec<&'a Place> {
     std::iter::once(first).chain(other).collect()
 }
 
-fn place(style: &Style, place: &Place) -> String {
+pub(super) fn place(style: &Style, place: &Place) -> String {
     let mut parts = Vec::new();
     parts.extend(holder(style, place));
     if let Some(address) = place.address {
