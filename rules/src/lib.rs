@@ -5,6 +5,7 @@ pub const SECRETS: &[(&str, &str)] = &[
     ("age.toml", include_str!("../secrets/age.toml")),
     ("ai.toml", include_str!("../secrets/ai.toml")),
     ("alibaba.toml", include_str!("../secrets/alibaba.toml")),
+    ("assigned.toml", include_str!("../secrets/assigned.toml")),
     ("assignments.toml", include_str!("../secrets/assignments.toml")),
     ("attacks.toml", include_str!("../secrets/attacks.toml")),
     ("aws.toml", include_str!("../secrets/aws.toml")),
@@ -14,6 +15,7 @@ pub const SECRETS: &[(&str, &str)] = &[
     ("ci.toml", include_str!("../secrets/ci.toml")),
     ("cloudflare.toml", include_str!("../secrets/cloudflare.toml")),
     ("clouds.toml", include_str!("../secrets/clouds.toml")),
+    ("credential-files.toml", include_str!("../secrets/credential-files.toml")),
     ("databases.toml", include_str!("../secrets/databases.toml")),
     ("datastores.toml", include_str!("../secrets/datastores.toml")),
     ("digitalocean.toml", include_str!("../secrets/digitalocean.toml")),
@@ -59,6 +61,7 @@ pub const SECRETS: &[(&str, &str)] = &[
     ("verifiers.toml", include_str!("../secrets/verifiers.toml")),
     ("vpn.toml", include_str!("../secrets/vpn.toml")),
     ("wallets.toml", include_str!("../secrets/wallets.toml")),
+    ("web.toml", include_str!("../secrets/web.toml")),
 ];
 
 /// YARA rules (`--yara builtin`): name of the file, and its text.

@@ -11,6 +11,7 @@ use crate::secret::SecretBytes;
 
 mod alibaba;
 mod armour;
+mod assigned;
 mod atlassian;
 mod aws;
 mod aws_request;
@@ -309,6 +310,7 @@ pub static CHECKS: &[Check] = &[
     Check { name: "alibaba-sts-id", on_pass: Confidence::Low, run: alibaba::temporary_id },
     Check { name: "ansible-vault", on_pass: Confidence::High, run: stores::ansible },
     Check { name: "argocd-token", on_pass: Confidence::High, run: issuer::argo_cd },
+    Check { name: "assigned-value", on_pass: Confidence::Low, run: assigned::run },
     Check { name: "atlassian-crc32", on_pass: Confidence::Confirmed, run: atlassian::run },
     Check { name: "aws-access-key-id", on_pass: Confidence::High, run: aws::access_key_id },
     Check { name: "aws-bedrock-key", on_pass: Confidence::High, run: aws_request::bedrock },
@@ -369,15 +371,16 @@ pub static CHECKS: &[Check] = &[
     Check { name: "jenkins-agent-secret", on_pass: Confidence::Medium, run: entropy::hex },
     Check { name: "jenkins-api-token", on_pass: Confidence::Medium, run: jenkins::api_token },
     Check { name: "jenkins-ciphertext", on_pass: Confidence::High, run: jenkins::ciphertext },
+    Check {
+        name: "jenkins-confidential-key",
+        on_pass: Confidence::High,
+        run: jenkins::confidential_key,
+    },
     Check { name: "jfrog-access-token", on_pass: Confidence::High, run: issuer::jfrog },
     Check {
         name: "jfrog-reference-token",
         on_pass: Confidence::Confirmed,
         run: jfrog::reference_token,
-    Check {
-        name: "jenkins-confidential-key",
-        on_pass: Confidence::High,
-        run: jenkins::confidential_key,
     },
     Check { name: "jwe", on_pass: Confidence::High, run: jwk::encrypted },
     Check { name: "jwk", on_pass: Confidence::High, run: jwk::private },

@@ -1,0 +1,218 @@
+//! Values whose name alone says that they are secret: whether they could be.
+
+use super::{Outcome, Placeholder, Subject, Verdict, entropy, placeholder, random_text};
+
+/// Thousandths of a bit per character that passwords of eight characters and more reach.
+const VARIED: u32 = 2_250;
+
+/// Characters from which on a value must look random.
+const LONG: usize = 16;
+
+/// Checks that what is assigned to a name like "password" is no placeholder, no word, no expression of a
+/// program and no other text made for people. A pass proves nothing; a default password is weak.
+pub(super) fn run(subject: &Subject<'_>) -> Verdict {
+    let value = subject.value();
+    let before = subject.span.start.checked_sub(1).and_then(|at| subject.text.get(at));
+    let is_quoted = before.is_some_and(|byte| matches!(byte, b'"' | b'\'' | b'`'));
+    match placeholder(value) {
+        Placeholder::Yes => Verdict::of(Outcome::Fail, subject),
+        Placeholder::WeakDefault if value.len() >= 6 => {
+            let mut verdict = Verdict::of(Outcome::Weak, subject);
+            verdict.attributes.insert("password.weak", "true".to_owned());
+            verdict
+        }
+        Placeholder::WeakDefault => Verdict::of(Outcome::Fail, subject),
+        Placeholder::No if could_be(value, is_quoted) => Verdict::of(Outcome::Pass, subject),
+        Placeholder::No => Verdict::of(Outcome::Fail, subject),
+    }
+}
+
+fn could_be(value: &[u8], is_quoted: bool) -> bool {
+    let counts = entropy::classes(value);
+    let letters = counts.upper.saturating_add(counts.lower);
+    let signs = value.iter().filter(|byte| !byte.is_ascii_alphanumeric());
+    let strange =
+        signs.clone().filter(|byte| !matches!(byte, b'_' | b'-' | b'.' | b'/' | b':')).count();
+    let is_text =
+        value.iter().any(u8::is_ascii_whitespace) || value.windows(3).any(|it| it == b"://");
+    let is_code = !is_quoted && value.iter().any(|byte| b"(){}[]<>|;,\\".contains(byte));
+    if letters < 2 || is_text || is_code || value.starts_with(b"#") || is_made_of_words(value) {
+        return false;
+    }
+    if value.len() >= LONG && strange < 2 {
+        return random_text::is_random(value);
+    }
+    let kinds = [counts.upper, counts.lower, counts.digits, strange];
+    let kinds = kinds.iter().filter(|count| **count > 0).count();
+    let is_mixed = kinds >= 3 && (counts.digits > 0 || strange > 1)
+        || counts.digits >= 2 && changes(value) >= 3
+        || counts.digits > 0 && strange > 0;
+    value.len() >= 6 && is_mixed && entropy::shannon(value) >= VARIED
+}
+
+/// How often a letter stands beside a digit.
+fn changes(value: &[u8]) -> usize {
+    let pairs = value.iter().zip(value.iter().skip(1));
+    pairs
+        .filter(|(a, b)| {
+            a.is_ascii_digit() && b.is_ascii_alphabetic()
+                || a.is_ascii_alphabetic() && b.is_ascii_digit()
+        })
+        .count()
+}
+
+/// Words of four letters and more that programs, their configurations and their texts are full of.
+const WORDS: &str = "\
+    about accept access account action active actual address admin after agent alert algorithm alias allow \
+    alpha alter always amount android anonymous another apache append apple application apply archive area \
+    args argument array article asset async attach attribute audit auth author auto available avatar back \
+    backend background backup balance base basic batch before begin beta between binary bind block body \
+    boolean border bottom bound branch browser bucket buffer build bundle business button byte bytes cache \
+    call callback cancel card case cast category cert certificate chain change channel char charset chart \
+    chat check child class clean clear click client clone close cloud cluster code collection color column \
+    command comment commit common company compare component config configuration confirm connect connection \
+    console const constant contact container content context control convert cookie copy core correct count \
+    country create created credential cross crypto current cursor custom customer data database date debug \
+    decode default define delete demo deploy description design detail device dialog digest digit direct \
+    directory disable discord display docker document domain done double down download draft driver drop \
+    duration dynamic each edit editor element email empty enable encode encoding encrypt endpoint engine \
+    english enter entity entry enum error event example except exchange execute exist exit expect expire \
+    explorer export expression extend extension extra fail failed fake false family fast feature feed fetch \
+    field file filename fill filter final find first flag float flow focus folder font foot footer force \
+    foreign form format forward found frame free from front full function game gateway general generate \
+    generic getter github global google grant graph green grid group guest guid handle handler hash head \
+    header height hello help helper hidden hide high history home hook host html http https icon identity \
+    ignore image import index info initial inline inner input insert install instance integer integration \
+    interface internal invalid issue item iterator java javascript join json keyboard keyword label lang \
+    language large last latest layout left length level library license light like limit line link linux \
+    list listen load local locale location lock login logo logout long lookup lower machine mail main make \
+    manage manager manual map mark master match maximum media member memory menu message meta method \
+    middle minimum mobile mock mode model modal module monitor month more move multi music must name native \
+    need network never next node none normal note notice notification null number oauth object offset open \
+    openid operation operator option optional order origin other output over override owner package page \
+    panel param parameter parent parse part partition partner pass passphrase password passwd paste path \
+    pattern payload payment people period permission person phone photo picture pipe place placeholder plain \
+    plan platform play please plugin point policy pool port position post power prefix press preview price \
+    primary print private process product production profile program progress project promise prompt proof \
+    property props protocol provider proxy public publish push query queue quote random range rate read ready \
+    real reason receive recent record redirect reference refresh region register registry reject related \
+    release remote remove render replace reply report repository request require required reset resolve \
+    resource response rest result retry return reverse review right role root round route router rule \
+    runtime safe same sample save scale schema scope score screen script scroll search second secret section \
+    secure security seed select self send server service session setting settings setup share shared shell \
+    short show side sign signature simple single site size slack small some sort sound source space special \
+    spring stack staging standard start state static status step stop storage store stream strict string \
+    strong struct style subject submit success suffix super support switch symbol sync system table target \
+    task team template temp test text that theme then this thread throw time timeout timestamp title token \
+    tool total trace track transaction transfer transform tree trigger true trust trusted type undefined \
+    unique unit unknown update upload upper user username using util valid validate validator value variable \
+    vault vector verify version view virtual visible wait wallet warn warning watch website week welcome width \
+    window with word work workflow workspace world wrap write wrong xpath year your zone";
+
+/// Whether more than half of the letters are those of such words.
+fn is_made_of_words(value: &[u8]) -> bool {
+    let mut covered = 0_usize;
+    let mut letters = 0_usize;
+    let mut start = 0;
+    let is_letter = |at: usize| value.get(at).is_some_and(u8::is_ascii_alphabetic);
+    while start < value.len() {
+        if !is_letter(start) {
+            start = start.saturating_add(1);
+            continue;
+        }
+        let mut end = start.saturating_add(1);
+        let is_border = |at: usize| {
+            let (a, b) = (at.checked_sub(1).and_then(|at| value.get(at)), value.get(at));
+            a.is_some_and(u8::is_ascii_lowercase) && b.is_some_and(u8::is_ascii_uppercase)
+        };
+        while is_letter(end) && !is_border(end) {
+            end = end.saturating_add(1);
+        }
+        let word = value.get(start..end).unwrap_or_default();
+        letters = letters.saturating_add(word.len());
+        covered = covered.saturating_add(in_words(word));
+        start = end;
+    }
+    covered.saturating_mul(2) > letters
+}
+
+/// Letters of a word that are those of known ones: all, or those of its beginning and end.
+fn in_words(word: &[u8]) -> usize {
+    let is = |part: &[u8]| {
+        part.len() >= 4 && WORDS.split(' ').any(|known| known.as_bytes().eq_ignore_ascii_case(part))
+    };
+    if is(word)
+        || word.split_last().is_some_and(|(last, rest)| matches!(last, b's' | b'S') && is(rest))
+    {
+        return word.len();
+    }
+    let most = word.len().min(12);
+    let head = (4..=most).rev().find(|len| word.get(..*len).is_some_and(is)).unwrap_or(0);
+    let left = word.get(head..).unwrap_or_default();
+    let tail = (4..=left.len().min(12)).rev();
+    let tail = tail
+        .into_iter()
+        .find(|len| left.len().checked_sub(*len).and_then(|at| left.get(at..)).is_some_and(is));
+    head.saturating_add(tail.unwrap_or(0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::whole;
+    use super::*;
+    use data_encoding::{BASE64, HEXLOWER};
+    use sha2::{Digest, Sha256};
+
+    #[test]
+    fn what_programs_and_texts_assign_is_refused() {
+        for value in [
+            "options.password",
+            "getPassword(user)",
+            "this.state.password2",
+            "string",
+            "Passwort",
+            "DB_PASSWORD_V2",
+            "Enter your password",
+            "process.env.PASS1",
+            "https://example.org/x1",
+            "12345-678",
+            "2024-01-01T10:00",
+            "#aabb00",
+            "e.token1,t.x",
+            "userPassword1",
+            "application/json",
+            "sha256",
+            "utf8mb4",
+            "reset_password_token_2",
+            "v1.2.3",
+            "input1",
+            "admin",
+        ] {
+            assert_eq!(run(&whole(value.as_bytes())).outcome, Outcome::Fail, "{value}");
+        }
+    }
+
+    #[test]
+    fn default_passwords_are_weak() {
+        for value in ["changeme", "password1", "Admin123!"] {
+            assert_eq!(run(&whole(value.as_bytes())).outcome, Outcome::Weak, "{value}");
+        }
+    }
+
+    #[test]
+    fn passwords_and_random_text_pass() {
+        for value in ["Tr0ub4dor&3", "x9!kQ2", "s3cr3tpw", "kJ8-wq2L", "zX4v9Qa1", "7hgT-5kd-W"] {
+            assert_eq!(run(&whole(value.as_bytes())).outcome, Outcome::Pass, "{value}");
+        }
+        let mut refused = 0;
+        for seed in 0..200_u32 {
+            let digest = Sha256::digest(seed.to_le_bytes());
+            for text in
+                [HEXLOWER.encode(&digest), BASE64.encode(&digest), BASE64.encode(&digest[..9])]
+            {
+                refused += usize::from(run(&whole(text.as_bytes())).outcome != Outcome::Pass);
+            }
+        }
+        assert!(refused <= 30, "{refused} of 600");
+    }
+}
