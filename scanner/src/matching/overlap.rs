@@ -48,7 +48,13 @@ fn strength(rules: &RuleSet, found: &Candidate) -> impl Ord + use<> {
     let literal = match rule.anchor {
         // Words of a name are found anywhere.
         Anchor::Assignment(_) => 0,
-        _ => rule.literals.iter().map(Vec::len).max().unwrap_or_default(),
+        Anchor::Prefix
+        | Anchor::Inside
+        | Anchor::Run { .. }
+        | Anchor::Number
+        | Anchor::Label
+        | Anchor::Path
+        | Anchor::Text => rule.literals.iter().map(Vec::len).max().unwrap_or_default(),
     };
     let made = found.decoded.steps().filter(|step| !step.keeps_characters()).count();
     let len = found.end.saturating_sub(found.start);
