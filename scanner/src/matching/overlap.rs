@@ -45,11 +45,10 @@ pub(super) fn order(found: &Candidate) -> impl Ord + use<> {
 /// One order for all pairs, so that of any matches on the same bytes one stays.
 fn strength(rules: &RuleSet, found: &Candidate) -> impl Ord + use<> {
     let rule = rules.get(found.rule);
-    let literal = match rule.anchor {
-        // Words of a name are found anywhere.
-        Anchor::Assignment(_) => 0,
-        _ => rule.literals.iter().map(Vec::len).max().unwrap_or_default(),
-    };
+    // Words of a name are found anywhere.
+    let is_name = matches!(rule.anchor, Anchor::Assignment(_));
+    let literals = rule.literals.iter().filter(|_| !is_name);
+    let literal = literals.map(Vec::len).max().unwrap_or_default();
     let made = found.decoded.steps().filter(|step| !step.keeps_characters()).count();
     let len = found.end.saturating_sub(found.start);
     let last = (Reverse(found.rule), len, Reverse(found.decoded));
