@@ -63,13 +63,14 @@ pub(super) fn fold(
         }
     };
     self::notes(&mut partial).into_iter().for_each(&mut note);
-    if partial.found.overflow || partial.unproven.overflow {
+    if partial.found.overflow {
         let text = "more values than are kept; those with the lowest hashes are shown";
         note(Diagnostic::new(Level::Error, Code::LimitReached, "", text));
     }
-    if !partial.vault.is_whole() {
+    // A database full of sessions, or of certificates: what is no finding by itself is not lost by this.
+    if partial.unproven.overflow || !partial.vault.is_whole() {
         let text = "more values than proofs look into; those with the lowest hashes were looked at";
-        note(Diagnostic::new(Level::Note, Code::LimitReached, "", text));
+        note(Diagnostic::new(Level::Warning, Code::LimitReached, "", text));
     }
     let mut values: Vec<BTreeMap<ValueKey, Found<'_>>> =
         checkpoints.iter().map(|_| BTreeMap::new()).collect();
