@@ -146,7 +146,7 @@ pub(crate) fn basic_credentials(length: usize, random: &mut Random) -> String {
 pub(crate) fn crypt_hash(scheme: &str, random: &mut Random) -> Option<String> {
     const ALPHABET: &[u8] = b"./0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
     let (parameters, salt, hash, last): (&str, usize, usize, &[u8]) = match scheme {
-        "1" | "apr1" => ("", 8, 22, b"./01"),
+        "1" => ("", 8, 22, b"./01"),
         "5" => ("rounds=5000$", 16, 43, b"./0123456789ABCD"),
         "6" => ("", 16, 86, b"./01"),
         "7" => ("CU..../....", 22, 43, b"./0123456789ABCD"),

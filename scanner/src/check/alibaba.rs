@@ -56,6 +56,7 @@ fn fields(bytes: &[u8]) -> Option<usize> {
 }
 
 #[cfg(test)]
+#[expect(clippy::string_slice, reason = "ASCII of our own making")]
 mod tests {
     use super::super::tests::whole;
     use super::*;

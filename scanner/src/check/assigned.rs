@@ -1,6 +1,8 @@
 //! Values whose name alone says that they are secret: whether they could be.
 
-use super::{Outcome, Placeholder, Subject, Verdict, entropy, placeholder, random_text};
+use super::{
+    Outcome, Placeholder, Subject, Verdict, connection, entropy, placeholder, random_text, uri,
+};
 
 /// Thousandths of a bit per character that passwords of eight characters and more reach.
 const VARIED: u32 = 2_250;
@@ -25,6 +27,18 @@ pub(super) fn run(subject: &Subject<'_>) -> Verdict {
         Placeholder::No if could_be(value, is_quoted) => Verdict::of(Outcome::Pass, subject),
         Placeholder::No => Verdict::of(Outcome::Fail, subject),
     }
+}
+
+/// Checks a URL with user and password, of which documentation is full: a password that does not look like
+/// one makes it doubtful.
+pub(super) fn url(subject: &Subject<'_>) -> Verdict {
+    let mut verdict = connection::run(subject);
+    let password = uri::parse(subject.text, subject.span.clone()).map(|uri| uri.password);
+    let password = password.and_then(|password| subject.text.get(password)).unwrap_or_default();
+    if verdict.outcome == Outcome::Pass && !could_be(password, true) {
+        verdict.outcome = Outcome::Weak;
+    }
+    verdict
 }
 
 fn could_be(value: &[u8], is_quoted: bool) -> bool {
@@ -197,6 +211,17 @@ mod tests {
         for value in ["changeme", "password1", "Admin123!"] {
             assert_eq!(run(&whole(value.as_bytes())).outcome, Outcome::Weak, "{value}");
         }
+    }
+
+    #[test]
+    fn urls_of_documentation_are_doubtful() {
+        let of = |password: &str| {
+            let url = ["https://ann:", password, "@git.shop.svc/x"].concat();
+            url.into_bytes()
+        };
+        assert_eq!(url(&whole(&of("Tr0ub4dor.3x"))).outcome, Outcome::Pass);
+        assert_eq!(url(&whole(&of("mypassphrase"))).outcome, Outcome::Weak);
+        assert_eq!(url(&whole(b"https://git.shop.svc/x")).outcome, Outcome::Fail);
     }
 
     #[test]

@@ -134,6 +134,7 @@ pub(super) fn ecr(subject: &Subject<'_>) -> Verdict {
 }
 
 #[cfg(test)]
+#[expect(clippy::string_slice, reason = "ASCII of our own making")]
 mod tests {
     use super::super::tests::whole;
     use super::*;

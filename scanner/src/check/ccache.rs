@@ -55,7 +55,7 @@ fn read(value: &[u8]) -> Option<Cache> {
     for _ in 0..CREDENTIALS {
         let Some(credential) = credential(&mut reader, is_third) else { break };
         cache.len = value.len().checked_sub(reader.0.len())?;
-        if let Some(end) = credential {
+        if let Credential::Ticket { end } = credential {
             cache.tickets = cache.tickets.saturating_add(1);
             cache.last = cache.last.max(end);
         }
@@ -78,8 +78,15 @@ fn name(reader: &mut Reader<'_>) -> Option<String> {
     std::str::from_utf8(bytes).ok().filter(|_| is_text).map(str::to_owned)
 }
 
-/// The next credential: when it ends, or none where it is a setting.
-fn credential(reader: &mut Reader<'_>, is_third: bool) -> Option<Option<u32>> {
+enum Credential {
+    /// It ends then, in seconds since 1970.
+    Ticket {
+        end: u32,
+    },
+    Setting,
+}
+
+fn credential(reader: &mut Reader<'_>, is_third: bool) -> Option<Credential> {
     let mut rest = Reader(reader.0);
     principal(&mut rest)?;
     let server = principal(&mut rest)?;
@@ -106,8 +113,8 @@ fn credential(reader: &mut Reader<'_>, is_third: bool) -> Option<Option<u32>> {
         && entropy::shannon(key) >= 2_000
         && ticket.first() == Some(&0x61);
     match (is_setting, is_ticket) {
-        (true, _) => Some(None),
-        (false, true) => Some(Some(end)),
+        (true, _) => Some(Credential::Setting),
+        (false, true) => Some(Credential::Ticket { end }),
         (false, false) => None,
     }
 }

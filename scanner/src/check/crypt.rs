@@ -35,7 +35,6 @@ const SCHEMES: &[Scheme] = &[
     scheme("$6$", "sha512crypt", 86, TWO_BITS),
     scheme("$5$", "sha256crypt", 43, FOUR_BITS),
     scheme("$1$", "md5crypt", 22, TWO_BITS),
-    scheme("$apr1$", "apr1", 22, TWO_BITS),
     scheme("$2a$", "bcrypt", 31, TOP_FOUR_BITS),
     scheme("$2b$", "bcrypt", 31, TOP_FOUR_BITS),
     scheme("$2x$", "bcrypt", 31, TOP_FOUR_BITS),

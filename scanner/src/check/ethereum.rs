@@ -13,25 +13,15 @@ const ADDRESS: usize = 40;
 /// Checks an address: a letter is a capital where the hex digit of the Keccak-256 of the address in
 /// small letters at its place is 8 or more (ERC-55).
 ///
-/// Unavailable: letters of one case have no checksum.
+/// Fail: letters of one case, which have no checksum: other numbers are as long.
 pub(super) fn address(subject: &Subject<'_>) -> Verdict {
-    let outcome = subject.value().strip_prefix(b"0x").and_then(has_checksum);
-    Verdict::of(
-        match outcome {
-            Some(true) => Outcome::Pass,
-            None if is_plain(subject.value()) => Outcome::Unavailable,
-            _ => Outcome::Fail,
-        },
-        subject,
-    )
+    let is_address = subject.value().strip_prefix(b"0x").is_some_and(has_checksum);
+    Verdict::of(if is_address { Outcome::Pass } else { Outcome::Fail }, subject)
 }
 
-/// Whether the letters are as the checksum asks; `None` where they are of one case.
-fn has_checksum(digits: &[u8]) -> Option<bool> {
+/// Whether the letters are of both cases, as the checksum asks.
+fn has_checksum(digits: &[u8]) -> bool {
     let counts = entropy::classes(digits);
-    if counts.upper == 0 || counts.lower == 0 {
-        return None;
-    }
     let hash = Keccak256::digest(digits.to_ascii_lowercase());
     let nibbles = hash.iter().flat_map(|byte| [byte >> 4, byte & 15]);
     let is_right = |(digit, nibble): (&u8, u8)| match digit {
@@ -40,16 +30,10 @@ fn has_checksum(digits: &[u8]) -> Option<bool> {
         b'a'..=b'f' => nibble < 8,
         _ => false,
     };
-    Some(digits.len() == ADDRESS && digits.iter().zip(nibbles).all(is_right))
-}
-
-fn is_plain(value: &[u8]) -> bool {
-    value.strip_prefix(b"0x").is_some_and(|digits| {
-        digits.len() == ADDRESS
-            && digits.iter().all(u8::is_ascii_hexdigit)
-            && !entropy::is_periodic(digits)
-            && entropy::shannon(digits) >= 3_000
-    })
+    counts.upper > 0
+        && counts.lower > 0
+        && digits.len() == ADDRESS
+        && digits.iter().zip(nibbles).all(is_right)
 }
 
 /// Checks a private key of secp256k1 in hex digits: a random number below the order of the curve. A
@@ -129,7 +113,7 @@ mod tests {
             let text = format!("0x{digits}");
             assert_eq!(of(address, &text), Outcome::Pass);
             assert_eq!(of(address, &text.replacen('b', "B", 1)), Outcome::Fail);
-            assert_eq!(of(address, &text.to_lowercase()), Outcome::Unavailable);
+            assert_eq!(of(address, &text.to_lowercase()), Outcome::Fail);
             assert_eq!(of(address, &text[..41]), Outcome::Fail);
         }
         assert_eq!(of(address, &format!("0x{}", "0".repeat(40))), Outcome::Fail);

@@ -41,10 +41,10 @@ fn token(text: &[u8]) -> Option<(usize, Outcome)> {
     let bytes = head(body).filter(|_| random_text::is_random(body))?;
     let is_array = bytes.first() == Some(&0x94);
     let (len, outcome) = match value_len(&bytes).filter(|_| is_array) {
-        Some(len) => (len, Outcome::Pass),
-        None => (bytes.len(), Outcome::Unavailable),
+        Some(len) => (characters(body, len), Outcome::Pass),
+        None => (memchr::memchr(b',', body).unwrap_or(body.len()), Outcome::Unavailable),
     };
-    Some((prefix.checked_add(characters(body, len))?, outcome))
+    Some((prefix.checked_add(len)?, outcome))
 }
 
 /// Bytes of the MessagePack value that `bytes` begin with.
@@ -100,6 +100,7 @@ fn value_len(bytes: &[u8]) -> Option<usize> {
 }
 
 #[cfg(test)]
+#[expect(clippy::string_slice, reason = "ASCII of our own making")]
 mod tests {
     use super::super::tests::whole;
     use super::*;
@@ -160,8 +161,12 @@ mod tests {
         let bare = token.trim_end_matches('=');
         let stale = format!("{bare}StaleText");
         assert_eq!(run(&whole(stale.as_bytes())).span, 0..bare.len());
+        for less in 20..24 {
+            let cut = &token[..token.len() - less];
+            let verdict = run(&whole(cut.as_bytes()));
+            assert_eq!((verdict.outcome, verdict.span), (Outcome::Unavailable, 0..cut.len()));
+        }
         let cut = &token[..token.len() - 20];
-        assert_eq!(run(&whole(cut.as_bytes())).outcome, Outcome::Unavailable);
         let list = ["FlyV1 ", &token, ",", bare].concat();
         for (text, len) in [(list.clone(), list.len()), (list.clone() + "Stale", list.len())] {
             let verdict = run(&whole(text.as_bytes()));

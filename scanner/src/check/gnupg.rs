@@ -3,7 +3,7 @@
 use data_encoding::HEXUPPER_PERMISSIVE;
 
 use super::key::is_product;
-use super::{Attributes, Outcome, Subject, Verdict, attribute};
+use super::{Attributes, Outcome, Subject, Verdict, attribute, known};
 use crate::secret::SecretBytes;
 
 /// Parts of an expression, its depth: what keys have is far below.
@@ -13,7 +13,7 @@ const DEPTH: usize = 16;
 /// Checks an s-expression of a private key: its parentheses close, and it has the numbers of its
 /// algorithm; of RSA the modulus is the product of the primes.
 ///
-/// Weak: it does not close. Fail: a stub for a key on a card.
+/// Weak: it does not close, or is a published test key. Fail: a stub for a key on a card.
 ///
 /// Source: GnuPG, `agent/keyformat.txt`.
 pub(super) fn run(subject: &Subject<'_>) -> Verdict {
@@ -55,12 +55,18 @@ pub(super) fn run(subject: &Subject<'_>) -> Verdict {
     if let Some(curve) = after(b"curve") {
         attributes.insert("key.curve", attribute(&String::from_utf8_lossy(curve)));
     }
+    let canonical = SecretBytes::from(atoms.join(&b' '));
+    let is_public = known::is_public_key(canonical.expose());
+    if is_public {
+        attributes.insert("key.known-public", "true".to_owned());
+    }
+    let is_whole = expression.end.is_some() && !is_public;
     Verdict {
-        outcome: if expression.end.is_some() { Outcome::Pass } else { Outcome::Weak },
+        outcome: if is_whole { Outcome::Pass } else { Outcome::Weak },
         span: subject.part(0..end),
         attributes,
         // One key is one, in either form.
-        canonical: Some(SecretBytes::from(atoms.join(&b' '))),
+        canonical: Some(canonical),
         plain: None,
     }
 }

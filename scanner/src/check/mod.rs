@@ -457,6 +457,7 @@ pub static CHECKS: &[Check] = &[
     Check { name: "stripe-key", on_pass: Confidence::High, run: vendor::stripe },
     Check { name: "supabase-service-role", on_pass: Confidence::High, run: claims::supabase },
     Check { name: "teamcity-token", on_pass: Confidence::High, run: teamcity::run },
+    Check { name: "url-password", on_pass: Confidence::Medium, run: assigned::url },
     Check { name: "vault-token", on_pass: Confidence::High, run: vault::service_token },
     Check { name: "vendor-crc32", on_pass: Confidence::Confirmed, run: vendor_crc32::run },
     Check { name: "vercel-crc32", on_pass: Confidence::Confirmed, run: crc32::run },

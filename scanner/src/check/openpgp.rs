@@ -13,6 +13,8 @@ const LABEL: &str = "PGP PRIVATE KEY BLOCK";
 const END: &[u8] = b"-----END PGP PRIVATE KEY BLOCK-----";
 /// Characters that may stand between the checksum and the last line: line ends, escaped or not.
 const BREAK: usize = 16;
+/// Bytes of the shortest block that is worth keeping although its packets cannot be read.
+const UNREAD: usize = 64;
 /// Packets that are looked at.
 const PACKETS: usize = 256;
 /// Tags of packets: secret key, secret subkey.
@@ -24,7 +26,7 @@ const FIRST: u32 = 660_000_000;
 
 /// Checks a block in armour: the packets inside, and the CRC-24 where there is one.
 ///
-/// Weak: damaged, or a sum that does not fit. Fail: no secret key in it, as where all of them are on
+/// Weak: damaged, a sum that does not fit, or one that fits around packets that cannot be read. Fail: no secret key in it, as where all of them are on
 /// a card.
 pub(super) fn block(subject: &Subject<'_>) -> Verdict {
     let armour = armour::read(subject.value()).filter(|armour| armour.label == LABEL);
@@ -52,11 +54,14 @@ fn armoured(subject: &Subject<'_>, armour: &Armour) -> Option<Verdict> {
         at.and_then(|at| from.checked_add(at)?.checked_add(END.len()))
     };
     let block = packets(&decoded);
-    if block.keys == 0 || armour.is_template {
+    let is_sum_right = sum.as_ref().map(|sum| *sum == crc24(&decoded));
+    // Whole, yet of packets that are not known here.
+    let is_unread = !block.is_whole && is_sum_right == Some(true) && decoded.len() >= UNREAD;
+    if block.keys == 0 && !is_unread || armour.is_template {
         return None;
     }
-    let is_sum_right = sum.is_none_or(|sum| sum == crc24(&decoded));
-    let is_whole = end.is_some() && is_sum_right && block.is_whole && block.is_sound;
+    let is_right = is_sum_right != Some(false) && block.is_whole && block.is_sound;
+    let is_whole = end.is_some() && is_right && block.keys > 0;
     Some(Verdict {
         outcome: if is_whole { Outcome::Pass } else { Outcome::Weak },
         span: subject.part(armour.span.start..end.unwrap_or(armour.span.end)),
@@ -397,6 +402,10 @@ mod tests {
         let public = armoured(&keys()[90..], "");
         assert_eq!(block(&whole(public.as_bytes())).outcome, Outcome::Fail);
         assert_eq!(block(&whole(b"")).outcome, Outcome::Fail);
+        let unknown = [sha2::Sha512::digest(b"a"), sha2::Sha512::digest(b"b")].concat();
+        assert_eq!(block(&whole(with_sum(&unknown).as_bytes())).outcome, Outcome::Weak);
+        let wrong = armoured(&unknown, "=AAAA\n");
+        assert_eq!(block(&whole(wrong.as_bytes())).outcome, Outcome::Fail);
     }
 
     #[test]

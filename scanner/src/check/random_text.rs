@@ -103,7 +103,7 @@ mod tests {
         assert_eq!(judge(format!("kind-222222222222-111111111111-{key}")), Outcome::Pass);
         assert_eq!(judge(format!("https://hooks.shop.test/in/{key}")), Outcome::Pass);
         assert_eq!(judge(format!("kind-123456789012-{}", "x".repeat(32))), Outcome::Fail);
-        assert_eq!(judge(format!("{}-{}", &key[..12], "authentication")), Outcome::Fail);
+        assert_eq!(judge(format!("{key:.12}-authentication")), Outcome::Fail);
         assert_eq!(judge(String::new()), Outcome::Fail);
     }
 

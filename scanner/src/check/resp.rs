@@ -33,7 +33,7 @@ mod tests {
 
     fn check(head: &str, value: &str, behind: &str, cut: bool) -> (Outcome, usize) {
         let text = [head, value, behind].concat();
-        let span = head.len()..head.len() + value.len();
+        let span = head.len()..head.len().saturating_add(value.len());
         let verdict = run(&Subject { text: text.as_bytes(), span, cut });
         (verdict.outcome, verdict.span.len())
     }

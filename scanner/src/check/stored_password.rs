@@ -38,6 +38,8 @@ fn scheme(value: &str) -> Option<&'static str> {
             (are_numbers(parameters) && is_salt(&plain(salt)) && is_digest(&plain(hash)))
                 .then_some(kind)
         }
+        // Drupal 7: phpass with SHA-512.
+        ["", "S", rest] => (rest.len() == 52 && is_random(rest.as_bytes())).then_some("drupal7"),
         ["", "P" | "H", rest] => {
             let hash = rest.as_bytes();
             (hash.len() == 31 && is_random(hash)).then_some("phpass")
@@ -68,8 +70,17 @@ fn scheme(value: &str) -> Option<&'static str> {
 fn ldap(value: &str) -> Option<&'static str> {
     let (kind, text) = value.strip_prefix('{')?.split_once('}')?;
     let bytes = BASE64.decode(text.as_bytes()).ok()?;
-    let kinds =
-        [("SHA", 20, false), ("SSHA", 20, true), ("SSHA256", 32, true), ("SSHA512", 64, true)];
+    let kinds = [
+        ("SHA", 20, false),
+        ("SHA256", 32, false),
+        ("SHA384", 48, false),
+        ("SHA512", 64, false),
+        ("SMD5", 16, true),
+        ("SSHA", 20, true),
+        ("SSHA256", 32, true),
+        ("SSHA384", 48, true),
+        ("SSHA512", 64, true),
+    ];
     let (kind, size, is_salted) = kinds.into_iter().find(|(known, ..)| *known == kind)?;
     let salt = bytes.len().checked_sub(size)?;
     let is_right = if is_salted { (4..=32).contains(&salt) } else { salt == 0 };

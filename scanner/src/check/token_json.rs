@@ -140,7 +140,7 @@ mod tests {
                 assert_eq!(check(grafana, &stale), (Outcome::Pass, token.len()), "{name}");
                 let bare = token.trim_end_matches('=');
                 assert_eq!(check(grafana, bare), (Outcome::Pass, bare.len()), "{name}");
-                assert_eq!(check(grafana, &token[..token.len() - 12]).0, Outcome::Fail);
+                assert_eq!(check(grafana, token.get(..token.len() - 12).unwrap()).0, Outcome::Fail);
             }
         }
     }
@@ -169,7 +169,7 @@ mod tests {
         let padded = format!("sntrys_{}_{}", BASE64.encode(json.as_bytes()), key("sentry"));
         assert_eq!(check(sentry, &padded), (Outcome::Pass, padded.len()));
         assert_eq!(check(sentry, &format!("{token}Stale")), (Outcome::Pass, token.len()));
-        assert_eq!(check(sentry, &token[..token.len() - 9]).0, Outcome::Weak);
+        assert_eq!(check(sentry, token.get(..token.len() - 9).unwrap()).0, Outcome::Weak);
         assert_eq!(check(sentry, &format!("{head}{}", "x".repeat(43))).0, Outcome::Fail);
         assert_eq!(check(sentry, &format!("sntrys_{}", key("x"))).0, Outcome::Fail);
         let verdict = run_attributes(&token);

@@ -68,7 +68,7 @@ pub(super) enum Command {
         after_help = exit::HELP,
         after_long_help = format!("{EXAMPLES}\n\n{}", exit::HELP),
     )]
-    Scan(ScanArgs),
+    Scan(Box<ScanArgs>),
     Inspect(InspectArgs),
     /// Say why a finding was reported, what to do, and how to see its bytes with other tools
     ///
@@ -358,7 +358,7 @@ mod tests {
         let args = with_command(args.iter().map(OsString::from).collect());
         let command = Cli::try_parse_from(args).unwrap().command;
         let Command::Scan(args) = command else { panic!("{command:?}") };
-        args
+        *args
     }
 
     #[test]

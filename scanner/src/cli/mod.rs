@@ -63,7 +63,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
             if !args.no_progress && !cli.log.quiet {
                 progress::show(&bar);
             }
-            scan::run(args, &style, &bar)
+            scan::run(*args, &style, &bar)
         }
         Command::Inspect(args) => inspect::run(args, &style),
         Command::Explain(args) => explain::run(&args, &style),

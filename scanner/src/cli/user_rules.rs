@@ -137,7 +137,8 @@ fn notes(faults: &[Fault]) -> Vec<Diagnostic> {
     let note = |group: &Vec<&Fault>| {
         let mut note = group.first()?.diagnostic();
         if group.len() > 1 {
-            note.message.push_str(&format!(" (and so for {} more)", group.len() - 1));
+            let more = (group.len() - 1).to_string();
+            note.message.extend([" (and so for ", &more, " more)"]);
         }
         Some(note)
     };

@@ -324,7 +324,7 @@ fn bare(
     let is_own_line =
         lead.is_none_or(|byte| byte == 0 || byte.is_ascii_whitespace() || byte >= 0x80);
     if is_own_line || form == Form::Flag {
-        end_at(&|byte| byte.is_ascii_whitespace() || is_quote(byte));
+        end_at(&|byte| byte.is_ascii_whitespace() || is_quote(byte) || byte == b'\\');
     }
     end_at(&is_sharp);
     if is_own_line && form == Form::Assigned(b':') {

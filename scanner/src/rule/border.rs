@@ -112,10 +112,7 @@ fn is_group(parts: &[Hir], value: Option<u32>) -> bool {
 
 /// The parts of a pattern in their order.
 pub(super) fn parts(hir: &Hir) -> Vec<Hir> {
-    match hir.kind() {
-        HirKind::Concat(parts) => parts.clone(),
-        _ => vec![hir.clone()],
-    }
+    if let HirKind::Concat(parts) = hir.kind() { parts.clone() } else { vec![hir.clone()] }
 }
 
 /// What is in the group of the value, if `hir` is that and holds no others.
@@ -216,9 +213,8 @@ pub(super) fn in_our_syntax(pattern: &str) -> String {
         }
         rest = behind;
         if in_class {
-            if c == '[' && !behind.starts_with(':') {
-                made.push('\\');
-            } else if matches!(c, '&' | '~' | '-') && behind.starts_with(c) {
+            let is_operator = matches!(c, '&' | '~' | '-') && behind.starts_with(c);
+            if is_operator || (c == '[' && !behind.starts_with(':')) {
                 made.push('\\');
             } else if c == '[' {
                 let Some((name, behind)) = behind.split_once(":]") else { continue };
@@ -274,7 +270,7 @@ mod tests {
         let mut captures = regex.create_captures();
         regex.captures(text, &mut captures);
         let index = usize::from(!relaxed.is_whole && (relaxed.has_group || group.is_some()));
-        Some(text[captures.get_group(index)?.range()].to_owned())
+        Some(text.get(captures.get_group(index)?.range()).unwrap().to_owned())
     }
 
     /// A closing or opening border may be the end of the text, of every form that scanners use.

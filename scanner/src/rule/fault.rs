@@ -175,7 +175,7 @@ mod tests {
         let value = "(?x)\ngröße(\n";
         let at = text.find('|').unwrap()..text.len();
         let offset = place.inside(&at, value, value.rfind('(').unwrap());
-        assert_eq!(&text[offset..=offset], "(");
+        assert_eq!(text.get(offset..=offset), Some("("));
         let fault = place.fault(Cost::Wrong, offset, ("acme", "pattern"), "unclosed group");
         let shown = "a.yml:4:12: rule acme: pattern: unclosed group\n  4 |       größe(\n    |            ^";
         assert_eq!(fault.to_string(), shown);

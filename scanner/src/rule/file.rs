@@ -413,8 +413,10 @@ fn syntax(file: &str, rule: &str, pattern: &str) -> Result<regex_syntax::hir::Hi
 }
 
 /// What a pattern means.
-pub(super) fn parse_pattern(pattern: &str) -> Result<regex_syntax::hir::Hir, regex_syntax::Error> {
-    regex_automata::util::syntax::parse_with(pattern, &model::byte_syntax())
+pub(super) fn parse_pattern(
+    pattern: &str,
+) -> Result<regex_syntax::hir::Hir, Box<regex_syntax::Error>> {
+    regex_automata::util::syntax::parse_with(pattern, &model::byte_syntax()).map_err(Box::new)
 }
 
 /// The same rule with its patterns compiled.

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use regex_syntax::hir::{Capture, Class, ClassBytes, ClassBytesRange, Hir, HirKind, Repetition};
 
 use super::fault::{self, Cost, Fault, Place};
-use super::file::Example;
+use super::file::{self, Example};
 use super::model::{
-    self, Anchor, Class as Kind, Edge, Encodings, Near, Pattern, Places, Report, Rule, View,
+    Anchor, Class as Kind, Edge, Encodings, Near, Pattern, Places, Report, Rule, View,
 };
 use super::terms::{Allowed, Terms};
 use super::{MAX_MATCH, border, literals};
@@ -91,7 +91,7 @@ pub(super) fn rule(
     family: &str,
     place: Place<'_>,
     faults: &mut Vec<Fault>,
-) -> Result<Rule, Fault> {
+) -> Result<Rule, Box<Fault>> {
     let id = foreign.id.as_str();
     let mut say = |cost, at, key: &str, problem: String| {
         faults.push(place.fault(cost, at, (id, key), problem));
@@ -100,9 +100,11 @@ pub(super) fn rule(
         let problem = "it has no pattern and only names files: cryoscan reports values, so it does \
                        not run";
         let at = foreign.path.as_ref().map_or(foreign.at, |path| path.at.start);
-        return Err(place.fault(Cost::LeftOut, at, (id, "path"), problem));
+        return Err(Box::new(place.fault(Cost::LeftOut, at, (id, "path"), problem)));
     };
-    let wrong = |problem: String| place.fault(Cost::Wrong, regex.at.start, (id, "regex"), problem);
+    let wrong = |problem: String| {
+        Box::new(place.fault(Cost::Wrong, regex.at.start, (id, "regex"), problem))
+    };
     let (source, written) = parse(regex, place, (id, "regex"))?;
     if written.properties().minimum_len().is_none_or(|len| len == 0) {
         return Err(wrong("the pattern matches nothing at all, everywhere".to_owned()));
@@ -274,20 +276,18 @@ pub(super) fn parse(
     text: &Text,
     place: Place<'_>,
     about: (&str, &str),
-) -> Result<(String, Hir), Fault> {
-    let read =
-        |pattern: &str| regex_automata::util::syntax::parse_with(pattern, &model::byte_syntax());
-    let first = match read(&text.text) {
+) -> Result<(String, Hir), Box<Fault>> {
+    let first = match file::parse_pattern(&text.text) {
         Ok(hir) => return Ok((text.text.clone(), hir)),
         Err(error) => error,
     };
     let changed = border::in_our_syntax(&text.text);
-    if let Ok(hir) = read(&changed) {
+    if let Ok(hir) = file::parse_pattern(&changed) {
         return Ok((changed, hir));
     }
     let (offset, problem) = fault::of_pattern(&first);
     let at = place.inside(&text.at, &text.text, offset);
-    Err(place.fault(Cost::Wrong, at, about, problem))
+    Err(Box::new(place.fault(Cost::Wrong, at, about, problem)))
 }
 
 /// The group that is the value, whether it is whichever takes part, and whether others might be it.
@@ -323,7 +323,9 @@ fn outer_groups(hir: &Hir, groups: &mut Vec<(u32, String)>) {
         }
         HirKind::Repetition(repetition) => outer_groups(&repetition.sub, groups),
         HirKind::Concat(parts) | HirKind::Alternation(parts) => {
-            parts.iter().for_each(|part| outer_groups(part, groups));
+            for part in parts {
+                outer_groups(part, groups);
+            }
         }
         HirKind::Empty | HirKind::Literal(_) | HirKind::Class(_) | HirKind::Look(_) => {}
     }

@@ -245,7 +245,7 @@ mod tests {
             let [rules] = pairs(&root) else { panic!("{root:?}") };
             let Value::List(list) = &rules.node.value else { panic!("{root:?}") };
             let keys: Vec<&str> =
-                pairs(&list[0]).iter().map(|pair| &text[pair.at.clone()]).collect();
+                pairs(&list[0]).iter().map(|pair| text.get(pair.at.clone()).unwrap()).collect();
             assert_eq!(keys, ["name", "pattern", "n", "v"]);
             let values: Vec<&Value> = pairs(&list[0]).iter().map(|pair| &pair.node.value).collect();
             assert!(matches!(values[1], Value::Text(text) if text == "(?x)\na b\n"), "{values:?}");

@@ -198,11 +198,11 @@ impl UserRules {
             Ok(Dialect::Gitleaks(root)) => {
                 let mut origins = vec![file.clone()];
                 let pack = self.gitleaks(file, &root, &mut origins, EXTENDS);
-                self.pack(&file.family(), pack, &origins);
+                self.pack(&file.family(), &pack, &origins);
             }
             Ok(Dialect::Yaml(root)) => {
                 let pack = kingfisher::read(place, &root, &mut self.faults);
-                self.pack(&file.family(), pack, std::slice::from_ref(file));
+                self.pack(&file.family(), &pack, std::slice::from_ref(file));
             }
         }
     }
@@ -335,7 +335,7 @@ impl UserRules {
     }
 
     /// Adds the rules of another scanner.
-    fn pack(&mut self, family: &str, pack: Pack, origins: &[RuleFile]) {
+    fn pack(&mut self, family: &str, pack: &Pack, origins: &[RuleFile]) {
         let Some(first) = origins.first() else { return };
         let place_of = |rule: &Foreign| {
             let file = origins.get(rule.origin).unwrap_or(first);
@@ -344,7 +344,7 @@ impl UserRules {
         let place = Place { file: &first.name, text: &first.text };
         let own: BTreeSet<String> = pack.rules.iter().map(|rule| rule.id.clone()).collect();
         if pack.extends_builtin {
-            self.builtin(&pack, &own, place);
+            self.builtin(pack, &own, place);
         }
         if pack.rules.is_empty() && !pack.extends_builtin {
             self.faults.push(place.fault(
@@ -368,7 +368,7 @@ impl UserRules {
                 continue;
             }
             match import::rule(foreign, family, place, &mut self.faults) {
-                Err(fault) => self.faults.push(fault),
+                Err(fault) => self.faults.push(*fault),
                 Ok(mut rule) => {
                     rule.id = renamed(&foreign.id);
                     if rule.id != foreign.id {
@@ -425,20 +425,17 @@ impl UserRules {
         for foreign in pack.rules.iter().filter(|rule| rule.adds_to) {
             let places = &self.places;
             let is_it = |rule: &&mut Rule| rule.id == foreign.id && !places.contains_key(&rule.id);
-            match self.set.rules.iter_mut().find(is_it) {
-                Some(rule) => {
-                    let terms = rule.terms.get_or_insert_with(|| Box::new(Terms::default()));
-                    terms.allowed.extend(foreign.terms.allowed.iter().cloned());
-                    terms.entropy = foreign.terms.entropy.or(terms.entropy);
-                    rule.tags.extend(foreign.tags.iter().cloned());
-                }
-                None => {
-                    let problem = "it has no pattern and changes a rule that cryoscan does not have: \
-                                   it does not run";
-                    let about = (foreign.id.as_str(), "");
-                    self.faults.push(place.fault(Cost::LeftOut, foreign.at, about, problem));
-                }
+            if let Some(rule) = self.set.rules.iter_mut().find(is_it) {
+                let terms = rule.terms.get_or_insert_with(|| Box::new(Terms::default()));
+                terms.allowed.extend(foreign.terms.allowed.iter().cloned());
+                terms.entropy = foreign.terms.entropy.or(terms.entropy);
+                rule.tags.extend(foreign.tags.iter().cloned());
+                continue;
             }
+            let problem = "it has no pattern and changes a rule that cryoscan does not have: it does \
+                           not run";
+            let about = (foreign.id.as_str(), "");
+            self.faults.push(place.fault(Cost::LeftOut, foreign.at, about, problem));
         }
     }
 

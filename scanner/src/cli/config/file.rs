@@ -198,7 +198,7 @@ mod tests {
         let args = [&["cryoscan", "scan", "x.tar"], more].concat();
         let cli = Cli::from_arg_matches(&command.try_get_matches_from(args).unwrap()).unwrap();
         let args::Command::Scan(args) = cli.command else { panic!("{cli:?}") };
-        (cli.log, args)
+        (cli.log, *args)
     }
 
     const FILE: &str = "\

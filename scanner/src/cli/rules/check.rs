@@ -110,15 +110,15 @@ fn text(loaded: &UserRules, faults: &[Fault], style: &Style) -> String {
             (true, Cost::LeftOut) => "\u{1b}[33mleft out\u{1b}[0m".to_owned(),
             (_, cost) => level(cost).to_owned(),
         };
-        page.push_str(&format!("{}{painted}: {}\n", escape(&place), escape(rest)));
+        page.extend([escape(&place), painted, ": ".to_owned(), escape(rest), "\n".to_owned()]);
         for line in fault.marked().lines() {
-            page.push_str(&format!("{}\n", escape(line)));
+            page.extend([escape(line).as_str(), "\n"]);
         }
     }
     let count = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
     let rules = number(count(loaded.places.len()), "rule", "rules");
     let files = number(count(loaded.files.len()), "file", "files");
-    page.push_str(&format!("{rules} in {files} can be used"));
+    page.extend([rules.as_str(), " in ", &files, " can be used"]);
     for (cost, count) in counts {
         let text = match cost {
             Cost::Wrong => number(count, "error", "errors"),
@@ -126,7 +126,7 @@ fn text(loaded: &UserRules, faults: &[Fault], style: &Style) -> String {
             Cost::Ignored => number(count, "key ignored", "keys ignored"),
             Cost::Advice => number(count, "piece of advice", "pieces of advice"),
         };
-        page.push_str(&format!("; {text}"));
+        page.extend(["; ", &text]);
     }
     page.push('\n');
     page

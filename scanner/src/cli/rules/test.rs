@@ -152,7 +152,7 @@ impl Table {
             if shown.len() < text.len() {
                 shown.push('…');
             }
-            let shown = escape(&shown).to_string();
+            let shown = escape(&shown);
             rows.push([rule.clone(), shown, (*what).to_owned(), count.to_string(), first.clone()]);
         }
         let width = |column: usize| {
@@ -169,19 +169,17 @@ impl Table {
         let rules = number(u64::try_from(rules).unwrap_or(u64::MAX), "rule", "rules");
         let texts = number(self.texts, "text", "texts");
         let settings = number(self.settings, "setting", "settings");
-        page.push_str(&format!("{rules}, {texts} in {settings}: "));
-        page.push_str(&match self.failed.len() {
+        let result = match self.failed.len() {
             0 => "all as they should be".to_owned(),
             count => format!("{count} failed"),
-        });
+        };
+        page.extend([rules.as_str(), ", ", &texts, " in ", &settings, ": ", &result]);
         if self.skipped > 0 {
-            page.push_str(&format!(
-                "; {} examples need what only the project's tests make",
-                self.skipped
-            ));
+            let skipped = number(self.skipped, "example needs", "examples need");
+            page.extend(["; ", &skipped, " what only the project's tests make"]);
         }
         if self.bare > 0 {
-            page.push_str(&format!("; {} without examples", number(self.bare, "rule", "rules")));
+            page.extend(["; ", &number(self.bare, "rule", "rules"), " without examples"]);
         }
         page.push('\n');
         page
@@ -268,16 +266,13 @@ fn fill(template: &str, part: &mut dyn FnMut(&str, &str) -> Option<String>) -> O
     let mut rest = template;
     while let Some(c) = rest.chars().next() {
         let inner = rest.strip_prefix('{').and_then(|rest| rest.split_once('}'));
-        match inner.filter(|(name, _)| is_part(name)) {
-            Some((name, behind)) => {
-                let made = part(name, &text)?;
-                text.push_str(&made);
-                rest = behind;
-            }
-            None => {
-                text.push(c);
-                rest = rest.get(c.len_utf8()..).unwrap_or_default();
-            }
+        if let Some((name, behind)) = inner.filter(|(name, _)| is_part(name)) {
+            let made = part(name, &text)?;
+            text.push_str(&made);
+            rest = behind;
+        } else {
+            text.push(c);
+            rest = rest.get(c.len_utf8()..).unwrap_or_default();
         }
     }
     Some(text)

@@ -220,7 +220,7 @@ fn allowed(place: Place<'_>, mut keys: Keys<'_>, faults: &mut Vec<Fault>) -> Opt
             match parse(&text, place, (&about.rule, &about.key)) {
                 Ok((pattern, _)) if of_paths => list.paths.push(Pattern::new(pattern)),
                 Ok((pattern, _)) => list.regexes.push(Pattern::new(pattern)),
-                Err(fault) => faults.push(fault),
+                Err(fault) => faults.push(*fault),
             }
         }
     }

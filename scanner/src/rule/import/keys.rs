@@ -96,13 +96,13 @@ impl<'a> Keys<'a> {
 
     pub(in crate::rule) fn number(&mut self, key: &str, faults: &mut Vec<Fault>) -> Option<f64> {
         let node = &self.take(key)?.node;
-        match node.value {
-            Value::Number(number) if number.is_finite() => Some(number),
-            _ => {
-                faults.push(self.wrong(key, node, "a number"));
-                None
-            }
+        if let Value::Number(number) = node.value
+            && number.is_finite()
+        {
+            return Some(number);
         }
+        faults.push(self.wrong(key, node, "a number"));
+        None
     }
 
     /// A whole number that is not below zero.
@@ -113,13 +113,11 @@ impl<'a> Keys<'a> {
 
     pub(in crate::rule) fn flag(&mut self, key: &str, faults: &mut Vec<Fault>) -> Option<bool> {
         let node = &self.take(key)?.node;
-        match node.value {
-            Value::Bool(is) => Some(is),
-            _ => {
-                faults.push(self.wrong(key, node, "true or false"));
-                None
-            }
+        if let Value::Bool(is) = node.value {
+            return Some(is);
         }
+        faults.push(self.wrong(key, node, "true or false"));
+        None
     }
 
     /// The tables of a list, or the one that stands in its place.
@@ -128,7 +126,7 @@ impl<'a> Keys<'a> {
         match &pair.node.value {
             Value::List(list) => list.iter().collect(),
             Value::Table(_) => vec![&pair.node],
-            _ => {
+            Value::Text(_) | Value::Number(_) | Value::Bool(_) | Value::Nothing => {
                 faults.push(self.wrong(key, &pair.node, "a list of tables"));
                 Vec::new()
             }
