@@ -59,7 +59,7 @@ fn could_be(value: &[u8], is_quoted: bool) -> bool {
     let kinds = [counts.upper, counts.lower, counts.digits, strange];
     let kinds = kinds.iter().filter(|count| **count > 0).count();
     let is_mixed = kinds >= 3 && (counts.digits > 0 || strange > 1)
-        || counts.digits >= 2 && changes(value) >= 3
+        || counts.digits >= 2 && changes(value) >= 4
         || counts.digits > 0 && strange > 0;
     value.len() >= 6 && is_mixed && entropy::shannon(value) >= VARIED
 }
