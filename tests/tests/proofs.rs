@@ -264,7 +264,7 @@ fn the_secret_of_a_framework_s_sessions_is_known_by_its_signature() {
     ] {
         let request =
             format!("GET / HTTP/1.1\r\nHost: shop.test\r\nCookie: {cookie}; theme=dark\r\n\r\n");
-        let variable = format!("APP_SECRET={secret}");
+        let variable = format!("JWT_SECRET={secret}");
         let environ = ["LANG=C", &variable];
         let process = holding(1, &[request.as_bytes()]);
         let scanned = scan(&archive([process.clone().environ(&environ)]));
@@ -273,7 +273,8 @@ fn the_secret_of_a_framework_s_sessions_is_known_by_its_signature() {
         let proven = proven_by(part, "session-signature");
         let signing: Vec<_> =
             proven.iter().filter(|it| it["attributes"]["signs.sessions"] == "1").collect();
-        assert_eq!((proven.len(), signing.len()), (2, 1), "{framework}: {proven:#?}");
+        let all: Vec<_> = part.of("finding").map(|it| (&it["rule"]["id"], &it["title"])).collect();
+        assert_eq!((proven.len(), signing.len()), (2, 1), "{framework}: {all:#?}");
         for it in &proven {
             assert_eq!(it["attributes"]["session.framework"], framework);
             assert_eq!(it["confidence"], "confirmed");

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use data_encoding::BASE32;
 
-use super::{Outcome, Subject, Verdict, attribute, entropy, known};
+use super::{Attributes, Outcome, Subject, Verdict, attribute, entropy, known};
 
 /// Characters of the prefix: `AKIA`, `ASIA`, `ABIA`, `ACCA`, or `A3T` and one more.
 const PREFIX: usize = 4;
@@ -21,12 +21,12 @@ const SECRET: usize = 40;
 /// are AWS's own documentation. Weak: it is a part of a longer word in capitals.
 pub(super) fn access_key_id(subject: &Subject<'_>) -> Verdict {
     let id = subject.value().get(..ID);
-    let Some(account) = id.and_then(account_of_id) else {
+    let Some(attributes) = id.and_then(id_attributes) else {
         return Verdict::of(Outcome::Fail, subject);
     };
     let mut verdict = Verdict::of(Outcome::Pass, subject);
     verdict.span = subject.part(0..ID);
-    verdict.attributes.extend(account.map(|account| ("aws.account", account)));
+    verdict.attributes = attributes;
     if is_word(subject, &verdict.span) {
         verdict.outcome = Outcome::Weak;
     }
@@ -48,22 +48,21 @@ fn is_word(subject: &Subject<'_>, span: &Range<usize>) -> bool {
 /// prefix, the account in them as in [`access_key_id`]. It is no secret, so that a pass proves nothing.
 pub(super) fn unique_id(subject: &Subject<'_>) -> Verdict {
     let value = subject.value();
-    let account = value.get(..ID).filter(|_| !value.ends_with(b"EXAMPLE")).and_then(account_of_id);
-    let Some(account) = account else { return Verdict::of(Outcome::Fail, subject) };
-    let mut verdict = Verdict::of(Outcome::Pass, subject);
-    verdict.attributes.extend(account.map(|account| ("aws.account", account)));
-    verdict
+    let found = value.get(..ID).filter(|_| !value.ends_with(b"EXAMPLE")).and_then(id_attributes);
+    let outcome = if found.is_some() { Outcome::Pass } else { Outcome::Fail };
+    Verdict { attributes: found.unwrap_or_default(), ..Verdict::of(outcome, subject) }
 }
 
 /// The account, if an id of 20 characters tells it; `None` if it is no id, or one of the documentation.
-pub(super) fn account_of_id(id: &[u8]) -> Option<Option<String>> {
+pub(super) fn id_attributes(id: &[u8]) -> Option<Attributes> {
     let body = id.get(PREFIX..).filter(|_| id.len() == ID)?;
     let decoded = BASE32.decode(body).ok()?;
     let doubtful = id.ends_with(b"EXAMPLE")
         || known::is_documentation_value(id)
         || entropy::shannon(body) < 2_000
         || entropy::is_sequence(body);
-    (!doubtful).then(|| account(&decoded).map(|account| attribute(&format!("{account:012}"))))
+    let account = account(&decoded).map(|account| attribute(&format!("{account:012}")));
+    (!doubtful).then(|| account.map(|account| ("aws.account", account)).into_iter().collect())
 }
 
 fn account(decoded: &[u8]) -> Option<u64> {

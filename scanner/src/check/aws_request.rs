@@ -33,9 +33,7 @@ fn attributes(query: &[u8]) -> Option<Attributes> {
     }
     let mut found =
         Attributes::from([("aws.region", attribute(region)), ("aws.service", attribute(service))]);
-    if let Some(account) = aws::account_of_id(id.as_bytes())? {
-        found.insert("aws.account", account);
-    }
+    found.extend(aws::id_attributes(id.as_bytes())?);
     if let Some(time) = expires(of("X-Amz-Date")?, of("X-Amz-Expires")) {
         found.insert("aws.expires", time);
     }
@@ -105,9 +103,7 @@ fn short(body: &[u8]) -> Option<(usize, Attributes)> {
     let bytes = head(body)?;
     let last = memchr::memmem::find(&bytes, LAST).map(|at| at.saturating_add(LAST.len()));
     let request = bytes.get(..last.unwrap_or(bytes.len()))?;
-    if memchr::memmem::find(request, b"Action=CallWithBearerToken").is_none() {
-        return None;
-    }
+    memchr::memmem::find(request, b"Action=CallWithBearerToken")?;
     let found = attributes(request)?;
     Some((characters(body, request.len()), found))
 }

@@ -8,8 +8,11 @@ use super::{Outcome, Subject, Verdict, entropy, known};
 const BEHIND: usize = 6;
 const MARKER: usize = 4;
 
+/// Each is eight characters of text.
+type Seeds = &'static [&'static [u8; 8]];
+
 /// What stands before the last characters, the service, and the seeds of its checksums.
-const SERVICES: [(&[u8], &str, &[&[u8; 8]]); 13] = [
+const SERVICES: [(&[u8], &str, Seeds); 13] = [
     (
         b"ACDb",
         "cosmos-db",
@@ -37,7 +40,7 @@ const SERVICES: [(&[u8], &str, &[&[u8; 8]]); 13] = [
     // Its seed is not published.
     (b"AZEG", "event-grid", &[]),
 ];
-const MESSAGING: &[&[u8; 8]] = &[b"Send0000", b"Manage00", b"Listen00"];
+const MESSAGING: Seeds = &[b"Send0000", b"Manage00", b"Listen00"];
 
 /// Checks a marked key: the last four bytes are the checksum (Marvin32) of the others, under a seed of
 /// the service that the marker names (`azure.service`). Unavailable for Event Grid.

@@ -85,6 +85,7 @@ mod tests {
     use super::*;
 
     type Run = fn(&Subject<'_>) -> Verdict;
+    type Expected = &'static [(&'static str, &'static str)];
 
     fn judge(run: Run, claims: &str) -> Verdict {
         run(&whole(&compact(r#"{"alg":"RS256","kid":"1"}"#, claims, &[7; 256])))
@@ -93,7 +94,7 @@ mod tests {
     #[test]
     fn claims_tell_the_kind() {
         let entra_claims = r#"{"iss":"https://sts.windows.net/t/","tid":"t-1","appid":"a-1"}"#;
-        let cases: [(Run, &str, &[(&str, &str)]); 8] = [
+        let cases: [(Run, &str, Expected); 8] = [
             (aws_web_identity, r#"{"aud":["sts.amazonaws.com"]}"#, &[]),
             (aws_web_identity, r#"{"aud":["x","pods.eks.amazonaws.com"]}"#, &[]),
             (aws_web_identity, r#"{"aud":"sts.amazonaws.com.cn"}"#, &[]),

@@ -39,7 +39,7 @@ fn hex_lines(text: &[u8], is_out: fn(&str) -> bool) -> Zeroizing<Vec<u8>> {
 /// Source: the documentation of Ansible, "Format of files encrypted with Ansible Vault".
 pub(super) fn ansible(subject: &Subject<'_>) -> Verdict {
     let value = subject.value();
-    let last = value.iter().rposition(|byte| byte.is_ascii_whitespace()).unwrap_or(value.len());
+    let last = value.iter().rposition(u8::is_ascii_whitespace).unwrap_or(value.len());
     // What follows the last line may look like one more.
     [value.len(), last]
         .into_iter()

@@ -93,6 +93,7 @@ pub(super) fn rule(
     faults: &mut Vec<Fault>,
 ) -> Result<Rule, Box<Fault>> {
     let id = foreign.id.as_str();
+    let key = if foreign.part == Part::Token { "pattern" } else { "regex" };
     let mut say = |cost, at, key: &str, problem: String| {
         faults.push(place.fault(cost, at, (id, key), problem));
     };
@@ -102,17 +103,16 @@ pub(super) fn rule(
         let at = foreign.path.as_ref().map_or(foreign.at, |path| path.at.start);
         return Err(Box::new(place.fault(Cost::LeftOut, at, (id, "path"), problem)));
     };
-    let wrong = |problem: String| {
-        Box::new(place.fault(Cost::Wrong, regex.at.start, (id, "regex"), problem))
-    };
-    let (source, written) = parse(regex, place, (id, "regex"))?;
+    let wrong =
+        |problem: String| Box::new(place.fault(Cost::Wrong, regex.at.start, (id, key), problem));
+    let (source, written) = parse(regex, place, (id, key))?;
     if written.properties().minimum_len().is_none_or(|len| len == 0) {
         return Err(wrong("the pattern matches nothing at all, everywhere".to_owned()));
     }
     let (value, any_group, is_one_of) = value_group(&written, foreign.part).map_err(wrong)?;
     if is_one_of {
         let problem = "several groups: the last one is taken for the value".to_owned();
-        say(Cost::Ignored, regex.at.start, "regex", problem);
+        say(Cost::Ignored, regex.at.start, key, problem);
     }
     let relaxed = border::relax(&written, value);
     let mut hir = relaxed.hir;
@@ -157,7 +157,7 @@ pub(super) fn rule(
                 "the pattern has no bound, or a wide one: a match is no longer than \
                                    {most} characters here"
             );
-            say(Cost::Ignored, regex.at.start, "regex", problem);
+            say(Cost::Ignored, regex.at.start, key, problem);
             most
         }
     };

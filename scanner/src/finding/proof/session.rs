@@ -1,9 +1,10 @@
 //! The key of a web framework's sessions: a secret of the same checkpoint, or a word that everybody knows,
 //! with which the signature of a cookie comes out. Whoever has it makes sessions of any user.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use data_encoding::{BASE64, BASE64_NOPAD, BASE64URL_NOPAD, HEXLOWER};
+use data_encoding::{BASE64, BASE64_NOPAD, BASE64URL_NOPAD, HEXLOWER, HEXLOWER_PERMISSIVE};
 use hmac::{Hmac, KeyInit, Mac};
 use serde::Deserialize;
 use sha1::Sha1;
@@ -40,7 +41,30 @@ struct Laravel {
 
 /// Whether a text has the shape of one that a framework has signed.
 pub(super) fn is_signed(text: &[u8]) -> bool {
-    Signed::of(text).is_some()
+    Signed::of(&without_percent(text)).is_some()
+}
+
+/// Text without the percent signs with which browsers write cookies (RFC 3986 §2.1).
+fn without_percent(text: &[u8]) -> Cow<'_, [u8]> {
+    if memchr::memchr(b'%', text).is_none() {
+        return Cow::Borrowed(text);
+    }
+    let mut plain = Vec::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((first, after)) = rest.split_first() {
+        let digits = after.first_chunk::<2>().filter(|_| *first == b'%');
+        match digits.and_then(|digits| HEXLOWER_PERMISSIVE.decode(digits).ok()).as_deref() {
+            Some([byte]) => {
+                plain.push(*byte);
+                rest = after.get(2..).unwrap_or_default();
+            }
+            _ => {
+                plain.push(*first);
+                rest = after;
+            }
+        }
+    }
+    Cow::Owned(plain)
 }
 
 impl<'a> Signed<'a> {
@@ -159,8 +183,12 @@ fn is_mac<M: Mac + KeyInit>(key: &[u8], text: &[u8], mac: &[u8]) -> bool {
 }
 
 fn prove(values: &[Value<'_>], rules: &RuleSet, vault: &Vault) -> Vec<Proven> {
-    let sessions: Vec<_> = kept(values, vault, Shelf::Signed)
-        .filter_map(|kept| Signed::of(kept.bytes).map(|signed| (kept, signed)))
+    let texts: Vec<_> = kept(values, vault, Shelf::Signed)
+        .map(|kept| (without_percent(kept.bytes), kept))
+        .collect();
+    let sessions: Vec<_> = texts
+        .iter()
+        .filter_map(|(text, kept)| Signed::of(text).map(|signed| (kept, signed)))
         .collect();
     if sessions.is_empty() {
         return Vec::new();
@@ -288,6 +316,14 @@ mod tests {
             assert!(signed.is_signed_by(key), "{framework}: {text}");
             assert!(!signed.is_signed_by(&key[1..]), "{framework}");
             assert!(!signed.is_signed_by(b""), "{framework}");
+        }
+    }
+
+    #[test]
+    fn percent_signs_of_a_browser_are_taken_out() {
+        let cases = [("s%3Aab%2Fc%2b", "s:ab/c+"), ("100%", "100%"), ("%zz%4", "%zz%4"), ("", "")];
+        for (text, plain) in cases {
+            assert_eq!(without_percent(text.as_bytes()), plain.as_bytes(), "{text}");
         }
     }
 
