@@ -114,7 +114,7 @@ mod tests {
             assert_eq!(of(address, &text), Outcome::Pass);
             assert_eq!(of(address, &text.replacen('b', "B", 1)), Outcome::Fail);
             assert_eq!(of(address, &text.to_lowercase()), Outcome::Fail);
-            assert_eq!(of(address, &text[..41]), Outcome::Fail);
+            assert_eq!(of(address, text.split_at(41).0), Outcome::Fail);
         }
         assert_eq!(of(address, &format!("0x{}", "0".repeat(40))), Outcome::Fail);
         assert_eq!(of(address, ""), Outcome::Fail);
@@ -125,7 +125,7 @@ mod tests {
         let digits = data_encoding::HEXLOWER.encode(&sha2::Sha256::digest(b"a key"));
         assert_eq!(of(private_key, &digits), Outcome::Pass);
         assert_eq!(of(private_key, &format!("0x{digits}")), Outcome::Pass);
-        assert_eq!(of(private_key, &digits[..62]), Outcome::Fail);
+        assert_eq!(of(private_key, digits.split_at(62).0), Outcome::Fail);
         assert_eq!(of(private_key, &"f".repeat(64)), Outcome::Fail);
         assert_eq!(of(private_key, &format!("{:0>64}", "1")), Outcome::Fail);
         // The first account of Hardhat and Anvil.
@@ -137,7 +137,8 @@ mod tests {
     #[test]
     fn keystores_have_all_their_parts() {
         let hex = |bytes: &[u8]| data_encoding::HEXLOWER.encode(&sha2::Sha256::digest(bytes));
-        let (text, mac, iv) = (hex(b"a"), hex(b"b"), &hex(b"c")[..32]);
+        let (text, mac, iv) = (hex(b"a"), hex(b"b"), hex(b"c"));
+        let iv = iv.split_at(32).0;
         let object = format!(
             "\"crypto\": {{\"cipher\":\"aes-128-ctr\",\"ciphertext\":\"{text}\",\
              \"cipherparams\":{{\"iv\":\"{iv}\"}},\"kdf\":\"scrypt\",\"kdfparams\":{{\"n\":262144,\

@@ -113,6 +113,7 @@ const BASE: [[u64; 4]; 2] = [
 ];
 
 /// Whether a public key is that of a seed; the sign of its x is not asked.
+#[expect(clippy::many_single_char_names, reason = "the letters of RFC 8032")]
 fn is_ed25519_pair(seed: &[u8], public: &[u8]) -> bool {
     let Some(field) = Modulus::new(&PRIME) else { return false };
     let hash = Zeroizing::new(Sha512::digest(seed).to_vec());
@@ -130,8 +131,8 @@ fn is_ed25519_pair(seed: &[u8], public: &[u8]) -> bool {
     }
 
     // Extended coordinates: x = X/Z, y = Y/Z, xy = T/Z (RFC 8032 §5.1.4).
-    let d = field.of(&D);
-    let twice_d = field.sum(&d, &d);
+    let twice_d = field.of(&D);
+    let twice_d = field.sum(&twice_d, &twice_d);
     let zero = vec![0; PRIME.len()];
     let one = field.one().to_vec();
     let add = |a: &[Vec<u64>; 4], b: &[Vec<u64>; 4]| -> [Vec<u64>; 4] {

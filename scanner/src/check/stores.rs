@@ -108,7 +108,8 @@ mod tests {
     }
 
     fn lines(digits: &str, of: usize, end: &str) -> String {
-        digits.as_bytes().chunks(of).map(|line| String::from_utf8_lossy(line) + end).collect()
+        let lines = digits.as_bytes().chunks(of);
+        lines.map(|line| [&String::from_utf8_lossy(line), end].concat()).collect()
     }
 
     #[test]

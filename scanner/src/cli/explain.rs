@@ -260,9 +260,8 @@ mod tests {
 
     #[test]
     fn findings_are_read_back_whole() {
-        let findings = sample::findings().into_iter().filter_map(|record| match record {
-            Record::Finding(finding) => Some(finding),
-            _ => None,
+        let findings = sample::findings().into_iter().filter_map(|record| {
+            if let Record::Finding(finding) = record { Some(finding) } else { None }
         });
         let read = read(&mut report().as_bytes()).unwrap();
         let read: Vec<Finding> = read.into_iter().map(|it| it.finding).collect();
@@ -287,12 +286,12 @@ mod tests {
         let digits = "0123456789abcdef0123456789abcdef";
         all[0].finding.fingerprint = format!("v1:builtin:{digits}");
         let first = &all[0].finding;
-        for id in [&first.id, &first.fingerprint, digits, &digits[..8]] {
+        for id in [&first.id, &first.fingerprint, digits, digits.split_at(8).0] {
             assert_eq!(choose(id, &all).unwrap().finding.id, first.id, "{id}");
         }
         let error = choose("c1-9999", &all).unwrap_err().to_string();
         assert!(error.starts_with("no finding has the id or fingerprint c1-9999"), "{error}");
-        assert!(choose(&digits[..3], &all).is_err(), "too short");
+        assert!(choose(digits.split_at(3).0, &all).is_err(), "too short");
         assert_eq!(choose("c1-0001", &[]).unwrap_err().to_string(), "there are no findings");
     }
 

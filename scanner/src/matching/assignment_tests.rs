@@ -19,7 +19,7 @@ fn tried(keyword: &str, text: &str) -> Vec<String> {
     let mut all = Vec::new();
     for (at, _) in lower.match_indices(&literal) {
         let take = |value: &Value| -> Option<()> {
-            all.push(text[value.span.clone()].to_owned());
+            all.push(text.get(value.span.clone()).unwrap().to_owned());
             None
         };
         assert_eq!(find(text.as_bytes(), at, words, 200, take), None);

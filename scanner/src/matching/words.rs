@@ -96,7 +96,7 @@ mod tests {
 
     fn all(text: &str) -> Vec<String> {
         let mut found = Vec::new();
-        each(text.as_bytes(), |range| found.push(text[range].to_owned()));
+        each(text.as_bytes(), |range| found.push(text.get(range).unwrap().to_owned()));
         found
     }
 

@@ -518,9 +518,10 @@ pub(super) fn rule(file: &str, family: &str, entry: Entry) -> Result<Rule, RuleF
         confidence: entry.confidence,
         fixed_len: properties.minimum_len().is_some()
             && properties.minimum_len() == properties.maximum_len(),
-        pattern: Pattern::new(match anchor {
-            Anchor::Assignment(_) => format!(r"\A(?:{})\z", entry.regex),
-            _ => entry.regex,
+        pattern: Pattern::new(if matches!(anchor, Anchor::Assignment(_)) {
+            format!(r"\A(?:{})\z", entry.regex)
+        } else {
+            entry.regex
         }),
         group: entry.secret_group,
         any_group: false,

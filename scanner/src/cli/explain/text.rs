@@ -31,18 +31,18 @@ pub(super) fn page(style: &Style, finding: &Finding, target: &str) -> Vec<Line> 
         safe(style, &finding.fingerprint)
     );
     lines.extend(paragraph(style, 0, &about));
-    section(style, &mut lines, "What it is", what(style, finding));
-    section(style, &mut lines, "Why it was reported", why(style, finding));
+    section(style, &mut lines, "What it is", &what(style, finding));
+    section(style, &mut lines, "Why it was reported", &why(style, finding));
     let facts = finding.attributes.iter();
     let facts = facts.map(|(name, value)| safe(style, &format!("{name}: {value}")));
-    section(style, &mut lines, "What is known of it", facts.collect());
-    section(style, &mut lines, "Where it lies", places(style, finding));
-    section(style, &mut lines, "What to do", todo(style, finding));
+    section(style, &mut lines, "What is known of it", &facts.collect::<Vec<_>>());
+    section(style, &mut lines, "Where it lies", &places(style, finding));
+    section(style, &mut lines, "What to do", &todo(style, finding));
     lines.extend(commands(style, finding, target));
     lines
 }
 
-fn section(style: &Style, lines: &mut Vec<Line>, title: &str, texts: Vec<String>) {
+fn section(style: &Style, lines: &mut Vec<Line>, title: &str, texts: &[String]) {
     if texts.is_empty() {
         return;
     }

@@ -53,15 +53,13 @@ fn without_percent(text: &[u8]) -> Cow<'_, [u8]> {
     let mut rest = text;
     while let Some((first, after)) = rest.split_first() {
         let digits = after.first_chunk::<2>().filter(|_| *first == b'%');
-        match digits.and_then(|digits| HEXLOWER_PERMISSIVE.decode(digits).ok()).as_deref() {
-            Some([byte]) => {
-                plain.push(*byte);
-                rest = after.get(2..).unwrap_or_default();
-            }
-            _ => {
-                plain.push(*first);
-                rest = after;
-            }
+        let byte = digits.and_then(|digits| HEXLOWER_PERMISSIVE.decode(digits).ok());
+        if let Some([byte]) = byte.as_deref() {
+            plain.push(*byte);
+            rest = after.get(2..).unwrap_or_default();
+        } else {
+            plain.push(*first);
+            rest = after;
         }
     }
     Cow::Owned(plain)
