@@ -45,8 +45,12 @@ fn whole_values(scanned: &Scanned) -> BTreeSet<Vec<u8>> {
 }
 
 fn fits(place: &Value, filter: &Filter) -> bool {
-    let (Some(pid), Some(at)) = (place["pid"].as_u64(), address(&place["address"])) else {
-        return false;
+    let Some(pid) = place["pid"].as_u64() else { return false };
+    let Some(at) = address(&place["address"]) else {
+        // A memory file that no process maps is memory of whoever has it open.
+        let has_process =
+            filter.has_process(u32::try_from(pid).unwrap(), place["comm"].as_str(), None);
+        return place["region"] == "memfd" && filter.is_of_processes() && has_process;
     };
     let kind = VmaKind::ALL.iter().find(|kind| place["vma"]["kind"] == kind.name());
     let prot = place["vma"]["prot"].as_str().unwrap_or_default();

@@ -7,6 +7,9 @@ use super::{
 /// Thousandths of a bit per character that passwords of eight characters and more reach.
 const VARIED: u32 = 2_250;
 
+/// What looks like a password and is none.
+const CHARACTER_SETS: [&[u8]; 3] = [b"utf8mb3", b"utf8mb4", b"utf16le"];
+
 /// Characters from which on a value must look random.
 const LONG: usize = 16;
 
@@ -50,6 +53,9 @@ fn could_be(value: &[u8], is_quoted: bool) -> bool {
     let is_text =
         value.iter().any(u8::is_ascii_whitespace) || value.windows(3).any(|it| it == b"://");
     let is_code = !is_quoted && value.iter().any(|byte| b"(){}[]<>|;,\\".contains(byte));
+    if CHARACTER_SETS.contains(&value) {
+        return false;
+    }
     if letters < 2 || is_text || is_code || value.starts_with(b"#") || is_made_of_words(value) {
         return false;
     }
@@ -59,7 +65,7 @@ fn could_be(value: &[u8], is_quoted: bool) -> bool {
     let kinds = [counts.upper, counts.lower, counts.digits, strange];
     let kinds = kinds.iter().filter(|count| **count > 0).count();
     let is_mixed = kinds >= 3 && (counts.digits > 0 || strange > 1)
-        || counts.digits >= 2 && changes(value) >= 4
+        || counts.digits >= 2 && changes(value) >= 3
         || counts.digits > 0 && strange > 0;
     value.len() >= 6 && is_mixed && entropy::shannon(value) >= VARIED
 }
