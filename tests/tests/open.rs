@@ -33,7 +33,7 @@ fn essence_of(part: Part<'_>) -> Vec<String> {
     let earlier = |line: String| {
         let mut record: serde_json::Value = serde_json::from_str(&line).unwrap();
         if let Some(attributes) = record.get_mut("attributes").and_then(|it| it.as_object_mut()) {
-            attributes.remove("checkpoints.earlier");
+            attributes.shift_remove("checkpoints.earlier");
         }
         record.to_string()
     };
