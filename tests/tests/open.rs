@@ -31,7 +31,7 @@ fn essence_of(part: Part<'_>) -> Vec<String> {
     let numbered = [(format!("\"{name}\""), "\"c\""), (format!("\"{name}-"), "\"c-")];
     // The archives of a run are the same checkpoint, of which each is told what the others held.
     let earlier = |line: String| {
-        let mut record: serde_json::Value = serde_json::from_str(&line).unwrap();
+        let mut record: Value = serde_json::from_str(&line).unwrap();
         if let Some(attributes) = record.get_mut("attributes").and_then(|it| it.as_object_mut()) {
             attributes.shift_remove("checkpoints.earlier");
         }

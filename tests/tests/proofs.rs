@@ -252,7 +252,8 @@ fn the_secret_of_a_framework_s_sessions_is_known_by_its_signature() {
 
     let raw = HEXLOWER.decode(key).expect("hex digits");
     let (vector, data) = (BASE64.encode(&random.bytes(16)), BASE64.encode(&random.bytes(48)));
-    let mac = HEXLOWER.encode(&hmac::<Sha256>(&raw, [&vector[..], &data].concat().as_bytes()));
+    let mac = HEXLOWER
+        .encode(&hmac::<Sha256>(&raw, [vector.as_str(), data.as_str()].concat().as_bytes()));
     let json = format!(r#"{{"iv":"{vector}","value":"{data}","mac":"{mac}","tag":""}}"#);
     let laravel = BASE64.encode(json.as_bytes());
 

@@ -38,7 +38,7 @@ impl Bench {
 
     /// The findings of a scan with options: rule and value.
     fn found(&self, target: &str, options: &[&str]) -> Vec<(String, String)> {
-        let records = self.records(target, options);
+        let records = report(target, options);
         let findings = records.iter().filter(|record| record["type"] == "finding");
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         let mut found: Vec<_> =
@@ -46,13 +46,13 @@ impl Bench {
         found.sort();
         found
     }
+}
 
-    fn records(&self, target: &str, options: &[&str]) -> Vec<Value> {
-        let args = ["--raw", target, "-f", "jsonl", "--show-secrets", "--no-progress"];
-        let output = cryoscan(&[&args, options].concat());
-        assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
-        stdout(&output).lines().map(|line| serde_json::from_str(line).unwrap()).collect()
-    }
+fn report(target: &str, options: &[&str]) -> Vec<Value> {
+    let args = ["--raw", target, "-f", "jsonl", "--show-secrets", "--no-progress"];
+    let output = cryoscan(&[&args, options].concat());
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    stdout(&output).lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
 fn pair(rule: &str, value: &str) -> (String, String) {
@@ -229,7 +229,7 @@ rules:
     let (good, bad) = (format!("ack_{body}{sum}"), format!("ack_{body}00000000"));
     let text = format!("\0\0{good}\0\0{bad}\0 acct-12345678\0");
     let target = bench.file("memory", text);
-    let records = bench.records(&target, &["--rules", &rules, "--rule", "custom.*"]);
+    let records = report(&target, &["--rules", &rules, "--rule", "custom.*"]);
     let findings: Vec<&Value> = records.iter().filter(|it| it["type"] == "finding").collect();
     assert_eq!(findings.len(), 1, "the account is there for others only: {findings:?}");
     assert_eq!(findings[0]["secret"]["value"], good);
@@ -248,7 +248,7 @@ fn what_cannot_be_done_is_told() {
          [[rules]]\nid = 'names-only'\npath = '\\.p12$'\n",
     );
     let target = bench.file("text", "nothing");
-    let records = bench.records(&target, &["--rules", &rules]);
+    let records = report(&target, &["--rules", &rules]);
     let codes: Vec<(&str, &str)> = records
         .iter()
         .filter(|it| it["type"] == "diagnostic")
@@ -261,7 +261,7 @@ fn what_cannot_be_done_is_told() {
     assert!(has("rule-key-ignored", "no longer than 4096 characters"), "{codes:?}");
     let run = &records[0]["rules"];
     assert_eq!(run["files"], serde_json::json!([rules]));
-    let chosen = bench.records(&target, &["--rules", &rules, "--rule", "acme-token,jwt"]);
+    let chosen = report(&target, &["--rules", &rules, "--rule", "acme-token,jwt"]);
     assert_eq!(chosen[0]["rules"]["count"], 2);
     assert_eq!(chosen[0]["rules"]["only"], serde_json::json!(["acme-token", "jwt"]));
     assert_ne!(chosen[0]["rules"]["hash"], run["hash"]);
@@ -350,7 +350,7 @@ fn a_selector_that_nothing_has_is_told_what_is_near() {
     }
     let config = bench
         .file("cryoscan.toml", "[scan]\nrule = ['jwt', 'tag:aws']\nexclude-rule = ['aws-*']\n");
-    let records = bench.records(&target, &["--config", &config]);
+    let records = report(&target, &["--config", &config]);
     assert_eq!(records[0]["rules"]["count"], 1);
 }
 
