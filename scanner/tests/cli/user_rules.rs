@@ -35,17 +35,6 @@ impl Bench {
         fs::write(&path, content).unwrap();
         path.to_str().unwrap().to_owned()
     }
-
-    /// The findings of a scan with options: rule and value.
-    fn found(&self, target: &str, options: &[&str]) -> Vec<(String, String)> {
-        let records = report(target, options);
-        let findings = records.iter().filter(|record| record["type"] == "finding");
-        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-        let mut found: Vec<_> =
-            findings.map(|it| (text(&it["rule"]["id"]), text(&it["secret"]["value"]))).collect();
-        found.sort();
-        found
-    }
 }
 
 fn report(target: &str, options: &[&str]) -> Vec<Value> {
@@ -53,6 +42,17 @@ fn report(target: &str, options: &[&str]) -> Vec<Value> {
     let output = cryoscan(&[&args, options].concat());
     assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
     stdout(&output).lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+/// The findings of a scan with options: rule and value.
+fn findings(target: &str, options: &[&str]) -> Vec<(String, String)> {
+    let records = report(target, options);
+    let findings = records.iter().filter(|record| record["type"] == "finding");
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let mut found: Vec<_> =
+        findings.map(|it| (text(&it["rule"]["id"]), text(&it["secret"]["value"]))).collect();
+    found.sort();
+    found
 }
 
 fn pair(rule: &str, value: &str) -> (String, String) {
@@ -125,10 +125,10 @@ fn rules_of_every_dialect_find_in_memory() {
     for (name, text) in dialects() {
         let rules = bench.file(name, text);
         for select in ["acme-token", "acme-*", "tag:mine"] {
-            let found = bench.found(&target, &["--rules", &rules, "--rule", select]);
+            let found = findings(&target, &["--rules", &rules, "--rule", select]);
             assert_eq!(found, expected, "{name} {select}");
         }
-        let none = bench.found(&target, &["--rules", &rules, "--exclude-rule", "tag:mine"]);
+        let none = findings(&target, &["--rules", &rules, "--exclude-rule", "tag:mine"]);
         assert_eq!(none.iter().filter(|(rule, _)| rule == "acme-token").count(), 0, "{name}");
     }
 }
@@ -179,10 +179,10 @@ stopwords = ["dummy"]
          {hash}\nacmebase-123456789012 acmeoff-123456789012\n"
     );
     let target = bench.file("text", &text);
-    let found = bench.found(&target, &["--rules", &rules, "--rule", "acme-*"]);
+    let found = findings(&target, &["--rules", &rules, "--rule", "acme-*"]);
     assert_eq!(found, [pair("acme-base", "acmebase-123456789012"), pair("acme-key", &good)]);
     let near = bench.file("near", format!("acmehash {hash} and far away {}", " ".repeat(200)));
-    let found = bench.found(&near, &["--rules", &rules, "--rule", "acme-hash"]);
+    let found = findings(&near, &["--rules", &rules, "--rule", "acme-hash"]);
     assert_eq!(found, [pair("acme-hash", hash)]);
     // Both conditions: the path and the word.
     let stopped = format!("zz{}", random(4, 30));
@@ -191,7 +191,7 @@ stopwords = ["dummy"]
         ["folder/samples/a.txt", "other/a.txt"].map(|name| bench.file(name, &line));
     let of = |file: &str| {
         let folder = Path::new(file).ancestors().nth(if file == inside { 2 } else { 1 }).unwrap();
-        bench.found(folder.to_str().unwrap(), &["--rules", &rules, "--rule", "acme-key"])
+        found(folder.to_str().unwrap(), &["--rules", &rules, "--rule", "acme-key"])
     };
     assert_eq!(of(&inside), []);
     assert_eq!(of(&outside), [pair("acme-key", &stopped)]);
@@ -328,7 +328,7 @@ fn wrong_rules_end_the_run_unless_they_may_be_left_out() {
             continue;
         }
         let options = ["--rules", &rules, "--rules-lenient", "--rule", "acme-token"];
-        assert_eq!(bench.found(&target, &options), [pair("acme-token", &value)], "{name}");
+        assert_eq!(findings(&target, &options), [pair("acme-token", &value)], "{name}");
     }
     let missing = cryoscan(&["--raw", &target, "--rules", "no-such.toml"]);
     assert_eq!(missing.status.code(), Some(2));
@@ -381,8 +381,8 @@ fn a_file_may_build_on_the_built_in_rules() {
     );
     let key = |word: &str| format!("AIza{word}{}", random(9, 35 - word.len()));
     let target = bench.file("text", format!("{}\nacmejwt-{}\n", key(""), "1".repeat(20)));
-    let plain = bench.found(&target, &[]);
-    let found = bench.found(&target, &["--rules", &rules]);
+    let plain = findings(&target, &[]);
+    let found = findings(&target, &["--rules", &rules]);
     assert!(plain.iter().any(|(rule, _)| rule == "gcp-api-key"), "{plain:?}");
     assert!(!found.iter().any(|(rule, _)| rule == "gcp-api-key"), "{found:?}");
     assert!(found.contains(&pair("g-jwt", &format!("acmejwt-{}", "1".repeat(20)))), "{found:?}");
