@@ -191,7 +191,7 @@ stopwords = ["dummy"]
         ["folder/samples/a.txt", "other/a.txt"].map(|name| bench.file(name, &line));
     let of = |file: &str| {
         let folder = Path::new(file).ancestors().nth(if file == inside { 2 } else { 1 }).unwrap();
-        found(folder.to_str().unwrap(), &["--rules", &rules, "--rule", "acme-key"])
+        findings(folder.to_str().unwrap(), &["--rules", &rules, "--rule", "acme-key"])
     };
     assert_eq!(of(&inside), []);
     assert_eq!(of(&outside), [pair("acme-key", &stopped)]);
