@@ -92,7 +92,8 @@ pub fn stop(root: u32) -> Result<Vec<u32>> {
 pub fn signal(name: &str, pids: &[u32]) -> Result<()> {
     let pids: Vec<String> = pids.iter().map(u32::to_string).collect();
     let command = format!("kill -{name} {} 2>/dev/null; true", pids.join(" "));
-    let status = Command::new("sh").args(["-c", &command]).status().context("cannot start sh")?;
+    let status =
+        Command::new("/bin/sh").args(["-c", &command]).status().context("cannot start /bin/sh")?;
     ensure!(status.success(), "sh: {status}");
     Ok(())
 }

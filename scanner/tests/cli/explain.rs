@@ -72,7 +72,9 @@ fn the_commands_print_the_bytes_of_the_finding() {
         assert!(!page.contains("needle"), "{page}");
         let command = page.lines().find(|line| line.ends_with(" | xxd")).unwrap();
         let command = command.trim().strip_suffix(" | xxd").unwrap();
-        let shown = Command::new("sh").args(["-c", command]).output().unwrap();
+        // tar, tail and head are those of the system, whatever the PATH of the test.
+        let mut shell = Command::new("/bin/sh");
+        let shown = shell.args(["-c", command]).env("PATH", "/usr/bin:/bin").output().unwrap();
         let shown = String::from_utf8(shown.stdout).unwrap();
         assert_eq!(shown, "needle-in-a-haystack", "{command}");
     }
