@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 use super::confirm::Confirmed;
-use super::prefilter::Prefilter;
+use super::kernel::Kernel;
+use super::prefilter::{Marks, Prefilter, is_zeros};
 use super::search::{Haystack, Search, TextRun};
 use super::{environment, overlap};
 use crate::check::{Confidence, Outcome};
@@ -72,6 +73,8 @@ pub struct Scratch {
     pub(super) variables: Vec<Range<usize>>,
     /// By rule: whether it looks into this window at all.
     pub(super) wanted: Vec<bool>,
+    /// Marks of texts that are not looked at any more.
+    pub(super) marks: Vec<Marks>,
 }
 
 /// The rules, ready to be run.
@@ -87,9 +90,14 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// Rules whose values are hashed under `key`.
+    /// Rules whose values are hashed under `key`, on the fastest kernel of this machine.
     pub fn new(rules: RuleSet, key: [u8; 32]) -> Self {
-        let prefilter = Prefilter::new(&rules);
+        Self::on(Kernel::best(), rules, key)
+    }
+
+    /// The same on a kernel of choice.
+    pub fn on(kernel: Kernel, rules: RuleSet, key: [u8; 32]) -> Self {
+        let prefilter = Prefilter::new(&rules, kernel);
         let others = (0..)
             .map(RuleId)
             .zip(rules.rules())
@@ -127,13 +135,22 @@ impl Engine {
         }
         scratch.wanted.clear();
         scratch.wanted.extend(self.rules.rules().iter().map(|rule| is_wanted(rule, window)));
+        let marks = self.marks(window.bytes, scratch);
         scratch.variables.clear();
         if !window.space.labels.is_empty() {
-            environment::each(window, |range| scratch.variables.push(range));
+            let anchors = self.prefilter.environments(&marks);
+            environment::each(window, anchors, |range| scratch.variables.push(range));
         }
-        let raw = Haystack { text: window.bytes, base: window.base, cut: window.cut, from: None };
+        let raw = Haystack {
+            text: window.bytes,
+            base: window.base,
+            cut: window.cut,
+            from: None,
+            marks: &marks,
+        };
         let mut candidates = self.plain(window, raw, scratch);
         let decoded = self.cells(window, raw, &mut candidates, scratch);
+        scratch.marks.push(marks);
         for candidate in candidates {
             if !candidate.lost && window.own.contains(&candidate.start) {
                 found(self.finish(window, candidate));
@@ -141,6 +158,13 @@ impl Engine {
         }
         scratch.throttled.retain(|throttled| window.own.contains(&throttled.cell));
         Scanned { throttled: std::mem::take(&mut scratch.throttled), decoded }
+    }
+
+    /// What stands out in a text.
+    pub(super) fn marks(&self, text: &[u8], scratch: &mut Scratch) -> Marks {
+        let mut marks = scratch.marks.pop().unwrap_or_default();
+        self.prefilter.read(text, &mut marks);
+        marks
     }
 
     /// The candidates of a text as it stands, sorted, and settled among each other.
@@ -169,18 +193,29 @@ impl Engine {
             None => window.own.end.saturating_add(2 * WIDEST),
         };
         let mut text = TextRun::default();
-        self.prefilter.each(haystack.text, 0, |at, rules| {
+        let mut rules = Vec::new();
+        for hits in haystack.marks.hits.chunk_by(|one, other| one.at == other.at) {
+            let Some(at) = hits.first().and_then(|hit| usize::try_from(hit.at).ok()) else {
+                return;
+            };
             if haystack.address(at) >= last {
                 return;
             }
-            text.cover(haystack.text, at);
-            for id in rules {
+            // A rule may have several literals of which one begins with another.
+            rules.clear();
+            rules.extend(hits.iter().flat_map(|hit| self.prefilter.rules(*hit)).copied());
+            if hits.len() > 1 {
+                rules.sort_unstable();
+                rules.dedup();
+            }
+            for id in &rules {
                 let search = self.search(window, *id, haystack);
                 if search.is_wanted(scratch) && search.is_allowed(at, scratch) {
+                    text.cover(haystack.text, at);
                     search.confirm(search.around(at, &text), at, None, scratch);
                 }
             }
-        });
+        }
     }
 
     /// Candidates of rules without literals.
@@ -290,12 +325,6 @@ fn has_nothing(window: &Window<'_>) -> bool {
     window.own.start != 0
         && window.space.labels.iter().all(|label| apart(&label.range))
         && is_zeros(window.bytes)
-}
-
-/// Whether bytes are all zero, as fast as memory can be read.
-fn is_zeros(bytes: &[u8]) -> bool {
-    // A fold without an early end is what compilers make vectors of.
-    bytes.chunks(1024).all(|chunk| chunk.iter().fold(0, |all, byte| all | byte) == 0)
 }
 
 /// Whether a rule looks into regions of this kind, or at labels that the window may show, and at

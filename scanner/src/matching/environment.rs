@@ -6,7 +6,7 @@ use std::ops::Range;
 use crate::region::{LabelKind, Window};
 
 /// A variable that every environment of a container has.
-const ANCHOR: &[u8] = b"\0PATH=/";
+pub(super) const ANCHOR: &[u8] = b"\0PATH=/";
 
 /// Bytes on each side of the anchor in which the others stand.
 const FAR: usize = 16 << 10;
@@ -22,10 +22,14 @@ const GAP: usize = 24;
 const NAME: usize = 128;
 
 /// Gives the strings of every copy that the window can see, without their NUL: `NAME=value`, five or
-/// more of them one after the other, `PATH` among them.
-pub(super) fn each(window: &Window<'_>, mut found: impl FnMut(Range<usize>)) {
+/// more of them one after the other, `PATH` among them, which stands at one of `anchors`.
+pub(super) fn each(
+    window: &Window<'_>,
+    anchors: impl Iterator<Item = usize>,
+    mut found: impl FnMut(Range<usize>),
+) {
     let bytes = window.bytes;
-    for anchor in memchr::memmem::find_iter(bytes, ANCHOR) {
+    for anchor in anchors {
         let anchor = anchor + 1;
         let address = window.base.saturating_add(anchor as u64);
         let is_labelled = window
@@ -105,7 +109,10 @@ mod tests {
             cut: Cut { start: true, end: true },
         };
         let mut all = Vec::new();
-        each(&window, |range| all.push(String::from_utf8_lossy(&bytes[range]).into_owned()));
+        let anchors = memchr::memmem::find_iter(bytes, ANCHOR);
+        each(&window, anchors, |range| {
+            all.push(String::from_utf8_lossy(&bytes[range]).into_owned())
+        });
         all.sort();
         all
     }

@@ -1,6 +1,7 @@
 //! Entries for fuzz targets: the decoders of untrusted bytes, with what must hold of them.
 
 use super::encoding::{ENCODINGS, Encoding};
+use super::prefilter::Marks;
 use crate::check::Notation;
 
 /// Bytes that one run may give.
@@ -14,7 +15,7 @@ pub fn decode(bytes: &[u8], notation: Notation) {
     let of_it = |encoding: &&&Encoding| encoding.notations.contains(&notation);
     let Some(encoding) = ENCODINGS.iter().find(of_it) else { return };
     let mut runs = Vec::new();
-    (encoding.find)(bytes, &mut |run| runs.push(run));
+    (encoding.find)(bytes, &Marks::of(bytes), &mut |run| runs.push(run));
     for run in &runs {
         (encoding.decode)(bytes, run, MOST, &mut |island| {
             let len = island.text.len();

@@ -81,7 +81,7 @@ impl Engine {
         let shown = self.indicators(window, plain);
         for encoding in ENCODINGS {
             let mut runs = Vec::new();
-            (encoding.find)(window.bytes, &mut |run| {
+            (encoding.find)(window.bytes, haystack.marks, &mut |run| {
                 runs.push(run);
             });
             for run in runs {
@@ -203,14 +203,15 @@ impl Engine {
         let from =
             From { decoded, kind: pass.kind, cell: pass.cell, bytes: outer.text, map: &island.map };
         let text = island.text.as_slice();
-        let haystack = Haystack { text, base: 0, cut, from: Some(from) };
+        let marks = self.marks(text, scratch);
+        let haystack = Haystack { text, base: 0, cut, from: Some(from), marks: &marks };
         let mut found = self.plain(pass.window, haystack, scratch);
         let has_room = text.len() >= SHORTEST && decoded.steps().count() < DEPTH;
         if has_room {
             let mut inner = Vec::new();
             for encoding in ENCODINGS {
                 let mut runs = Vec::new();
-                (encoding.find)(text, &mut |run| runs.push(run));
+                (encoding.find)(text, &marks, &mut |run| runs.push(run));
                 for run in runs {
                     let cut = Cut {
                         start: cut.start && run.range.start == 0,
@@ -225,6 +226,7 @@ impl Engine {
                 overlap::settle_islands(&self.rules, &mut found);
             }
         }
+        scratch.marks.push(marks);
         overlap::hide_secrets(&self.rules, &mut found);
         found
     }

@@ -9,7 +9,9 @@ mod confirm;
 mod encoding;
 mod engine;
 mod environment;
+mod fingerprint;
 mod islands;
+mod kernel;
 mod labels;
 mod length_word;
 mod number;
@@ -26,3 +28,4 @@ pub mod proving;
 
 pub use encoding::{Decode, ENCODINGS, Encoding, Island, Run, SpanMap};
 pub use engine::{Engine, Scanned, Scratch, Throttled};
+pub use kernel::Kernel;

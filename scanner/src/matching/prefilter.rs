@@ -1,101 +1,282 @@
-//! Where in raw bytes the literals of the rules occur.
+//! Where in raw bytes the literals of the rules occur, and which blocks may hold something encoded.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
+use std::sync::LazyLock;
 
-use aho_corasick::{AhoCorasick, Input, MatchKind};
+use super::fingerprint::{Bytes, Shape, tables};
+use super::kernel::{self, BEHIND, BLOCK, BLOCKS, Kernel, TILE, Tables, Tile};
+use super::{encoding, environment};
+use crate::rule::{Anchor, RuleId, RuleSet, followers};
 
-use crate::rule::{Anchor, RuleId, RuleSet};
+/// Bytes that are skipped together where they are zeros.
+const PAGE: usize = 4 << 10;
 
 /// A set of literals, each with the rules it is a candidate of.
-///
-/// The automaton knows no capitals; where it finds something, the literals are compared as they are
-/// written, unless their rule takes letters of any case.
 #[derive(Debug)]
 pub(super) struct Prefilter {
-    automaton: Option<AhoCorasick>,
-    /// By pattern of the automaton: its literals and every literal that one of them begins with.
-    literals: Vec<Vec<Literal>>,
+    kernel: Kernel,
+    tables: Tables,
+    literals: Vec<Literal>,
+    /// By hash of a fingerprint, the first of its entries; as many as there are entries if none.
+    heads: Vec<u32>,
+    entries: Vec<Entry>,
+    /// Whether a literal is made of zeros only.
+    finds_zeros: bool,
+    /// The literal that stands in every environment.
+    environment: u32,
 }
 
 /// A literal and its rules.
-#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug)]
 struct Literal {
     bytes: Vec<u8>,
     /// Whether letters of any case are meant.
     any_case: bool,
+    /// What may follow; of a literal of three bytes only.
+    follows: Bytes,
     rules: Vec<RuleId>,
 }
 
-impl Prefilter {
-    /// The literals of all rules that have some.
-    pub(super) fn new(set: &RuleSet) -> Self {
-        let mut rules: BTreeMap<(Vec<u8>, bool), Vec<RuleId>> = BTreeMap::new();
-        for (id, rule) in (0..).map(RuleId).zip(set.rules()) {
-            let any_case = matches!(rule.anchor, Anchor::Assignment(_));
-            for literal in rule.literals.iter().filter(|_| rule.anchor.has_literals()) {
-                rules.entry((literal.clone(), any_case)).or_default().push(id);
-            }
-        }
-        let mut patterns: Vec<Vec<u8>> =
-            rules.keys().map(|(literal, _)| literal.to_ascii_lowercase()).collect();
-        patterns.sort_unstable();
-        patterns.dedup();
-        // Only the longest literal at a place is reported; it stands for the shorter ones too.
-        let mut literals: Vec<Vec<Literal>> = patterns.iter().map(|_| Vec::new()).collect();
-        for ((bytes, any_case), rules) in &rules {
-            let lower = bytes.to_ascii_lowercase();
-            let first = patterns.partition_point(|pattern| *pattern < lower);
-            let longer = patterns.iter().zip(&mut literals).skip(first);
-            for (_, of) in longer.take_while(|(pattern, _)| pattern.starts_with(&lower)) {
-                let (bytes, any_case) = (bytes.clone(), *any_case);
-                of.push(Literal { bytes, any_case, rules: rules.clone() });
-            }
-        }
-        // Building fails only beyond the automaton's own limits, which loading is far below; no
-        // automaton then means no candidates, which the tests of the rules would show.
-        let automaton = if patterns.is_empty() {
-            None
-        } else {
-            AhoCorasick::builder()
-                .match_kind(MatchKind::LeftmostLongest)
-                .ascii_case_insensitive(true)
-                .build(&patterns)
-                .ok()
-        };
-        Self { automaton, literals }
+/// A literal with a fingerprint of some hash.
+#[derive(Debug)]
+struct Entry {
+    literal: u32,
+    /// Where in the literal the fingerprint begins.
+    offset: u8,
+    /// The next entry of the same hash.
+    next: u32,
+}
+
+/// A literal that occurs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Hit {
+    /// Offset of its first byte.
+    pub at: u32,
+    literal: u32,
+}
+
+/// What stands out in a text.
+#[derive(Debug, Default)]
+pub(super) struct Marks {
+    /// The literals that occur, in order.
+    pub hits: Vec<Hit>,
+    /// Blocks with flags, in order: the offset, and the flags.
+    pub blocks: Vec<(u32, u8)>,
+    /// The longest rows of characters of base64, of 24 and more.
+    pub tokens: Vec<Range<usize>>,
+    tile: Box<Tile>,
+}
+
+impl Marks {
+    /// What stands out in bytes beside literals.
+    pub(super) fn of(bytes: &[u8]) -> Self {
+        static NO_RULES: LazyLock<Prefilter> =
+            LazyLock::new(|| Prefilter::new(&RuleSet::default(), Kernel::best()));
+        let mut marks = Self::default();
+        NO_RULES.read(bytes, &mut marks);
+        marks
     }
 
-    /// Gives every occurrence in `bytes` that starts at `from` or later, in order.
-    pub(super) fn each(&self, bytes: &[u8], from: usize, mut found: impl FnMut(usize, &[RuleId])) {
-        let Some(automaton) = &self.automaton else { return };
-        let mut at = from;
-        let mut all = Vec::new();
-        while at < bytes.len() {
-            let Some(hit) = automaton.find(Input::new(bytes).range(at..)) else { return };
-            at = hit.start();
-            let rest = bytes.get(at..).unwrap_or_default();
-            let literals =
-                self.literals.get(hit.pattern().as_usize()).map_or(&[][..], Vec::as_slice);
-            let is_here = |it: &&Literal| it.any_case || rest.starts_with(&it.bytes);
-            let mut here = literals.iter().filter(is_here);
-            match (here.next(), here.next()) {
-                (None, _) => {}
-                (Some(only), None) => found(at, &only.rules),
-                (Some(first), Some(second)) => {
-                    // A rule may have several literals of which one begins with another.
-                    all.clear();
-                    for literal in [first, second].into_iter().chain(here) {
-                        all.extend_from_slice(&literal.rules);
-                    }
-                    all.sort_unstable();
-                    all.dedup();
-                    found(at, &all);
+    /// The stretches of blocks with one of these flags, with `around` bytes more on both sides; they do not
+    /// overlap.
+    pub(super) fn stretches(
+        &self,
+        flags: u8,
+        around: usize,
+        len: usize,
+    ) -> impl Iterator<Item = Range<usize>> {
+        let mut blocks = self.blocks.iter().filter(move |(_, of)| of & flags != 0).peekable();
+        let mut done = 0;
+        std::iter::from_fn(move || {
+            let (first, _) = blocks.next()?;
+            let start = offset(*first).saturating_sub(around).max(done);
+            let mut end = offset(*first) + BLOCK + around;
+            while let Some((next, _)) = blocks.next_if(|(next, _)| offset(*next) <= end + around) {
+                end = offset(*next) + BLOCK + around;
+            }
+            done = end.min(len);
+            Some(start.min(len)..done)
+        })
+    }
+}
+
+fn offset(at: u32) -> usize {
+    usize::try_from(at).unwrap_or(usize::MAX)
+}
+
+impl Prefilter {
+    /// The literals of all rules that have some, for a kernel.
+    pub(super) fn new(set: &RuleSet, kernel: Kernel) -> Self {
+        let mut all: BTreeMap<(&[u8], bool), (Bytes, Vec<RuleId>)> = BTreeMap::new();
+        for (id, rule) in (0..).map(RuleId).zip(set.rules()) {
+            let any_case = matches!(rule.anchor, Anchor::Assignment(_));
+            let followers = followers(rule);
+            for literal in rule.literals.iter().filter(|_| rule.anchor.has_literals()) {
+                let (follows, rules) = all.entry((literal, any_case)).or_default();
+                let known = followers.iter().find(|(of, _)| of == literal);
+                *follows = follows.with(known.map_or(Bytes::ALL, |(_, bytes)| Bytes::of(bytes)));
+                rules.push(id);
+            }
+        }
+        _ = all.entry((environment::ANCHOR, false)).or_default();
+        let literals: Vec<Literal> = all
+            .into_iter()
+            .map(|((bytes, any_case), (follows, mut rules))| {
+                rules.dedup();
+                Literal { bytes: bytes.to_vec(), any_case, follows, rules }
+            })
+            .collect();
+        let shapes: Vec<Shape<'_>> = literals
+            .iter()
+            .map(|Literal { bytes, any_case, follows, .. }| Shape {
+                bytes,
+                any_case: *any_case,
+                follows: *follows,
+            })
+            .collect();
+        let (fingerprints, tables) = tables(kernel, &shapes);
+        let finds_zeros = literals.iter().any(|it| it.bytes.iter().all(|byte| *byte == 0));
+        let environment = literals.iter().position(|it| it.bytes == environment::ANCHOR);
+        let environment = environment.and_then(|at| u32::try_from(at).ok()).unwrap_or(u32::MAX);
+        let mut this = Self {
+            environment,
+            kernel,
+            tables,
+            literals,
+            heads: vec![u32::MAX; 1 << 16],
+            entries: Vec::new(),
+            finds_zeros,
+        };
+        for (literal, fingerprint) in (0..).zip(fingerprints) {
+            for hash in fingerprint.hashes() {
+                let offset = fingerprint.offset;
+                let entry = u32::try_from(this.entries.len()).unwrap_or(u32::MAX);
+                let next = std::mem::replace(&mut this.heads[usize::from(hash)], entry);
+                this.entries.push(Entry { literal, offset, next });
+            }
+        }
+        this
+    }
+
+    /// The rules of the literal that a hit is of.
+    pub(super) fn rules(&self, hit: Hit) -> &[RuleId] {
+        self.literals.get(offset(hit.literal)).map_or(&[], |literal| &literal.rules)
+    }
+
+    /// Where an environment may be, among what has been marked.
+    pub(super) fn environments(&self, marks: &Marks) -> impl Iterator<Item = usize> {
+        let hits = marks.hits.iter().filter(|hit| hit.literal == self.environment);
+        hits.map(|hit| offset(hit.at))
+    }
+
+    /// Marks what stands out in `bytes`.
+    pub(super) fn read(&self, bytes: &[u8], marks: &mut Marks) {
+        let Marks { hits, blocks, tile, .. } = marks;
+        hits.clear();
+        blocks.clear();
+        let mut put = |first: usize, with_rest: &[u8], full: &[Range<usize>]| {
+            tile.read(self.kernel, &self.tables, with_rest, full);
+            for at in tile.positions() {
+                self.confirm(bytes, first + usize::from(*at), hits);
+            }
+            let last = full.last().map_or(0, |range| range.end);
+            for (index, flags) in tile.flags.iter().take(last).enumerate() {
+                if *flags != 0 {
+                    let at = u32::try_from(first + index * BLOCK).unwrap_or(u32::MAX);
+                    blocks.push((at, *flags));
                 }
             }
-            at += 1;
+        };
+        // Whole blocks with what is looked at behind them; the rest is looked at in a copy.
+        let whole = bytes.len().saturating_sub(BEHIND) / BLOCK * BLOCK;
+        let mut ranges = Vec::with_capacity(TILE / PAGE + 1);
+        for first in (0..whole).step_by(TILE) {
+            let end = (first + TILE).min(whole);
+            let full = bytes.get(first..end + BEHIND).unwrap_or_default();
+            self.full(full, (end - first) / BLOCK, &mut ranges);
+            put(first, full, &ranges);
+        }
+        let rest = bytes.get(whole..).unwrap_or_default();
+        if !rest.is_empty() {
+            let mut copy = [0; 2 * BLOCK + BEHIND];
+            if let Some(to) = copy.get_mut(..rest.len()) {
+                to.copy_from_slice(rest);
+            }
+            put(whole, &copy, &[0..2]);
+        }
+        hits.sort_unstable();
+        hits.dedup();
+        let mut tokens = std::mem::take(&mut marks.tokens);
+        tokens.clear();
+        encoding::tokens(bytes, marks, |token| tokens.push(token));
+        marks.tokens = tokens;
+    }
+
+    /// The blocks of a tile without those that lie deep in pages of zeros.
+    fn full(&self, tile: &[u8], count: usize, ranges: &mut Vec<Range<usize>>) {
+        const PER_PAGE: usize = PAGE / BLOCK;
+        ranges.clear();
+        if self.finds_zeros {
+            ranges.push(0..count);
+            return;
+        }
+        for first in (0..count).step_by(PER_PAGE) {
+            let mut start = first;
+            let end = (first + PER_PAGE).min(count);
+            let page = tile.get(first * BLOCK..end * BLOCK).unwrap_or_default();
+            if end == first + PER_PAGE && is_zeros(page) {
+                // A literal may begin in the last one.
+                start = end - 1;
+            }
+            match ranges.last_mut() {
+                Some(last) if last.end == start => last.end = end,
+                _ => ranges.push(start..end),
+            }
+        }
+    }
+
+    /// Keeps the literals whose fingerprint stands at `at`.
+    fn confirm(&self, bytes: &[u8], at: usize, hits: &mut Vec<Hit>) {
+        let Some(four) = bytes.get(at..) else { return };
+        let mut here = [0; 4];
+        for (to, byte) in here.iter_mut().zip(four) {
+            *to = *byte;
+        }
+        let mut next = self.heads[usize::from(kernel::hash(here))];
+        while let Some(entry) = self.entries.get(offset(next)) {
+            next = entry.next;
+            let literal = &self.literals[offset(entry.literal)];
+            let Some(start) = at.checked_sub(usize::from(entry.offset)) else { continue };
+            let end = start + literal.bytes.len();
+            let Some(text) = bytes.get(start..end) else { continue };
+            let is_same = if literal.any_case {
+                text.eq_ignore_ascii_case(&literal.bytes)
+            } else {
+                text == literal.bytes
+            };
+            let is_followed = || {
+                literal.bytes.len() >= kernel::WIDTH
+                    || literal.follows.has(bytes.get(end).copied().unwrap_or_default())
+            };
+            if is_same && is_followed() {
+                let at = u32::try_from(start).unwrap_or(u32::MAX);
+                hits.push(Hit { at, literal: entry.literal });
+            }
         }
     }
 }
+
+/// Whether bytes are all zero, as fast as memory can be read.
+pub(super) fn is_zeros(bytes: &[u8]) -> bool {
+    let (first, rest) = bytes.split_at(bytes.len().min(BLOCK));
+    // A fold without an early end is what compilers make vectors of.
+    first.iter().all(|byte| *byte == 0)
+        && rest.chunks(1024).all(|chunk| chunk.iter().fold(0, |all, byte| all | byte) == 0)
+}
+
+const _: () =
+    assert!(BLOCKS * BLOCK == TILE && TILE.is_multiple_of(PAGE), "pages are whole in tiles");
 
 #[cfg(test)]
 mod tests {
@@ -109,26 +290,36 @@ mod tests {
         set
     }
 
+    fn found(set: &RuleSet, kernel: Kernel, bytes: &[u8]) -> Vec<(usize, String)> {
+        let prefilter = Prefilter::new(set, kernel);
+        let mut marks = Marks::default();
+        prefilter.read(bytes, &mut marks);
+        let mut found = Vec::new();
+        for hit in &marks.hits {
+            for rule in prefilter.rules(*hit) {
+                found.push((offset(hit.at), set.get(*rule).pattern.source().to_owned()));
+            }
+        }
+        found.sort();
+        found
+    }
+
     #[test]
     fn a_literal_inside_another_and_one_that_begins_it_are_found() {
         let set = set(&["abcdef", "abc", "cde"]);
-        let mut found = Vec::new();
-        Prefilter::new(&set).each(b"..abcdef.abcx", 0, |at, rules| {
-            found.extend(rules.iter().map(|rule| (at, set.get(*rule).pattern.source().to_owned())));
-        });
-        found.sort();
-        let expected =
-            [(2, "abc"), (2, "abcdef"), (4, "cde"), (9, "abc")].map(|(at, s)| (at, s.to_owned()));
-        assert_eq!(found, expected);
+        for kernel in Kernel::available() {
+            let found = found(&set, kernel, b"..abcdef.abcx");
+            let expected = [(2, "abc"), (2, "abcdef"), (4, "cde"), (9, "abc")];
+            assert_eq!(found, expected.map(|(at, s)| (at, s.to_owned())), "{}", kernel.name());
+        }
     }
 
     #[test]
     fn capitals_count() {
         let set = set(&["AbcD", "abcd", "abc"]);
-        let mut found = Vec::new();
-        Prefilter::new(&set).each(b"ABCD AbcD abcD", 0, |at, rules| {
-            found.extend(rules.iter().map(|rule| (at, set.get(*rule).pattern.source().to_owned())));
-        });
-        assert_eq!(found, [(5, "AbcD".to_owned()), (10, "abc".to_owned())]);
+        for kernel in Kernel::available() {
+            let found = found(&set, kernel, b"ABCD AbcD abcD");
+            assert_eq!(found, [(5, "AbcD".to_owned()), (10, "abc".to_owned())]);
+        }
     }
 }

@@ -1,9 +1,31 @@
 //! Maximal runs of one class of bytes with an exact length: values without any literal.
 
+use std::ops::Range;
+
+use super::encoding::{TOKEN, is_token};
+
 /// Gives the start of every maximal run of exactly `len` bytes of `class`.
 ///
+/// Where the class is of characters of tokens, each run is a part of a token.
+pub(super) fn each(
+    bytes: &[u8],
+    tokens: &[Range<usize>],
+    class: &[bool; 256],
+    len: usize,
+    mut found: impl FnMut(usize),
+) {
+    let of_tokens = (0..=u8::MAX).zip(class).all(|(byte, is)| !is || is_token(byte));
+    if len < TOKEN || !of_tokens {
+        return in_part(bytes, class, len, &mut found);
+    }
+    for token in tokens.iter().filter(|token| token.len() >= len) {
+        let part = bytes.get(token.clone()).unwrap_or_default();
+        in_part(part, class, len, &mut |at| found(token.start + at));
+    }
+}
+
 /// A run of `len` bytes covers an offset divisible by `len`, so only those are looked at first.
-pub(super) fn each(bytes: &[u8], class: &[bool; 256], len: usize, mut found: impl FnMut(usize)) {
+fn in_part(bytes: &[u8], class: &[bool; 256], len: usize, found: &mut impl FnMut(usize)) {
     let holds = |at: usize| bytes.get(at).is_some_and(|byte| class[usize::from(*byte)]);
     let mut at = 0;
     while at < bytes.len() {
@@ -40,7 +62,7 @@ mod tests {
                 bytes.extend(std::iter::repeat_n(b'a', len));
                 bytes.extend([b'.'; 20]);
                 let mut found = Vec::new();
-                each(&bytes, &class, 16, |at| found.push(at));
+                in_part(&bytes, &class, 16, &mut |at| found.push(at));
                 assert_eq!(found, if expected { vec![pad] } else { vec![] }, "{pad} {len}");
             }
         }

@@ -5,6 +5,7 @@ use std::ops::Range;
 use super::confirm::{self, Confirmed, Found, Run};
 use super::encoding::SpanMap;
 use super::engine::{Candidate, SURROUNDINGS, Scratch, Throttled, WIDEST};
+use super::prefilter::Marks;
 use super::{assignment, labels, length_word, number, runs, text_run, words};
 use crate::check::{Notation, Outcome};
 use crate::region::{CELL, Cut, Decoded, LabelKind, RegionKind, Window};
@@ -46,6 +47,8 @@ pub(super) struct Haystack<'a> {
     pub cut: Cut,
     /// Where it was decoded from.
     pub from: Option<From<'a>>,
+    /// What stands out in it.
+    pub marks: &'a Marks,
 }
 
 /// Where decoded text lies.
@@ -193,7 +196,7 @@ impl Search<'_> {
     /// Runs of a class with an exact length.
     pub(super) fn runs(&self, class: &[bool; 256], len: usize, word: bool, scratch: &mut Scratch) {
         let last = self.own().end.saturating_add(WIDEST);
-        runs::each(self.haystack.text, class, len, |at| {
+        runs::each(self.haystack.text, &self.haystack.marks.tokens, class, len, |at| {
             let address = self.haystack.address(at);
             if (word && !self.has_length_word(at, len))
                 || address >= last
@@ -226,7 +229,7 @@ impl Search<'_> {
     pub(super) fn words(&self, scratch: &mut Scratch) {
         let last = self.own().end.saturating_add(WIDEST);
         let text = self.haystack.text;
-        words::each(text, |range| {
+        words::each(text, self.haystack.marks, |range| {
             let at = range.start;
             if self.haystack.address(at) < last && self.is_allowed(at, scratch) {
                 let bytes = text.get(range).unwrap_or_default();

@@ -2,6 +2,9 @@
 
 use std::ops::Range;
 
+use super::kernel;
+use super::prefilter::Marks;
+
 use crate::check::bip39::{LENGTHS, LETTERS, is_word};
 
 /// Letters and marks of the shortest phrase: twelve words of three letters, and a mark behind each but
@@ -18,9 +21,14 @@ const MOST: usize = 25;
 ///
 /// Any phrase covers an offset that `SHORTEST` divides, in a word or behind one: only what stands there
 /// is looked at.
-pub(super) fn each(bytes: &[u8], mut found: impl FnMut(Range<usize>)) {
+pub(super) fn each(bytes: &[u8], marks: &Marks, mut found: impl FnMut(Range<usize>)) {
     let mut last = 0..0;
-    for at in (0..bytes.len()).step_by(SHORTEST) {
+    // Of the shortest phrase half stands in a block that is marked.
+    let stretches = marks.stretches(kernel::WORDS, SHORTEST / 2 + 1, bytes.len());
+    let first = |stretch: Range<usize>| {
+        (stretch.start.next_multiple_of(SHORTEST)..stretch.end).step_by(SHORTEST)
+    };
+    for at in stretches.flat_map(first) {
         let Some(word) = word_before(bytes, at) else { continue };
         for row in MARKS.into_iter().filter_map(|mark| row(bytes, &word, mark)) {
             if row != last {
@@ -96,7 +104,8 @@ mod tests {
 
     fn all(text: &str) -> Vec<String> {
         let mut found = Vec::new();
-        each(text.as_bytes(), |range| found.push(text.get(range).unwrap().to_owned()));
+        let marks = Marks::of(text.as_bytes());
+        each(text.as_bytes(), &marks, |range| found.push(text.get(range).unwrap().to_owned()));
         found
     }
 

@@ -3,6 +3,8 @@
 use regex_syntax::hir::literal::{ExtractKind, Extractor};
 use regex_syntax::hir::{Class, Hir, HirKind};
 
+use super::model::{Anchor, Rule};
+
 /// Shortest literal that is worth a look at every place it occurs.
 const MIN_LITERAL: usize = 3;
 
@@ -56,6 +58,53 @@ pub(super) fn inside(hir: &Hir) -> Option<(Vec<Vec<u8>>, usize)> {
         }
     }
     best.map(|(_, found, before)| (found, before))
+}
+
+/// For each literal of a rule that is no longer than [`MIN_LITERAL`], which bytes may follow it; a literal
+/// that any byte may follow is left out.
+pub(crate) fn followers(rule: &Rule) -> Vec<(&[u8], [bool; 256])> {
+    let is_short = |literal: &&Vec<u8>| literal.len() == MIN_LITERAL;
+    let is_in_pattern = matches!(rule.anchor, Anchor::Prefix | Anchor::Inside);
+    if !is_in_pattern || !rule.literals.iter().any(|literal| is_short(&literal)) {
+        return Vec::new();
+    }
+    let Some(from) = rule.pattern.hir().and_then(|hir| begins_at(hir, &rule.literals)) else {
+        return Vec::new();
+    };
+    let mut extractor = Extractor::new();
+    extractor
+        .kind(ExtractKind::Prefix)
+        .limit_class(256)
+        .limit_repeat(MIN_LITERAL + 1)
+        .limit_literal_len(MIN_LITERAL + 1)
+        .limit_total(1 << 14);
+    let longer = extractor.extract(&from);
+    let Some(longer) = longer.literals() else { return Vec::new() };
+    let following = |literal: &[u8]| {
+        let mut following = [false; 256];
+        for found in longer {
+            if let Some(rest) = found.as_bytes().strip_prefix(literal) {
+                following[usize::from(*rest.first()?)] = true;
+            } else if literal.starts_with(found.as_bytes()) {
+                return None;
+            }
+        }
+        Some(following)
+    };
+    let short = rule.literals.iter().filter(is_short);
+    short.filter_map(|literal| Some((literal.as_slice(), following(literal)?))).collect()
+}
+
+/// The part of a pattern that begins with one of these literals, which were taken from it.
+fn begins_at(hir: Hir, literals: &[Vec<u8>]) -> Option<Hir> {
+    let is = |hir: &Hir| prefixes(hir).is_some_and(|found| found == literals);
+    if is(&hir) {
+        return Some(hir);
+    }
+    let HirKind::Concat(parts) = hir.kind() else { return None };
+    let mut rests =
+        (1..parts.len()).map(|from| Hir::concat(parts.iter().skip(from).cloned().collect()));
+    rests.find(is)
 }
 
 /// Number of the group of that name.

@@ -15,6 +15,7 @@ mod user;
 
 pub use fault::{Cost, Fault};
 pub use file::{Example, RuleExamples, RuleFileError};
+pub(crate) use literals::followers;
 pub use model::{
     Anchor, Class, Edge, Encodings, Keyword, Near, Pattern, Places, Report, Rule, RuleId, RuleSet,
     View,

@@ -252,6 +252,12 @@ impl Pattern {
         self.compile().ok()
     }
 
+    /// The syntax tree of what runs.
+    pub(super) fn hir(&self) -> Option<regex_syntax::hir::Hir> {
+        let source = self.relaxed.as_deref().unwrap_or(&self.source);
+        syntax::parse_with(source, &byte_syntax()).ok()
+    }
+
     fn compile(&self) -> Result<&Regex, Box<regex_automata::meta::BuildError>> {
         let built = build(self.relaxed.as_deref().unwrap_or(&self.source))?;
         Ok(self.regex.get_or_init(|| built))

@@ -4,14 +4,12 @@
 //! key.
 
 use super::{BLOCK, Encoding, Island, Run, SpanMap, WHOLE, deflate};
-use super::{begins_binary, is_text_block, runs, stretches};
+use super::{begins_binary, is_text_block, stretches};
 use crate::check::Notation;
+use crate::matching::prefilter::Marks;
 
 pub(super) const ENCODING: Encoding =
     Encoding { notations: &[Notation::Base64, Notation::Base64Url], find, decode, is_whole: false };
-
-/// Fewest characters of a run.
-const SHORTEST: usize = 24;
 
 /// Characters of a line after which another one may follow; groups of four are not broken.
 const LINE: std::ops::RangeInclusive<usize> = 40..=128;
@@ -38,7 +36,8 @@ const SEXTETS: [u8; 256] = {
     table
 };
 
-const CLASS: [bool; 256] = {
+/// By byte: whether it is a character of either alphabet.
+pub(super) const CLASS: [bool; 256] = {
     let mut class = [false; 256];
     let mut byte = 0;
     while byte < 256 {
@@ -53,14 +52,14 @@ fn is_character(byte: u8) -> bool {
 }
 
 /// Runs of characters with the lines that follow them. What is all hexadecimal is left to that.
-fn find(bytes: &[u8], found: &mut dyn FnMut(Run)) {
+fn find(bytes: &[u8], marks: &Marks, found: &mut dyn FnMut(Run)) {
     let mut done = 0;
-    runs(bytes, &CLASS, SHORTEST, |first| {
+    for first in &marks.tokens {
         if first.start < done {
-            return;
+            continue;
         }
         let mut all = first.clone();
-        let mut line = first;
+        let mut line = first.clone();
         while let Some(next) = next_line(bytes, &line) {
             all.end = next.end;
             line = next;
@@ -70,7 +69,7 @@ fn find(bytes: &[u8], found: &mut dyn FnMut(Run)) {
         if !characters.iter().all(u8::is_ascii_hexdigit) {
             found(Run { notation: Notation::Base64, range: all });
         }
-    });
+    }
 }
 
 /// The line that goes on after `line`, if that one is as long as lines are.

@@ -3,13 +3,12 @@
 //! A byte in them cannot be led back to its own bits: whatever is found has the span of the stream, as
 //! far as it was read.
 
-use std::sync::LazyLock;
-
 use flate2::{Decompress, FlushDecompress, Status};
-use memchr::memmem::Finder;
 
 use super::{Encoding, Island, Run, SpanMap};
 use crate::check::Notation;
+use crate::matching::kernel;
+use crate::matching::prefilter::Marks;
 use crate::region::{Cut, REACH};
 
 pub(super) const ENCODING: Encoding =
@@ -32,36 +31,37 @@ const CHUNK: usize = 16 << 10;
 
 /// What streams begin with: gzip with the only method there is; zlib with a window of 32 KiB and no
 /// dictionary, at each of its four levels.
-static HEADS: LazyLock<[(Notation, Finder<'static>); 5]> = LazyLock::new(|| {
-    let finder = |notation, head: &'static [u8]| (notation, Finder::new(head));
-    [
-        finder(Notation::Gzip, b"\x1f\x8b\x08"),
-        finder(Notation::Zlib, b"\x78\x01"),
-        finder(Notation::Zlib, b"\x78\x5e"),
-        finder(Notation::Zlib, b"\x78\x9c"),
-        finder(Notation::Zlib, b"\x78\xda"),
-    ]
-});
+const HEADS: [(Notation, &[u8]); 5] = [
+    (Notation::Gzip, b"\x1f\x8b\x08"),
+    (Notation::Zlib, b"\x78\x01"),
+    (Notation::Zlib, b"\x78\x5e"),
+    (Notation::Zlib, b"\x78\x9c"),
+    (Notation::Zlib, b"\x78\xda"),
+];
 
 /// Whether a text begins with a stream.
 pub(super) fn begins(text: &[u8]) -> bool {
-    let heads = HEADS.iter();
-    heads.into_iter().any(|(notation, head)| {
-        text.starts_with(head.needle()) && payload(text, *notation).is_some()
-    })
+    stream(text).is_some()
 }
 
 /// Where streams may begin: their header, and that of their first block, are sound.
-fn find(bytes: &[u8], found: &mut dyn FnMut(Run)) {
+fn find(bytes: &[u8], marks: &Marks, found: &mut dyn FnMut(Run)) {
     let longest = usize::try_from(REACH).unwrap_or(usize::MAX);
-    for (notation, head) in HEADS.iter() {
-        for at in head.find_iter(bytes) {
-            let end = at.saturating_add(longest).min(bytes.len());
-            if payload(bytes.get(at..end).unwrap_or_default(), *notation).is_some() {
-                found(Run { notation: *notation, range: at..end });
-            }
+    for at in marks.stretches(kernel::STREAM, 0, bytes.len()).flatten() {
+        let end = at.saturating_add(longest).min(bytes.len());
+        if let Some(notation) = stream(bytes.get(at..end).unwrap_or_default()) {
+            found(Run { notation, range: at..end });
         }
     }
+}
+
+/// What stream bytes begin with.
+fn stream(bytes: &[u8]) -> Option<Notation> {
+    if !matches!(bytes.first(), Some(0x1f | 0x78)) {
+        return None;
+    }
+    let (notation, _) = HEADS.into_iter().find(|(_, head)| bytes.starts_with(head))?;
+    payload(bytes, notation).map(|_| notation)
 }
 
 /// Where the blocks of a stream begin.

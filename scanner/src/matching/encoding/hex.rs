@@ -1,8 +1,9 @@
 //! Text in hexadecimal digits of either case, in both phases.
 
 use super::{BLOCK, Encoding, Island, Run, SpanMap, WHOLE};
-use super::{begins_binary, digit, is_text_block, runs, stretches};
+use super::{begins_binary, digit, is_text_block, stretches};
 use crate::check::Notation;
+use crate::matching::prefilter::Marks;
 
 pub(super) const ENCODING: Encoding =
     Encoding { notations: &[Notation::Hex], find, decode, is_whole: false };
@@ -10,18 +11,19 @@ pub(super) const ENCODING: Encoding =
 /// Fewest digits of a run: as many as a text of twenty characters has.
 const SHORTEST: usize = 40;
 
-const CLASS: [bool; 256] = {
-    let mut class = [false; 256];
-    let mut byte = 0u8;
-    while byte < 128 {
-        class[byte as usize] = byte.is_ascii_hexdigit();
-        byte += 1;
+/// The longest runs of digits, each of which is a part of a token.
+fn find(bytes: &[u8], marks: &Marks, found: &mut dyn FnMut(Run)) {
+    for token in marks.tokens.iter().filter(|token| token.len() >= SHORTEST) {
+        let text = bytes.get(token.clone()).unwrap_or_default();
+        let mut start = token.start;
+        for digits in text.split(|byte| !byte.is_ascii_hexdigit()) {
+            let range = start..start + digits.len();
+            start = range.end + 1;
+            if digits.len() >= SHORTEST {
+                found(Run { notation: Notation::Hex, range });
+            }
+        }
     }
-    class
-};
-
-fn find(bytes: &[u8], found: &mut dyn FnMut(Run)) {
-    runs(bytes, &CLASS, SHORTEST, |range| found(Run { notation: Notation::Hex, range }));
 }
 
 /// What is text; digests and keys are rejected by their first block.

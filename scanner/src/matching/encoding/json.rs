@@ -1,17 +1,18 @@
 //! The escapes of JSON strings (RFC 8259 §7), which many languages share: documents inside of
 //! documents, keys with `\n` for the ends of their lines, `\u003d`, `\/`.
 
-use super::{Encoding, Island, Run, SHORTEST, SpanMap, WHOLE, digit};
+use super::{Encoding, Island, Run, SHORTEST, SpanMap, WHOLE, digit, escapes};
 use crate::check::Notation;
+use crate::matching::prefilter::Marks;
 
 pub(super) const ENCODING: Encoding =
     Encoding { notations: &[Notation::Escaped], find, decode, is_whole: false };
 
 /// Strings with an escape in them, not only at their end: from one quote, control character or end of a
 /// line to the next.
-fn find(bytes: &[u8], found: &mut dyn FnMut(Run)) {
+fn find(bytes: &[u8], marks: &Marks, found: &mut dyn FnMut(Run)) {
     let mut done = 0;
-    for at in memchr::memchr_iter(b'\\', bytes) {
+    for at in escapes(b'\\', bytes, marks) {
         if at < done || escape(bytes.get(at..).unwrap_or_default()).is_none() {
             continue;
         }

@@ -14,6 +14,8 @@ mod wide;
 
 use std::ops::Range;
 
+use super::kernel;
+use super::prefilter::Marks;
 use super::text_run::is_text;
 use crate::check::Notation;
 use crate::region::Cut;
@@ -50,8 +52,8 @@ pub type Decode = fn(&[u8], &Run, usize, &mut dyn FnMut(Island));
 pub struct Encoding {
     /// What it finds.
     pub notations: &'static [Notation],
-    /// Gives every run in bytes, in order.
-    pub find: fn(&[u8], &mut dyn FnMut(Run)),
+    /// Gives every run in bytes, of which marks say what stands out, in order.
+    pub(super) find: fn(&[u8], &Marks, &mut dyn FnMut(Run)),
     /// Decodes a run or a part of one; an island has at most the given number of bytes, or no more than
     /// the run.
     pub decode: Decode,
@@ -161,27 +163,48 @@ fn digit(byte: u8) -> Option<u8> {
     }
 }
 
-/// Gives every maximal run of at least `shortest` bytes of a class; no run is shorter than 24.
-fn runs(bytes: &[u8], class: &[bool; 256], shortest: usize, mut found: impl FnMut(Range<usize>)) {
-    let holds = |byte: u8| class[usize::from(byte)];
+/// Whether a byte is a character of either alphabet of base64.
+pub(super) fn is_token(byte: u8) -> bool {
+    base64::CLASS[usize::from(byte)]
+}
+
+/// Where the first character of an escape stands.
+fn escapes(first: u8, bytes: &[u8], marks: &Marks) -> impl Iterator<Item = usize> {
+    marks.stretches(kernel::ESCAPE, 0, bytes.len()).flat_map(move |stretch| {
+        let start = stretch.start;
+        memchr::memchr_iter(first, bytes.get(stretch).unwrap_or_default()).map(move |at| start + at)
+    })
+}
+
+/// Fewest characters of a token.
+pub(super) const TOKEN: usize = 24;
+
+/// Gives every longest row of characters of either alphabet of base64, if it has [`TOKEN`] or more.
+pub(super) fn tokens(bytes: &[u8], marks: &Marks, mut found: impl FnMut(Range<usize>)) {
+    /// Bytes between two that are looked at first.
+    const STEP: usize = 16;
+    let holds = is_token;
     let mut done = 0;
-    // Of 24 bytes the first half of a block of sixteen, or the whole of the block before it, are in.
-    for (index, block) in bytes.chunks(16).enumerate() {
-        let at = index * 16;
-        let probe = |offset: usize| block.get(offset).is_some_and(|byte| holds(*byte));
-        if at < done || !probe(0) || !probe(8) || !probe(4) {
-            continue;
-        }
-        let before = bytes.get(done..at).unwrap_or_default();
-        let start = at - before.iter().rev().take_while(|byte| holds(**byte)).count();
-        let after = bytes.get(at..).unwrap_or_default();
-        let end = at + after.iter().take_while(|byte| holds(**byte)).count();
-        done = end;
-        if end - start >= shortest {
-            found(start..end);
+    for stretch in marks.stretches(kernel::TOKEN, STEP, bytes.len()) {
+        // Of 24 bytes nine from a multiple of sixteen on are in.
+        for at in (stretch.start.next_multiple_of(STEP)..stretch.end).step_by(STEP) {
+            let probe = |offset: usize| bytes.get(at + offset).is_some_and(|byte| holds(*byte));
+            if at < done || !probe(0) || !probe(8) || !probe(4) {
+                continue;
+            }
+            let before = bytes.get(done..at).unwrap_or_default();
+            let start = at - before.iter().rev().take_while(|byte| holds(**byte)).count();
+            let after = bytes.get(at..).unwrap_or_default();
+            let end = at + after.iter().take_while(|byte| holds(**byte)).count();
+            done = end;
+            if end - start >= TOKEN {
+                found(start..end);
+            }
         }
     }
 }
+
+const _: () = assert!(TOKEN == 2 * kernel::TOKEN_ROW, "half of a token stands in a marked block");
 
 #[cfg(test)]
 mod tests;

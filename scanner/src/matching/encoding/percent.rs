@@ -1,7 +1,8 @@
 //! Percent-encoding (RFC 3986 §2.1), as in URLs and the bodies of forms.
 
-use super::{Encoding, Island, Run, SHORTEST, SpanMap, WHOLE, digit};
+use super::{Encoding, Island, Run, SHORTEST, SpanMap, WHOLE, digit, escapes};
 use crate::check::Notation;
+use crate::matching::prefilter::Marks;
 use crate::matching::text_run::is_text;
 
 pub(super) const ENCODING: Encoding =
@@ -21,9 +22,9 @@ fn escaped(text: &[u8]) -> Option<u8> {
 }
 
 /// Words with an escape in them.
-fn find(bytes: &[u8], found: &mut dyn FnMut(Run)) {
+fn find(bytes: &[u8], marks: &Marks, found: &mut dyn FnMut(Run)) {
     let mut done = 0;
-    for at in memchr::memchr_iter(b'%', bytes) {
+    for at in escapes(b'%', bytes, marks) {
         if at < done || escaped(bytes.get(at..).unwrap_or_default()).is_none() {
             continue;
         }

@@ -12,7 +12,7 @@ fn islands(bytes: &[u8]) -> Vec<(Notation, Vec<u8>, SpanMap)> {
     let mut all = Vec::new();
     for encoding in ENCODINGS {
         let mut runs = Vec::new();
-        (encoding.find)(bytes, &mut |run| runs.push(run));
+        (encoding.find)(bytes, &Marks::of(bytes), &mut |run| runs.push(run));
         for run in runs {
             assert!(encoding.notations.contains(&run.notation), "{run:?}");
             (encoding.decode)(bytes, &run, 1 << 20, &mut |island| {
@@ -228,8 +228,8 @@ proptest! {
         let after = |run: &Run, from: usize| run.range.start >= from;
         for encoding in ENCODINGS {
             let (mut whole, mut part) = (Vec::new(), Vec::new());
-            (encoding.find)(&bytes, &mut |run| whole.push(run));
-            (encoding.find)(rest, &mut |run| part.push(run));
+            (encoding.find)(&bytes, &Marks::of(&bytes), &mut |run| whole.push(run));
+            (encoding.find)(rest, &Marks::of(rest), &mut |run| part.push(run));
             for run in &mut part {
                 run.range = run.range.start + cut..run.range.end + cut;
             }

@@ -5,6 +5,8 @@
 
 use super::{Encoding, Island, Run, SpanMap, WHOLE};
 use crate::check::Notation;
+use crate::matching::kernel;
+use crate::matching::prefilter::Marks;
 use crate::matching::text_run::is_text;
 
 pub(super) const ENCODING: Encoding = Encoding {
@@ -20,6 +22,9 @@ const MIN_UNITS: usize = 8;
 /// Bytes of big-endian text before its end that are read.
 const BIG_ENDIAN: usize = 16 << 10;
 
+/// Bytes that are looked at together.
+const WORD: usize = 8;
+
 /// Every other byte, beginning with the second.
 const ODD: u64 = 0xff00_ff00_ff00_ff00;
 
@@ -30,13 +35,17 @@ const THREE: u64 = 0xffff_ff00_ffff_ff00;
 ///
 /// Between zeros both orders of UTF-16 give the same characters, one byte apart: these are little-endian.
 /// Big-endian is what begins at an even offset and whose last character another byte than zero follows.
-fn find(bytes: &[u8], found: &mut dyn FnMut(Run)) {
+fn find(bytes: &[u8], marks: &Marks, found: &mut dyn FnMut(Run)) {
     // The end of the last run of either phase, so that no run is given twice.
     let mut done = [0usize; 2];
     let mut done_of_four = 0;
-    for (index, word) in bytes.chunks_exact(8).enumerate() {
-        // Sixteen bytes of a run hold at least one aligned word of four zero and four text bytes.
-        let Ok(word) = <[u8; 8]>::try_from(word) else { continue };
+    let stretches = marks.stretches(kernel::WIDE, WORD, bytes.len());
+    for at in stretches.flat_map(|stretch| stretch.step_by(WORD)) {
+        // Sixteen bytes of a run hold at least one aligned word of four zero and four text bytes, in a
+        // block that is marked or next to it.
+        let Some(word) = bytes.get(at..).and_then(<[u8]>::first_chunk::<WORD>) else { continue };
+        let first = at;
+        let word = *word;
         let value = u64::from_le_bytes(word);
         let phase = match value {
             0 => continue,
@@ -44,10 +53,10 @@ fn find(bytes: &[u8], found: &mut dyn FnMut(Run)) {
             odd if odd & !ODD == 0 => 1,
             _ => continue,
         };
-        let at = index * 8 + phase;
+        let at = first + phase;
         let of_four = (0..4).find(|shift| value & THREE.rotate_left(8 * shift) == 0);
         if let Some(shift) = of_four {
-            let at = index * 8 + shift as usize;
+            let at = first + shift as usize;
             if at >= done_of_four {
                 done_of_four = four(bytes, at, done_of_four, found);
             }

@@ -1,0 +1,756 @@
+//! The loops over every byte, for each kind of processor: which positions may begin a literal, and
+//! which blocks may hold something encoded.
+//!
+//! A kernel may mark too much, never too little: what it marks is looked at again. So all kernels
+//! lead to the same matches. This is the only file with `unsafe` code: loads from arrays, and calls of
+//! functions that need a feature of the processor, which [`Kernel::best`] has seen there.
+
+#![expect(unsafe_code, reason = "vector loads and calls of functions for some processors")]
+
+#[cfg(target_arch = "x86_64")]
+use std::arch::x86_64::{
+    __m256i, __m512i, _mm_loadu_si128, _mm256_and_si256, _mm256_broadcastsi128_si256,
+    _mm256_cmpeq_epi8, _mm256_cmpgt_epi8, _mm256_loadu_si256, _mm256_movemask_epi8,
+    _mm256_or_si256, _mm256_set1_epi8, _mm256_setzero_si256, _mm256_shuffle_epi8,
+    _mm256_srli_epi16, _mm512_add_epi16, _mm512_and_si512, _mm512_castsi512_si256,
+    _mm512_cmplt_epu8_mask, _mm512_cvtepu8_epi16, _mm512_extracti64x4_epi64, _mm512_loadu_si512,
+    _mm512_maskz_compress_epi8, _mm512_movepi8_mask, _mm512_permutex2var_epi8, _mm512_set1_epi8,
+    _mm512_set1_epi16, _mm512_storeu_si512, _mm512_sub_epi8, _mm512_ternarylogic_epi64,
+    _mm512_test_epi8_mask, _mm512_testn_epi8_mask,
+};
+use std::ops::Range;
+
+/// Bytes of a block: one bit of a word for each.
+pub(super) const BLOCK: usize = 64;
+
+/// Bytes of a tile: what stays in the fastest cache while it is worked on.
+pub(super) const TILE: usize = 16 << 10;
+
+/// Blocks of a tile.
+pub(super) const BLOCKS: usize = TILE / BLOCK;
+
+/// Bytes behind a block that are looked at with it.
+pub(super) const BEHIND: usize = 3;
+
+/// Positions of a fingerprint.
+pub(super) const WIDTH: usize = 4;
+
+/// Groups of eight buckets each.
+pub(super) const GROUPS: usize = 2;
+
+/// Bits of the hash of a fingerprint.
+const HASH_BITS: u32 = 16;
+
+/// Flag of a block: text of two or four bytes a character may stand in it.
+pub(super) const WIDE: u8 = 1;
+/// Flag of a block: a row of twelve characters of base64 stands in it.
+pub(super) const TOKEN: u8 = 2;
+/// Flag of a block: an escape of percent-encoding or of a string stands in it.
+pub(super) const ESCAPE: u8 = 4;
+/// Flag of a block: a compressed stream may begin in it.
+pub(super) const STREAM: u8 = 8;
+/// Flag of a block: as many small letters and blanks as half of the shortest seed phrase has.
+pub(super) const WORDS: u8 = 16;
+
+/// Characters of base64 in a row that make a block one with a token.
+///
+/// Of a run of 24 characters, half stand in one block.
+pub(super) const TOKEN_ROW: usize = 12;
+
+/// Small letters and blanks that make a block one with words: half of the 47 of the shortest phrase.
+const FEWEST_WORDS: u32 = 23;
+
+/// For which processor the loops are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kernel {
+    /// Any.
+    Scalar,
+    /// x86-64 with AVX2.
+    #[cfg(target_arch = "x86_64")]
+    Avx2,
+    /// x86-64 with AVX-512 VBMI and VBMI2.
+    #[cfg(target_arch = "x86_64")]
+    Avx512,
+}
+
+impl Kernel {
+    /// Those that this machine can run, the fastest first.
+    pub fn available() -> Vec<Self> {
+        let mut all = vec![Self::Scalar];
+        #[cfg(target_arch = "x86_64")]
+        {
+            if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("bmi1") {
+                all.insert(0, Self::Avx2);
+            }
+            let is_wide = is_x86_feature_detected!("avx512f")
+                && is_x86_feature_detected!("avx512bw")
+                && is_x86_feature_detected!("avx512vl")
+                && is_x86_feature_detected!("avx512vbmi")
+                && is_x86_feature_detected!("avx512vbmi2");
+            if is_wide {
+                all.insert(0, Self::Avx512);
+            }
+        }
+        all
+    }
+
+    /// The fastest of this machine.
+    pub fn best() -> Self {
+        Self::available().first().copied().unwrap_or(Self::Scalar)
+    }
+
+    /// Whether its tables take each byte by itself, not the cross product of halves of bytes.
+    pub(super) fn is_exact(self) -> bool {
+        match self {
+            Self::Scalar => true,
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2 => false,
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512 => true,
+        }
+    }
+
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Scalar => "scalar",
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2 => "avx2",
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512 => "avx512",
+        }
+    }
+}
+
+/// The fingerprints of all literals, as the kernels look them up.
+#[derive(Debug)]
+pub(super) struct Tables {
+    /// By group, position and half of a byte, the lower and the upper one: the buckets with a fingerprint
+    /// that takes such a byte there. Takes all of their cross product.
+    #[cfg(target_arch = "x86_64")]
+    halves: [[([u8; 16], [u8; 16]); WIDTH]; GROUPS],
+    /// The same by the lower seven bits of the byte.
+    #[cfg(target_arch = "x86_64")]
+    lower: Box<[[[u8; 128]; WIDTH]; GROUPS]>,
+    /// Buckets of the last group that take bytes that are no ASCII.
+    #[cfg(target_arch = "x86_64")]
+    high: u8,
+    /// A bit for the hash of every fingerprint.
+    hashes: Box<[u64; 1 << (HASH_BITS - 6)]>,
+}
+
+/// The hash of four bytes, the same for letters of any case.
+pub(super) fn hash(bytes: [u8; WIDTH]) -> u16 {
+    let folded = u32::from_le_bytes(bytes) | 0x2020_2020;
+    let [.., low, high] = folded.wrapping_mul(0x9e37_79b1).to_le_bytes();
+    u16::from_le_bytes([low, high])
+}
+
+impl Tables {
+    /// Tables that take the given bytes by group and position, each with a bit for each bucket, and fingerprints of the given hashes; `high` are the buckets of
+    /// the last group that may take bytes that are no ASCII.
+    pub(super) fn new(
+        bytes: &[[[u8; 256]; WIDTH]; GROUPS],
+        high: u8,
+        hashes: impl Iterator<Item = u16>,
+    ) -> Self {
+        let mut bits = Box::new([0u64; 1 << (HASH_BITS - 6)]);
+        for hash in hashes {
+            bits[usize::from(hash >> 6)] |= 1 << (hash & 63);
+        }
+        #[cfg(target_arch = "x86_64")]
+        let (halves, lower) = {
+            let mut halves = [[([0; 16], [0; 16]); WIDTH]; GROUPS];
+            let mut lower = Box::new([[[0; 128]; WIDTH]; GROUPS]);
+            for group in 0..GROUPS {
+                for position in 0..WIDTH {
+                    for (byte, buckets) in bytes[group][position].iter().enumerate() {
+                        halves[group][position].0[byte & 15] |= buckets;
+                        halves[group][position].1[byte >> 4] |= buckets;
+                        lower[group][position][byte & 127] |= buckets;
+                    }
+                }
+            }
+            (halves, lower)
+        };
+        #[cfg(not(target_arch = "x86_64"))]
+        let _ = high;
+        Self {
+            #[cfg(target_arch = "x86_64")]
+            halves,
+            #[cfg(target_arch = "x86_64")]
+            lower,
+            #[cfg(target_arch = "x86_64")]
+            high,
+            hashes: bits,
+        }
+    }
+
+    fn has_hash(&self, hash: u16) -> bool {
+        self.hashes[usize::from(hash >> 6)] >> (hash & 63) & 1 != 0
+    }
+}
+
+/// What a kernel makes of a tile.
+#[derive(Debug)]
+pub(super) struct Tile {
+    /// By block, a bit for each position at which a literal's fingerprint may stand.
+    literals: [u64; BLOCKS],
+    tokens: [u64; BLOCKS],
+    letters: [u64; BLOCKS],
+    escapes: [u64; BLOCKS],
+    streams: [u64; BLOCKS],
+    texts: [u64; BLOCKS],
+    zeros: [u64; BLOCKS],
+    /// By block, which flags it has.
+    pub flags: [u8; BLOCKS],
+    /// Room for all positions, and for what is stored without looking.
+    positions: Box<[u16; TILE + BLOCK]>,
+    found: usize,
+}
+
+impl Default for Tile {
+    fn default() -> Self {
+        let none = [0; BLOCKS];
+        Self {
+            literals: none,
+            tokens: none,
+            letters: none,
+            escapes: none,
+            streams: none,
+            texts: none,
+            zeros: none,
+            flags: [0; BLOCKS],
+            positions: Box::new([0; TILE + BLOCK]),
+            found: 0,
+        }
+    }
+}
+
+impl Tile {
+    /// Looks at the blocks of a tile, of which `bytes` holds [`BEHIND`] more than they are long. Blocks
+    /// outside of `blocks` are as if they were empty.
+    pub(super) fn read(
+        &mut self,
+        kernel: Kernel,
+        tables: &Tables,
+        bytes: &[u8],
+        blocks: &[Range<usize>],
+    ) {
+        let last = blocks.last().map_or(0, |range| range.end);
+        if blocks.iter().map(Range::len).sum::<usize>() < last {
+            for masks in [
+                &mut self.literals,
+                &mut self.tokens,
+                &mut self.letters,
+                &mut self.escapes,
+                &mut self.streams,
+                &mut self.texts,
+                &mut self.zeros,
+            ] {
+                masks[..last].fill(0);
+            }
+        }
+        self.found = 0;
+        match kernel {
+            Kernel::Scalar => {
+                for range in blocks {
+                    self.marks_scalar(tables, bytes, range.clone());
+                }
+                self.positions_scalar(last);
+            }
+            #[cfg(target_arch = "x86_64")]
+            // SAFETY: only `Kernel::available` makes it, where the processor has the features.
+            Kernel::Avx2 => unsafe { self.avx2(tables, bytes, blocks, last) },
+            #[cfg(target_arch = "x86_64")]
+            // SAFETY: only `Kernel::available` makes it, where the processor has the features.
+            Kernel::Avx512 => unsafe { self.avx512(tables, bytes, blocks, last) },
+        }
+        self.narrow(tables, bytes);
+    }
+
+    /// The positions, in order, at which four bytes stand that have the hash of a fingerprint.
+    pub(super) fn positions(&self) -> &[u16] {
+        self.positions.get(..self.found).unwrap_or_default()
+    }
+
+    /// Drops the positions whose hash is that of no fingerprint.
+    fn narrow(&mut self, tables: &Tables, bytes: &[u8]) {
+        let mut kept = 0;
+        for index in 0..self.found {
+            let at = self.positions[index];
+            let four = bytes.get(usize::from(at)..).and_then(<[u8]>::first_chunk::<WIDTH>);
+            let is_one = four.is_some_and(|four| tables.has_hash(hash(*four)));
+            self.positions[kept] = at;
+            kept += usize::from(is_one);
+        }
+        self.found = kept;
+    }
+
+    /// Flags from masks; compilers make vectors of it.
+    #[inline(always)]
+    fn judge(&mut self, last: usize) {
+        let last = last.min(BLOCKS);
+        for block in 0..last {
+            let (texts, zeros) = (self.texts[block], self.zeros[block]);
+            // Bit n of `zeros` is for the byte behind position n.
+            let unit = texts & zeros;
+            let two = unit & unit >> 2;
+            let two = two & two >> 4;
+            let four = unit & zeros >> 1 & zeros >> 2;
+            let four = four & four >> 4 & four >> 8;
+            let token = self.tokens[block];
+            let token = token & token >> 1;
+            let token = token & token >> 2;
+            let token = token & token >> 4 & token >> 8;
+            let words = self.letters[block].count_ones() >= FEWEST_WORDS;
+            self.flags[block] = u8::from(two | four != 0) * WIDE
+                | u8::from(token != 0) * TOKEN
+                | u8::from(self.escapes[block] != 0) * ESCAPE
+                | u8::from(self.streams[block] != 0) * STREAM
+                | u8::from(words) * WORDS;
+        }
+    }
+}
+
+/// Bit of [`CLASSES`]: a character of either alphabet of base64.
+const IS_TOKEN: u8 = 1;
+/// Bit of [`CLASSES`]: a small letter, or what may stand between two words.
+const IS_LETTER: u8 = 2;
+/// Bit of [`CLASSES`]: the first character of an escape.
+const IS_ESCAPE: u8 = 4;
+/// Bit of [`CLASSES`] and [`SECONDS`]: the first and the second byte of a stream.
+const IS_STREAM: u8 = 8;
+
+/// By byte of ASCII: what it may be a part of.
+const CLASSES: [u8; 128] = {
+    let mut classes = [0; 128];
+    let mut byte = 0u8;
+    while byte < 128 {
+        let is_token = byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'-' | b'_');
+        let is_letter = byte.is_ascii_lowercase() || matches!(byte, b' ' | b'\n' | b',' | b'"');
+        classes[byte as usize] = (is_token as u8) * IS_TOKEN
+            | (is_letter as u8) * IS_LETTER
+            | (matches!(byte, b'%' | b'\\') as u8) * IS_ESCAPE
+            | (matches!(byte, 0x1f | 0x78) as u8) * IS_STREAM;
+        byte += 1;
+    }
+    classes
+};
+
+/// Second bytes of streams of gzip and zlib.
+const STREAM_SECONDS: [u8; 5] = [0x8b, 0x01, 0x5e, 0x9c, 0xda];
+
+/// What kinds of text use, as [`Tile::judge`] wants it: nothing but tab and what follows it in ASCII.
+const FIRST_TEXT: u8 = b'\t';
+
+/// Loops for any processor.
+impl Tile {
+    fn marks_scalar(&mut self, tables: &Tables, bytes: &[u8], blocks: Range<usize>) {
+        for block in blocks {
+            let at = block * BLOCK;
+            let Some(bytes) = bytes.get(at..).and_then(<[u8]>::first_chunk::<{ BLOCK + BEHIND }>)
+            else {
+                return;
+            };
+            let (mut literals, mut tokens, mut letters) = (0u64, 0u64, 0u64);
+            let (mut escapes, mut streams, mut texts, mut zeros) = (0u64, 0u64, 0u64, 0u64);
+            for (index, four) in bytes.windows(WIDTH).enumerate() {
+                let [first, second, ..] = *four else { continue };
+                let Some(four) = four.first_chunk::<WIDTH>() else { continue };
+                let bit = |is: bool| u64::from(is) << index;
+                literals |= bit(tables.has_hash(hash(*four)));
+                let class = SCALAR_CLASSES[usize::from(first)];
+                tokens |= bit(class & IS_TOKEN != 0);
+                letters |= bit(class & IS_LETTER != 0);
+                escapes |= bit(class & IS_ESCAPE != 0);
+                streams |= bit(class & IS_STREAM != 0);
+                texts |= bit((FIRST_TEXT..0x80).contains(&first));
+                zeros |= bit(second == 0);
+            }
+            self.literals[block] = literals;
+            self.tokens[block] = tokens;
+            self.letters[block] = letters;
+            self.escapes[block] = escapes;
+            self.streams[block] = streams;
+            self.texts[block] = texts;
+            self.zeros[block] = zeros;
+        }
+    }
+
+    fn positions_scalar(&mut self, last: usize) {
+        self.judge(last);
+        for block in 0..last.min(BLOCKS) {
+            let mut left = self.literals[block];
+            while left != 0 {
+                let at = block * BLOCK + left.trailing_zeros() as usize;
+                self.positions[self.found] = u16::try_from(at).unwrap_or(u16::MAX);
+                self.found += 1;
+                left &= left - 1;
+            }
+        }
+    }
+}
+
+/// [`CLASSES`] for every byte.
+const SCALAR_CLASSES: [u8; 256] = {
+    let mut classes = [0; 256];
+    let mut byte = 0;
+    while byte < 128 {
+        classes[byte] = CLASSES[byte];
+        byte += 1;
+    }
+    classes
+};
+
+/// Loops of 64 bytes, with tables of 128 bytes in two registers each.
+#[cfg(target_arch = "x86_64")]
+impl Tile {
+    #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi,avx512vbmi2,popcnt")]
+    fn avx512(&mut self, tables: &Tables, bytes: &[u8], blocks: &[Range<usize>], last: usize) {
+        for range in blocks {
+            self.marks_avx512(tables, bytes, range.clone());
+        }
+        self.judge(last);
+        self.positions_avx512(last);
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi,avx512vbmi2")]
+    fn marks_avx512(&mut self, tables: &Tables, bytes: &[u8], blocks: Range<usize>) {
+        let [[a0, a1, a2, a3], [b0, b1, b2, b3]] = &*tables.lower;
+        let first = [pair(a0), pair(a1), pair(a2), pair(a3)];
+        let second = [pair(b0), pair(b1), pair(b2), pair(b3)];
+        let classes = pair(&CLASSES);
+        let seconds = pair(&SECONDS);
+        let not_high = _mm512_set1_epi8(!tables.high.cast_signed());
+        let high = _mm512_set1_epi8(tables.high.cast_signed());
+        let flag = |bit: u8| _mm512_set1_epi8(bit.cast_signed());
+        let (is_token, is_letter) = (flag(IS_TOKEN), flag(IS_LETTER));
+        let (is_escape, is_stream) = (flag(IS_ESCAPE), flag(IS_STREAM));
+        let (least, count) = (flag(FIRST_TEXT), flag(0x80 - FIRST_TEXT));
+        for block in blocks {
+            let at = block * BLOCK;
+            let Some(bytes) = bytes.get(at..).and_then(<[u8]>::first_chunk::<{ BLOCK + BEHIND }>)
+            else {
+                return;
+            };
+            let [v0, v1, v2, v3] =
+                [load::<0>(bytes), load::<1>(bytes), load::<2>(bytes), load::<3>(bytes)];
+            let buckets = |[p0, p1, p2, p3]: &[(__m512i, __m512i); WIDTH]| {
+                let two = _mm512_and_si512(look_up(p0, v0), look_up(p1, v1));
+                // All three of them.
+                _mm512_ternarylogic_epi64::<0x80>(two, look_up(p2, v2), look_up(p3, v3))
+            };
+            let (a, b) = (buckets(&first), buckets(&second));
+            // One of the first, or of the second and not high.
+            let low = _mm512_ternarylogic_epi64::<0xf8>(a, b, not_high);
+            let signs = _mm512_movepi8_mask(_mm512_ternarylogic_epi64::<0xfe>(v0, v1, v2));
+            self.literals[block] =
+                _mm512_test_epi8_mask(low, low) & !signs | _mm512_test_epi8_mask(b, high);
+            let is_ascii = !_mm512_movepi8_mask(v0);
+            let class = look_up(&classes, v0);
+            self.tokens[block] = _mm512_test_epi8_mask(class, is_token) & is_ascii;
+            self.letters[block] = _mm512_test_epi8_mask(class, is_letter) & is_ascii;
+            self.escapes[block] = _mm512_test_epi8_mask(class, is_escape) & is_ascii;
+            let stream = _mm512_and_si512(class, look_up(&seconds, v1));
+            self.streams[block] = _mm512_test_epi8_mask(stream, is_stream) & is_ascii;
+            self.texts[block] = _mm512_cmplt_epu8_mask(_mm512_sub_epi8(v0, least), count);
+            self.zeros[block] = _mm512_testn_epi8_mask(v1, v1);
+        }
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi,avx512vbmi2,popcnt")]
+    fn positions_avx512(&mut self, last: usize) {
+        const EACH: [u8; 64] = {
+            let mut each = [0; 64];
+            let mut index = 0u8;
+            while index < 64 {
+                each[index as usize] = index;
+                index += 1;
+            }
+            each
+        };
+        // SAFETY: the array has 64 bytes.
+        let each = unsafe { _mm512_loadu_si512(EACH.as_ptr().cast()) };
+        for block in 0..last.min(BLOCKS) {
+            let marks = self.literals[block];
+            let Some(room) = self.positions.get_mut(self.found..self.found + BLOCK) else { return };
+            let Some(room) = room.first_chunk_mut::<BLOCK>() else { return };
+            let packed = _mm512_maskz_compress_epi8(marks, each);
+            let first = i16::try_from(block * BLOCK).unwrap_or(i16::MAX);
+            let first = _mm512_set1_epi16(first);
+            let low = _mm512_cvtepu8_epi16(_mm512_castsi512_si256(packed));
+            // SAFETY: the array has room for 64 positions, of which these are the first 32.
+            unsafe { _mm512_storeu_si512(room.as_mut_ptr().cast(), _mm512_add_epi16(first, low)) };
+            let count = marks.count_ones() as usize;
+            if count > BLOCK / 2 {
+                let high = _mm512_cvtepu8_epi16(_mm512_extracti64x4_epi64::<1>(packed));
+                let high = _mm512_add_epi16(first, high);
+                let Some(room) = room.get_mut(BLOCK / 2..) else { return };
+                // SAFETY: the slice has room for 32 positions.
+                unsafe { _mm512_storeu_si512(room.as_mut_ptr().cast(), high) };
+            }
+            self.found += count;
+        }
+    }
+}
+
+/// Second bytes of streams, by their lower seven bits.
+#[cfg(target_arch = "x86_64")]
+const SECONDS: [u8; 128] = {
+    let mut seconds = [0; 128];
+    let mut index = 0;
+    while index < STREAM_SECONDS.len() {
+        seconds[(STREAM_SECONDS[index] & 127) as usize] = IS_STREAM;
+        index += 1;
+    }
+    seconds
+};
+
+/// The 64 bytes from `AT` on.
+#[cfg(target_arch = "x86_64")]
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn load<const AT: usize>(bytes: &[u8; BLOCK + BEHIND]) -> __m512i {
+    const { assert!(AT <= BEHIND, "64 bytes are left") };
+    // SAFETY: 64 bytes from there on are in the array.
+    let from = unsafe { bytes.as_ptr().add(AT) };
+    // SAFETY: the same.
+    unsafe { _mm512_loadu_si512(from.cast()) }
+}
+
+/// A table of 128 bytes.
+#[cfg(target_arch = "x86_64")]
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn pair(table: &[u8; 128]) -> (__m512i, __m512i) {
+    // SAFETY: the array has 64 bytes from there on.
+    let low = unsafe { _mm512_loadu_si512(table.as_ptr().cast()) };
+    // SAFETY: the array has 128 bytes.
+    let upper = unsafe { table.as_ptr().add(64) };
+    // SAFETY: 64 bytes are left.
+    (low, unsafe { _mm512_loadu_si512(upper.cast()) })
+}
+
+/// What a table has for the lower seven bits of each byte.
+#[cfg(target_arch = "x86_64")]
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512vbmi")]
+fn look_up(table: &(__m512i, __m512i), bytes: __m512i) -> __m512i {
+    _mm512_permutex2var_epi8(table.0, bytes, table.1)
+}
+
+/// Loops of twice 32 bytes, with tables of the halves of a byte.
+#[cfg(target_arch = "x86_64")]
+impl Tile {
+    #[target_feature(enable = "avx2,bmi1,bmi2,popcnt,lzcnt")]
+    fn avx2(&mut self, tables: &Tables, bytes: &[u8], blocks: &[Range<usize>], last: usize) {
+        for range in blocks {
+            self.marks_avx2(tables, bytes, range.clone());
+        }
+        self.judge(last);
+        self.positions_avx2(last);
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx2,bmi1,bmi2,popcnt,lzcnt")]
+    fn marks_avx2(&mut self, tables: &Tables, bytes: &[u8], blocks: Range<usize>) {
+        let [[a0, a1, a2, a3], [b0, b1, b2, b3]] = &tables.halves;
+        let first = [halves(a0), halves(a1), halves(a2), halves(a3)];
+        let second = [halves(b0), halves(b1), halves(b2), halves(b3)];
+        let classes = halves(&CLASS_HALVES);
+        let seconds = halves(&SECOND_HALVES);
+        let nibble = _mm256_set1_epi8(15);
+        let zero = _mm256_setzero_si256();
+        let flag = |bit: u8| _mm256_set1_epi8(bit.cast_signed());
+        let before_text = flag(FIRST_TEXT - 1);
+        let (percent, backslash) = (flag(b'%'), flag(b'\\'));
+        let (gzip, zlib) = (flag(0x1f), flag(0x78));
+        let is_token = flag(TOKEN_ROWS);
+        let is_letter = flag(!TOKEN_ROWS);
+        for block in blocks {
+            let at = block * BLOCK;
+            let Some(bytes) = bytes.get(at..).and_then(<[u8]>::first_chunk::<{ BLOCK + BEHIND }>)
+            else {
+                return;
+            };
+            let mut marks = [0u64; 7];
+            for half in 0..2 {
+                let Some(bytes) =
+                    bytes.get(half * 32..).and_then(<[u8]>::first_chunk::<{ 32 + BEHIND }>)
+                else {
+                    return;
+                };
+                let v = [
+                    load_half::<0>(bytes),
+                    load_half::<1>(bytes),
+                    load_half::<2>(bytes),
+                    load_half::<3>(bytes),
+                ];
+                let mut a = [flag(0xff); GROUPS];
+                let split = |v: __m256i| {
+                    (
+                        _mm256_and_si256(v, nibble),
+                        _mm256_and_si256(_mm256_srli_epi16::<4>(v), nibble),
+                    )
+                };
+                for position in 0..WIDTH {
+                    let parts = split(v[position]);
+                    a[0] = _mm256_and_si256(a[0], look_up_half(&first[position], parts));
+                    a[1] = _mm256_and_si256(a[1], look_up_half(&second[position], parts));
+                }
+                let none = _mm256_cmpeq_epi8(_mm256_or_si256(a[0], a[1]), zero);
+                let [v0, v1, ..] = v;
+                let class = look_up_half(&classes, split(v0));
+                let no_token = _mm256_cmpeq_epi8(_mm256_and_si256(class, is_token), zero);
+                let no_letter = _mm256_cmpeq_epi8(_mm256_and_si256(class, is_letter), zero);
+                let escape = _mm256_or_si256(
+                    _mm256_cmpeq_epi8(v0, percent),
+                    _mm256_cmpeq_epi8(v0, backslash),
+                );
+                let stream =
+                    _mm256_or_si256(_mm256_cmpeq_epi8(v0, gzip), _mm256_cmpeq_epi8(v0, zlib));
+                let no_second = _mm256_cmpeq_epi8(look_up_half(&seconds, split(v1)), zero);
+                let text = _mm256_cmpgt_epi8(v0, before_text);
+                let bits = |mask: __m256i| {
+                    u64::from(_mm256_movemask_epi8(mask).cast_unsigned()) << (32 * half)
+                };
+                let all = bits(flag(0xff));
+                marks[0] |= all ^ bits(none);
+                marks[1] |= all ^ bits(no_token);
+                marks[2] |= all ^ bits(no_letter);
+                marks[3] |= bits(escape);
+                marks[4] |= bits(stream) & !bits(no_second);
+                marks[5] |= bits(text);
+                marks[6] |= bits(_mm256_cmpeq_epi8(v1, zero));
+            }
+            self.literals[block] = marks[0];
+            self.tokens[block] = marks[1];
+            self.letters[block] = marks[2];
+            self.escapes[block] = marks[3];
+            self.streams[block] = marks[4];
+            self.texts[block] = marks[5];
+            self.zeros[block] = marks[6];
+        }
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx2,bmi1,bmi2,popcnt,lzcnt")]
+    fn positions_avx2(&mut self, last: usize) {
+        /// Positions of a block that are stored without looking how many there are.
+        const FEW: usize = 6;
+        let mut full = [0u16; BLOCKS + 1];
+        let mut count = 0;
+        for block in 0..last.min(BLOCKS) {
+            full[count] = u16::try_from(block).unwrap_or_default();
+            count += usize::from(self.literals[block] != 0);
+        }
+        for block in full.get(..count).unwrap_or_default() {
+            let mut left = self.literals[usize::from(*block)];
+            let first = block * 64;
+            let Some(room) = self.positions.get_mut(self.found..self.found + BLOCK) else { return };
+            let count = left.count_ones() as usize;
+            for slot in room.iter_mut().take(FEW) {
+                *slot = first.wrapping_add(left.trailing_zeros() as u16);
+                left &= left.wrapping_sub(1);
+            }
+            for slot in room.iter_mut().take(count).skip(FEW) {
+                *slot = first.wrapping_add(left.trailing_zeros() as u16);
+                left &= left.wrapping_sub(1);
+            }
+            self.found += count;
+        }
+    }
+}
+
+/// Rows of sixteen bytes of [`CLASS_HALVES`] whose bits are for tokens.
+#[cfg(target_arch = "x86_64")]
+const TOKEN_ROWS: u8 = 0x0f;
+
+/// Tokens and letters by halves of a byte, exactly: for tokens one bit for each kind of row that they have,
+/// for letters the same.
+#[cfg(target_arch = "x86_64")]
+const CLASS_HALVES: ([u8; 16], [u8; 16]) = {
+    // Rows 2 (signs), 3 (digits), 4 and 6 (letters from A on), 5 and 7 (letters from P on, `_` in row 5
+    // only: `DEL` counts as one, which is too much, never too little).
+    let mut low = [0; 16];
+    let mut high = [0; 16];
+    let rows = [(2u8, 1u8), (3, 2), (4, 4), (5, 8), (6, 4), (7, 8)];
+    let letters = [(0u8, 16u8), (2, 32), (6, 64), (7, 128)];
+    let mut row = 0;
+    while row < rows.len() {
+        let (number, bit) = rows[row];
+        high[number as usize] |= bit;
+        let mut column = 0u8;
+        while column < 16 {
+            if CLASSES[(number << 4 | column) as usize] & IS_TOKEN != 0 {
+                low[column as usize] |= bit;
+            }
+            column += 1;
+        }
+        row += 1;
+    }
+    let mut row = 0;
+    while row < letters.len() {
+        let (number, bit) = letters[row];
+        high[number as usize] |= bit;
+        let mut column = 0u8;
+        while column < 16 {
+            if CLASSES[(number << 4 | column) as usize] & IS_LETTER != 0 {
+                low[column as usize] |= bit;
+            }
+            column += 1;
+        }
+        row += 1;
+    }
+    (low, high)
+};
+
+/// Second bytes of streams by halves of a byte.
+#[cfg(target_arch = "x86_64")]
+const SECOND_HALVES: ([u8; 16], [u8; 16]) = {
+    let mut low = [0; 16];
+    let mut high = [0; 16];
+    let mut index = 0;
+    while index < STREAM_SECONDS.len() {
+        let byte = STREAM_SECONDS[index];
+        low[(byte & 15) as usize] |= 1 << index;
+        high[(byte >> 4) as usize] |= 1 << index;
+        index += 1;
+    }
+    (low, high)
+};
+
+/// The 32 bytes from `AT` on.
+#[cfg(target_arch = "x86_64")]
+#[inline]
+#[target_feature(enable = "avx2")]
+fn load_half<const AT: usize>(bytes: &[u8; 32 + BEHIND]) -> __m256i {
+    const { assert!(AT <= BEHIND, "32 bytes are left") };
+    // SAFETY: 32 bytes from there on are in the array.
+    let from = unsafe { bytes.as_ptr().add(AT) };
+    // SAFETY: the same.
+    unsafe { _mm256_loadu_si256(from.cast()) }
+}
+
+/// Two tables of 16 bytes, for each half of a register.
+#[cfg(target_arch = "x86_64")]
+#[inline]
+#[target_feature(enable = "avx2")]
+fn halves((low, high): &([u8; 16], [u8; 16])) -> (__m256i, __m256i) {
+    // SAFETY: the array has 16 bytes.
+    let low = unsafe { _mm_loadu_si128(low.as_ptr().cast()) };
+    // SAFETY: the same.
+    let high = unsafe { _mm_loadu_si128(high.as_ptr().cast()) };
+    (_mm256_broadcastsi128_si256(low), _mm256_broadcastsi128_si256(high))
+}
+
+/// What tables have for the lower and the upper half of each byte.
+#[cfg(target_arch = "x86_64")]
+#[inline]
+#[target_feature(enable = "avx2")]
+fn look_up_half(tables: &(__m256i, __m256i), (low, high): (__m256i, __m256i)) -> __m256i {
+    _mm256_and_si256(_mm256_shuffle_epi8(tables.0, low), _mm256_shuffle_epi8(tables.1, high))
+}
