@@ -83,7 +83,32 @@ fn index(word: &[u8]) -> Option<u16> {
     if !LETTERS.contains(&word.len()) {
         return None;
     }
-    WORDS.binary_search(&word).ok().and_then(|index| u16::try_from(index).ok())
+    let (first, count) = *FIRST.get(pair(word)?)?;
+    let (first, count) = (usize::from(first), usize::from(count));
+    let words = WORDS.get(first..first.saturating_add(count))?;
+    let at = words.iter().position(|it| *it == word)?;
+    u16::try_from(first.saturating_add(at)).ok()
+}
+
+/// By the first two letters of a word, the number of the first word with them, and how many there are.
+static FIRST: LazyLock<Vec<(u16, u16)>> = LazyLock::new(|| {
+    let mut first = vec![(0_u16, 0_u16); 26 * 26];
+    for (number, word) in (0..).zip(WORDS.iter()) {
+        if let Some((at, count)) = pair(word).and_then(|pair| first.get_mut(pair)) {
+            if *count == 0 {
+                *at = number;
+            }
+            *count = count.saturating_add(1);
+        }
+    }
+    first
+});
+
+/// Number of the first two letters of a word.
+fn pair(word: &[u8]) -> Option<usize> {
+    let letter = |byte: u8| byte.is_ascii_lowercase().then(|| usize::from(byte.wrapping_sub(b'a')));
+    let [first, second, ..] = word else { return None };
+    Some(letter(*first)?.saturating_mul(26).saturating_add(letter(*second)?))
 }
 
 #[cfg(test)]

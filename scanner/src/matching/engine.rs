@@ -7,10 +7,10 @@ use super::confirm::Confirmed;
 use super::kernel::Kernel;
 use super::prefilter::{Marks, Prefilter, is_zeros};
 use super::search::{Haystack, Search, TextRun};
-use super::{environment, overlap};
+use super::{environment, overlap, runs};
 use crate::check::{Confidence, Outcome};
 use crate::region::{CELL, Decoded, Locus, REACH, RegionKind, Window};
-use crate::rule::{Anchor, Class, MAX_MATCH, Rule, RuleId, RuleSet};
+use crate::rule::{Anchor, Class, MAX_MATCH, Pattern, Rule, RuleId, RuleSet};
 use crate::secret::SecretBytes;
 use crate::tally::{Evidence, Judgement, Match, ValueKey};
 
@@ -67,7 +67,10 @@ pub struct Scanned {
 #[derive(Debug, Default)]
 pub struct Scratch {
     pub(super) candidates: Vec<Candidate>,
-    pub(super) counts: BTreeMap<(RuleId, bool, u64), usize>,
+    /// By rule, the cell of its last candidate, and how many it has had there; candidates come in order.
+    pub(super) counts: Vec<(u64, usize)>,
+    /// Candidates in decoded text, by rule and cell.
+    pub(super) decoded_counts: BTreeMap<(RuleId, u64), usize>,
     pub(super) throttled: Vec<Throttled>,
     /// Offsets of the strings of environments that have no label.
     pub(super) variables: Vec<Range<usize>>,
@@ -82,8 +85,8 @@ pub struct Scratch {
 pub struct Engine {
     pub(super) rules: RuleSet,
     prefilter: Prefilter,
-    /// Rules whose candidates are runs, labels, files, or all text.
-    others: Vec<RuleId>,
+    /// Rules whose candidates are runs, labels, files, or all text, and whether they are parts of tokens.
+    others: Vec<(RuleId, bool)>,
     /// Whether some rule could match nothing but zeros.
     finds_zeros: bool,
     key: [u8; 32],
@@ -102,7 +105,13 @@ impl Engine {
             .map(RuleId)
             .zip(rules.rules())
             .filter(|(_, rule)| !rule.anchor.has_literals())
-            .map(|(id, _)| id)
+            .map(|(id, rule)| match &rule.anchor {
+                Anchor::Run { class, len, .. } => (id, runs::is_of_tokens(class, *len)),
+                Anchor::Prefix | Anchor::Inside | Anchor::Assignment(_) | Anchor::Number => {
+                    (id, false)
+                }
+                Anchor::Words | Anchor::Label | Anchor::Path | Anchor::Text => (id, false),
+            })
             .collect();
         let finds_zeros = rules.rules().iter().any(|rule| match &rule.anchor {
             Anchor::Prefix | Anchor::Inside | Anchor::Assignment(_) => {
@@ -129,12 +138,17 @@ impl Engine {
         mut found: impl FnMut(Match),
     ) -> Scanned {
         scratch.counts.clear();
+        scratch.counts.resize(self.rules.rules().len(), (u64::MAX, 0));
+        scratch.decoded_counts.clear();
         scratch.throttled.clear();
         if !self.finds_zeros && has_nothing(window) {
             return Scanned::default();
         }
+        let kinds = kinds(window);
         scratch.wanted.clear();
-        scratch.wanted.extend(self.rules.rules().iter().map(|rule| is_wanted(rule, window)));
+        scratch
+            .wanted
+            .extend(self.rules.rules().iter().map(|rule| is_wanted(rule, &kinds, window.name)));
         let marks = self.marks(window.bytes, scratch);
         scratch.variables.clear();
         if !window.space.labels.is_empty() {
@@ -220,14 +234,17 @@ impl Engine {
 
     /// Candidates of rules without literals.
     fn others(&self, window: &Window<'_>, haystack: Haystack<'_>, scratch: &mut Scratch) {
-        for id in &self.others {
+        for (id, of_tokens) in &self.others {
             let search = self.search(window, *id, haystack);
             if !search.is_wanted(scratch) {
                 continue;
             }
             match &search.rule.anchor {
                 Anchor::Prefix | Anchor::Inside | Anchor::Assignment(_) => {}
-                Anchor::Run { class, len, word } => search.runs(class, *len, *word, scratch),
+                Anchor::Run { class, len, word } => {
+                    let tokens = of_tokens.then_some(haystack.marks.tokens.as_slice());
+                    search.runs(tokens, class, *len, *word, scratch);
+                }
                 Anchor::Label => search.labels(scratch),
                 Anchor::Number => search.numbers(scratch),
                 Anchor::Words => search.words(scratch),
@@ -329,14 +346,16 @@ fn has_nothing(window: &Window<'_>) -> bool {
 
 /// Whether a rule looks into regions of this kind, or at labels that the window may show, and at
 /// files of this name.
-fn is_wanted(rule: &Rule, window: &Window<'_>) -> bool {
+fn is_wanted(rule: &Rule, kinds: &[RegionKind], path: &str) -> bool {
+    let is_path = |of: &Pattern| of.regex().is_some_and(|regex| regex.is_match(path));
+    kinds.iter().any(|kind| rule.places.holds(*kind)) && rule.path.as_ref().is_none_or(is_path)
+}
+
+/// The kinds of region that a window may show.
+fn kinds(window: &Window<'_>) -> Vec<RegionKind> {
     let mut kinds = vec![window.space.kind];
     if !window.space.labels.is_empty() {
         kinds.extend([RegionKind::Argv, RegionKind::Environ]);
     }
-    kinds.into_iter().any(|kind| rule.places.holds(kind))
-        && rule
-            .path
-            .as_ref()
-            .is_none_or(|path| path.regex().is_some_and(|regex| regex.is_match(window.name)))
+    kinds
 }

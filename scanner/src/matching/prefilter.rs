@@ -46,6 +46,39 @@ struct Entry {
     offset: u8,
     /// The next entry of the same hash.
     next: u32,
+    /// The first eight bytes of the literal, as a number.
+    head: Head,
+}
+
+/// The beginning of a literal, to be compared at once.
+#[derive(Debug, Clone, Copy)]
+struct Head {
+    value: u64,
+    /// The bits that count.
+    mask: u64,
+    /// The bits that make small letters of capitals, where letters of any case are meant.
+    fold: u64,
+}
+
+impl Head {
+    fn of(literal: &[u8], any_case: bool) -> Self {
+        let mut bytes = [[0; 8]; 3];
+        for (index, byte) in literal.iter().take(8).enumerate() {
+            let is_letter = any_case && byte.is_ascii_alphabetic();
+            let fold = u8::from(is_letter) * 0x20;
+            bytes[0][index] = byte | fold;
+            bytes[1][index] = 0xff;
+            bytes[2][index] = fold;
+        }
+        let [value, mask, fold] = bytes.map(u64::from_le_bytes);
+        Self { value, mask, fold }
+    }
+
+    /// Whether bytes may begin so; of fewer than eight nothing is said.
+    fn may_begin(self, bytes: &[u8]) -> bool {
+        let eight = bytes.first_chunk::<8>().map(|eight| u64::from_le_bytes(*eight));
+        eight.is_none_or(|eight| (eight | self.fold) & self.mask == self.value)
+    }
 }
 
 /// A literal that occurs.
@@ -153,7 +186,9 @@ impl Prefilter {
                 let offset = fingerprint.offset;
                 let entry = u32::try_from(this.entries.len()).unwrap_or(u32::MAX);
                 let next = std::mem::replace(&mut this.heads[usize::from(hash)], entry);
-                this.entries.push(Entry { literal, offset, next });
+                let Literal { bytes, any_case, .. } = &this.literals[self::offset(literal)];
+                let head = Head::of(bytes, *any_case);
+                this.entries.push(Entry { literal, offset, next, head });
             }
         }
         this
@@ -246,8 +281,11 @@ impl Prefilter {
         let mut next = self.heads[usize::from(kernel::hash(here))];
         while let Some(entry) = self.entries.get(offset(next)) {
             next = entry.next;
-            let literal = &self.literals[offset(entry.literal)];
             let Some(start) = at.checked_sub(usize::from(entry.offset)) else { continue };
+            if !entry.head.may_begin(bytes.get(start..).unwrap_or_default()) {
+                continue;
+            }
+            let literal = &self.literals[offset(entry.literal)];
             let end = start + literal.bytes.len();
             let Some(text) = bytes.get(start..end) else { continue };
             let is_same = if literal.any_case {

@@ -6,22 +6,24 @@ use super::encoding::{TOKEN, is_token};
 
 /// Gives the start of every maximal run of exactly `len` bytes of `class`.
 ///
-/// Where the class is of characters of tokens, each run is a part of a token.
+/// With `tokens`, only what is a part of one.
 pub(super) fn each(
     bytes: &[u8],
-    tokens: &[Range<usize>],
+    tokens: Option<&[Range<usize>]>,
     class: &[bool; 256],
     len: usize,
     mut found: impl FnMut(usize),
 ) {
-    let of_tokens = (0..=u8::MAX).zip(class).all(|(byte, is)| !is || is_token(byte));
-    if len < TOKEN || !of_tokens {
-        return in_part(bytes, class, len, &mut found);
-    }
+    let Some(tokens) = tokens else { return in_part(bytes, class, len, &mut found) };
     for token in tokens.iter().filter(|token| token.len() >= len) {
         let part = bytes.get(token.clone()).unwrap_or_default();
         in_part(part, class, len, &mut |at| found(token.start + at));
     }
+}
+
+/// Whether runs of a class with that length are parts of tokens.
+pub(super) fn is_of_tokens(class: &[bool; 256], len: usize) -> bool {
+    len >= TOKEN && (0..=u8::MAX).zip(class).all(|(byte, is)| !is || is_token(byte))
 }
 
 /// A run of `len` bytes covers an offset divisible by `len`, so only those are looked at first.

@@ -139,7 +139,16 @@ impl Search<'_> {
         let from = self.haystack.from;
         let of_address = address.saturating_sub(self.window.region_start) / CELL;
         let cell = from.map_or(of_address, |from| from.cell);
-        let count = scratch.counts.entry((self.id, from.is_some(), cell)).or_default();
+        let count = if from.is_some() {
+            scratch.decoded_counts.entry((self.id, cell)).or_default()
+        } else {
+            let index = usize::try_from(self.id.0).unwrap_or(usize::MAX);
+            let Some((last, count)) = scratch.counts.get_mut(index) else { return false };
+            if *last != cell {
+                (*last, *count) = (cell, 0);
+            }
+            count
+        };
         let before = *count;
         *count += cost;
         let most = if self.rule.anchor == Anchor::Number {
@@ -193,10 +202,17 @@ impl Search<'_> {
         (start..end, Cut { start: start == 0 && cut.start, end: end == text.len() && cut.end })
     }
 
-    /// Runs of a class with an exact length.
-    pub(super) fn runs(&self, class: &[bool; 256], len: usize, word: bool, scratch: &mut Scratch) {
+    /// Runs of a class with an exact length; with `tokens`, only what is a part of one.
+    pub(super) fn runs(
+        &self,
+        tokens: Option<&[Range<usize>]>,
+        class: &[bool; 256],
+        len: usize,
+        word: bool,
+        scratch: &mut Scratch,
+    ) {
         let last = self.own().end.saturating_add(WIDEST);
-        runs::each(self.haystack.text, &self.haystack.marks.tokens, class, len, |at| {
+        runs::each(self.haystack.text, tokens, class, len, |at| {
             let address = self.haystack.address(at);
             if (word && !self.has_length_word(at, len))
                 || address >= last

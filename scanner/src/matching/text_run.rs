@@ -5,11 +5,27 @@ pub(super) fn is_text(byte: u8) -> bool {
     matches!(byte, 0x20..=0x7e | b'\t' | b'\r' | b'\n')
 }
 
+/// Whether eight bytes are all printable ASCII.
+fn is_printable(eight: [u8; 8]) -> bool {
+    const EACH: u64 = 0x0101_0101_0101_0101;
+    let word = u64::from_le_bytes(eight);
+    // The highest bit of each byte that is below a blank, of `DEL`, and of what is no ASCII.
+    let below = word.wrapping_sub(EACH * 0x20);
+    let delete = (word ^ (EACH * 0x7f)).wrapping_sub(EACH);
+    (word | below | delete) & (EACH * 0x80) == 0
+}
+
 /// Where the run of text that covers `at` begins, `before` bytes ahead of it at most.
 pub(super) fn start(bytes: &[u8], at: usize, before: usize) -> usize {
     let limit = at.saturating_sub(before);
     let mut start = at;
     while start > limit {
+        let eight = start.checked_sub(8).filter(|from| *from >= limit);
+        let eight = eight.and_then(|from| bytes.get(from..).and_then(<[u8]>::first_chunk::<8>));
+        if eight.is_some_and(|eight| is_printable(*eight)) {
+            start -= 8;
+            continue;
+        }
         if bytes.get(start - 1).is_some_and(|byte| is_text(*byte)) {
             start -= 1;
             continue;
@@ -30,6 +46,11 @@ pub(super) fn end(bytes: &[u8], at: usize, after: usize) -> usize {
     let limit = at.saturating_add(after).min(bytes.len());
     let mut end = at;
     while end < limit {
+        let eight = bytes.get(end..limit).and_then(<[u8]>::first_chunk::<8>);
+        if eight.is_some_and(|eight| is_printable(*eight)) {
+            end += 8;
+            continue;
+        }
         match bytes.get(end) {
             Some(byte) if is_text(*byte) => end += 1,
             _ => match character(bytes, end) {
@@ -56,6 +77,17 @@ fn character(bytes: &[u8], at: usize) -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn eight_at_once_are_as_one_by_one() {
+        for byte in 0..=u8::MAX {
+            for at in 0..8 {
+                let mut eight = *b" ~aZ09~ ";
+                eight[at] = byte;
+                assert_eq!(is_printable(eight), (0x20..=0x7e).contains(&byte), "{byte} {at}");
+            }
+        }
+    }
 
     #[test]
     fn a_run_ends_at_nul_at_broken_utf8_and_at_its_bounds() {
