@@ -68,7 +68,15 @@ impl Found {
 fn find(rule: &Rule, run: Run<'_>, at: usize) -> Option<Found> {
     match &rule.anchor {
         Anchor::Run { len, .. } => Some(Found::of(at..at + len)),
-        Anchor::Prefix => search(rule, &Input::new(run.text).range(at..).anchored(Anchored::Yes)),
+        Anchor::Prefix => {
+            let input = Input::new(run.text).range(at..).anchored(Anchored::Yes);
+            // Most candidates are none: not worth the automaton that knows groups.
+            let end = rule.pattern.end_of_anchored(&input)?;
+            if rule.items.is_none() && rule.group == 0 && rule.name_group.is_none() {
+                return whole(rule, at..end);
+            }
+            search(rule, &input)
+        }
         Anchor::Number | Anchor::Words | Anchor::Label | Anchor::Path | Anchor::Text => {
             search(rule, &Input::new(run.text).range(at..))
         }
@@ -138,15 +146,19 @@ fn holders(rule: &Rule, run: Run<'_>, whole: Range<usize>) -> Vec<Range<usize>> 
 /// Most values of one match.
 const ITEMS: usize = 64;
 
+/// A match that is the value.
+fn whole(rule: &Rule, mut span: Range<usize>) -> Option<Found> {
+    if rule.class == Class::Grep {
+        span.end = span.end.min(span.start + rule.max_len);
+    }
+    (span.len() <= rule.max_len).then_some(Found::of(span))
+}
+
 /// The value that `pattern`, of which the groups of `rule` are, finds in `input`.
 fn search_in(rule: &Rule, pattern: &Pattern, input: &Input<'_>) -> Option<Found> {
     let regex = pattern.regex()?;
     if rule.group == 0 && rule.name_group.is_none() {
-        let mut span = regex.search(input)?.range();
-        if rule.class == Class::Grep {
-            span.end = span.end.min(span.start + rule.max_len);
-        }
-        return (span.len() <= rule.max_len).then_some(Found::of(span));
+        return whole(rule, regex.search(input)?.range());
     }
     let mut captures = regex.create_captures();
     regex.search_captures(input, &mut captures);
@@ -166,7 +178,6 @@ fn search_in(rule: &Rule, pattern: &Pattern, input: &Input<'_>) -> Option<Found>
 /// The secret in an assigned value: all of it must match, or if the rule knows how long it is, as much as
 /// that where nothing but the end of the text run tells where the value ends.
 fn matched(rule: &Rule, run: Run<'_>, value: &assignment::Value) -> Option<Range<usize>> {
-    let regex = rule.pattern.regex()?;
     let whole = value.span.clone();
     let may_be_longer = rule.fixed_len && rule.edge != Edge::Hard && !value.is_bounded;
     let first = may_be_longer.then(|| whole.start..whole.end.min(whole.start + rule.max_len));
@@ -175,9 +186,12 @@ fn matched(rule: &Rule, run: Run<'_>, value: &assignment::Value) -> Option<Range
             return None;
         }
         let text = run.text.get(span.clone())?;
+        // The pattern begins and ends with the text.
+        let end = rule.pattern.end_of_anchored(&Input::new(text))?;
         let secret = if rule.group == 0 {
-            regex.search(&Input::new(text))?.range()
+            0..end
         } else {
+            let regex = rule.pattern.regex()?;
             let mut captures = regex.create_captures();
             regex.search_captures(&Input::new(text), &mut captures);
             captures.get_group(rule.group)?.range()

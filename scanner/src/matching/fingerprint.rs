@@ -92,12 +92,12 @@ pub(super) struct Fingerprint {
 
 impl Fingerprint {
     /// The hashes of all that it takes.
-    pub(super) fn hashes(&self) -> Vec<u16> {
+    pub(super) fn hashes(&self) -> Vec<u32> {
         let first = |set: &Bytes| set.iter().next().unwrap_or_default();
         // Bytes that differ in their case only have the same hash; only the last set may hold others.
         let [one, two, three, last] = &self.sets;
         let head = [first(one), first(two), first(three)];
-        let mut all: Vec<u16> =
+        let mut all: Vec<u32> =
             last.iter().map(|byte| hash([head[0], head[1], head[2], byte])).collect();
         all.sort_unstable();
         all.dedup();

@@ -39,7 +39,7 @@ pub(super) const WIDTH: usize = 4;
 pub(super) const GROUPS: usize = 2;
 
 /// Bits of the hash of a fingerprint.
-const HASH_BITS: u32 = 16;
+const HASH_BITS: u32 = 17;
 
 /// Flag of a block: text of two or four bytes a character may stand in it.
 pub(super) const WIDE: u8 = 1;
@@ -122,6 +122,12 @@ impl Kernel {
     }
 }
 
+/// A hash as an index.
+#[expect(clippy::as_conversions, reason = "32 bits fit")]
+pub(super) fn index(hash: u32) -> usize {
+    hash as usize
+}
+
 /// The fingerprints of all literals, as the kernels look them up.
 #[derive(Debug)]
 pub(super) struct Tables {
@@ -140,11 +146,13 @@ pub(super) struct Tables {
 }
 
 /// The hash of four bytes, the same for letters of any case.
-pub(super) fn hash(bytes: [u8; WIDTH]) -> u16 {
+pub(super) fn hash(bytes: [u8; WIDTH]) -> u32 {
     let folded = u32::from_le_bytes(bytes) | 0x2020_2020;
-    let [.., low, high] = folded.wrapping_mul(0x9e37_79b1).to_le_bytes();
-    u16::from_le_bytes([low, high])
+    folded.wrapping_mul(0x9e37_79b1) >> (u32::BITS - HASH_BITS)
 }
+
+/// How many hashes there are.
+pub(super) const HASHES: usize = 1 << HASH_BITS;
 
 impl Tables {
     /// Tables that take the given bytes by group and position, each with a bit for each bucket, and fingerprints of the given hashes; `high` are the buckets of
@@ -152,11 +160,11 @@ impl Tables {
     pub(super) fn new(
         bytes: &[[[u8; 256]; WIDTH]; GROUPS],
         high: u8,
-        hashes: impl Iterator<Item = u16>,
+        hashes: impl Iterator<Item = u32>,
     ) -> Self {
         let mut bits = Box::new([0u64; 1 << (HASH_BITS - 6)]);
         for hash in hashes {
-            bits[usize::from(hash >> 6)] |= 1 << (hash & 63);
+            bits[index(hash) >> 6] |= 1 << (hash & 63);
         }
         #[cfg(target_arch = "x86_64")]
         let (halves, lower) = {
@@ -186,8 +194,8 @@ impl Tables {
         }
     }
 
-    fn has_hash(&self, hash: u16) -> bool {
-        self.hashes[usize::from(hash >> 6)] >> (hash & 63) & 1 != 0
+    fn has_hash(&self, hash: u32) -> bool {
+        self.hashes[index(hash) >> 6] >> (hash & 63) & 1 != 0
     }
 }
 

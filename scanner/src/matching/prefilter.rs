@@ -177,7 +177,7 @@ impl Prefilter {
             kernel,
             tables,
             literals,
-            heads: vec![u32::MAX; 1 << 16],
+            heads: vec![u32::MAX; kernel::HASHES],
             entries: Vec::new(),
             finds_zeros,
         };
@@ -185,7 +185,7 @@ impl Prefilter {
             for hash in fingerprint.hashes() {
                 let offset = fingerprint.offset;
                 let entry = u32::try_from(this.entries.len()).unwrap_or(u32::MAX);
-                let next = std::mem::replace(&mut this.heads[usize::from(hash)], entry);
+                let next = std::mem::replace(&mut this.heads[kernel::index(hash)], entry);
                 let Literal { bytes, any_case, .. } = &this.literals[self::offset(literal)];
                 let head = Head::of(bytes, *any_case);
                 this.entries.push(Entry { literal, offset, next, head });
@@ -278,7 +278,7 @@ impl Prefilter {
         for (to, byte) in here.iter_mut().zip(four) {
             *to = *byte;
         }
-        let mut next = self.heads[usize::from(kernel::hash(here))];
+        let mut next = self.heads[kernel::index(kernel::hash(here))];
         while let Some(entry) = self.entries.get(offset(next)) {
             next = entry.next;
             let Some(start) = at.checked_sub(usize::from(entry.offset)) else { continue };

@@ -30,6 +30,10 @@ pub(super) fn each(bytes: &[u8], marks: &Marks, mut found: impl FnMut(Range<usiz
     };
     for at in stretches.flat_map(first) {
         let Some(word) = word_before(bytes, at) else { continue };
+        let could_be = |mark: &[u8]| could_be_phrase(bytes, &word, mark);
+        if !MARKS.into_iter().any(could_be) || !bytes.get(word.clone()).is_some_and(is_word) {
+            continue;
+        }
         for row in MARKS.into_iter().filter_map(|mark| row(bytes, &word, mark)) {
             if row != last {
                 last = row.clone();
@@ -39,7 +43,7 @@ pub(super) fn each(bytes: &[u8], marks: &Marks, mut found: impl FnMut(Range<usiz
     }
 }
 
-/// The listed word that an offset is in, or behind with no more than a mark between.
+/// The word that an offset is in, or behind with no more than a mark between.
 fn word_before(bytes: &[u8], at: usize) -> Option<Range<usize>> {
     const MARK: usize = 4;
     let is_letter = |at: &usize| bytes.get(*at).is_some_and(u8::is_ascii_lowercase);
@@ -50,16 +54,48 @@ fn word_before(bytes: &[u8], at: usize) -> Option<Range<usize>> {
             .take_while(|back| inside.checked_sub(*back).is_some_and(|at| is_letter(&at)))
             .count();
     let end = inside + (0..=longest).take_while(|on| is_letter(&(inside + on))).count();
-    is_listed(bytes, start..end).then_some(start..end)
+    let word = start..end;
+    (LETTERS.contains(&word.len()) && is_apart(bytes, &word)).then_some(word)
 }
 
 /// Whether a stretch of letters is a word of the list, and no letter or digit touches it.
 fn is_listed(bytes: &[u8], word: Range<usize>) -> bool {
+    LETTERS.contains(&word.len()) && is_apart(bytes, &word) && bytes.get(word).is_some_and(is_word)
+}
+
+/// Whether no letter or digit touches a stretch.
+fn is_apart(bytes: &[u8], word: &Range<usize>) -> bool {
     let touches = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_alphanumeric);
-    LETTERS.contains(&word.len())
-        && !touches(word.start.checked_sub(1).and_then(|at| bytes.get(at)))
+    !touches(word.start.checked_sub(1).and_then(|at| bytes.get(at)))
         && !touches(bytes.get(word.end))
-        && bytes.get(word).is_some_and(is_word)
+}
+
+/// Whether enough words of the right length stand around one, whatever they are: in prose there are few
+/// such rows, and to look words up takes longer.
+fn could_be_phrase(bytes: &[u8], word: &Range<usize>, mark: &[u8]) -> bool {
+    let fewest = LENGTHS.first().copied().unwrap_or_default();
+    let is_letter = |byte: &&u8| byte.is_ascii_lowercase();
+    let most = LETTERS.end() + 1;
+    let mut words = 1;
+    let mut rest = bytes.get(word.end..).unwrap_or_default();
+    while let Some(behind) = rest.strip_prefix(mark).filter(|_| words < fewest) {
+        let letters = behind.iter().take(most).take_while(is_letter).count();
+        if !LETTERS.contains(&letters) {
+            break;
+        }
+        rest = behind.get(letters..).unwrap_or_default();
+        words += 1;
+    }
+    let mut rest = bytes.get(..word.start).unwrap_or_default();
+    while let Some(before) = rest.strip_suffix(mark).filter(|_| words < fewest) {
+        let letters = before.iter().rev().take(most).take_while(is_letter).count();
+        if !LETTERS.contains(&letters) {
+            break;
+        }
+        rest = before.get(..before.len() - letters).unwrap_or_default();
+        words += 1;
+    }
+    words >= fewest
 }
 
 /// The row around a word in which each is followed by `mark`, if it is as long as a phrase may be.

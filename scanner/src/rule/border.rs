@@ -255,10 +255,10 @@ pub(super) fn in_our_syntax(pattern: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rule::model;
+    use crate::rule::pattern;
 
     fn hir(pattern: &str) -> Hir {
-        regex_automata::util::syntax::parse_with(pattern, &model::byte_syntax()).unwrap()
+        regex_automata::util::syntax::parse_with(pattern, &pattern::byte_syntax()).unwrap()
     }
 
     /// What the relaxed pattern finds in a text: all of the match, or its first group.
@@ -266,7 +266,7 @@ mod tests {
         let written = hir(pattern);
         let group = (written.properties().explicit_captures_len() > 0).then_some(1);
         let relaxed = relax(&written, group);
-        let regex = model::build(&relaxed.hir.to_string()).unwrap();
+        let regex = pattern::build(&relaxed.hir.to_string()).unwrap();
         let mut captures = regex.create_captures();
         regex.captures(text, &mut captures);
         let index = usize::from(!relaxed.is_whole && (relaxed.has_group || group.is_some()));

@@ -8,9 +8,9 @@ use serde::Deserialize;
 use super::MAX_MATCH;
 use super::literals;
 use super::model::{
-    self, Anchor, Class, Edge, Encodings, Keyword, Near, Pattern, Places, Report, Rule, RuleSet,
-    View,
+    Anchor, Class, Edge, Encodings, Keyword, Near, Places, Report, Rule, RuleSet, View,
 };
+use super::pattern::{self, Pattern};
 use crate::check::{self, Confidence, Notation, Severity};
 use crate::region::RegionKind;
 
@@ -348,7 +348,7 @@ impl RuleSet {
             return Ok(());
         }
         let hir = syntax("--grep", &id, pattern)?;
-        model::build(pattern).map_err(|error| fault("--grep", &id, error.to_string()))?;
+        pattern::build(pattern).map_err(|error| fault("--grep", &id, error.to_string()))?;
         if hir.properties().minimum_len().is_none_or(|len| len == 0) {
             return Err(fault("--grep", &id, "the pattern matches nothing at all, everywhere"));
         }
@@ -416,7 +416,7 @@ fn syntax(file: &str, rule: &str, pattern: &str) -> Result<regex_syntax::hir::Hi
 pub(super) fn parse_pattern(
     pattern: &str,
 ) -> Result<regex_syntax::hir::Hir, Box<regex_syntax::Error>> {
-    regex_automata::util::syntax::parse_with(pattern, &model::byte_syntax()).map_err(Box::new)
+    regex_automata::util::syntax::parse_with(pattern, &pattern::byte_syntax()).map_err(Box::new)
 }
 
 /// The same rule with its patterns compiled.

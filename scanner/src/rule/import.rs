@@ -7,9 +7,8 @@ use regex_syntax::hir::{Capture, Class, ClassBytes, ClassBytesRange, Hir, HirKin
 
 use super::fault::{self, Cost, Fault, Place};
 use super::file::{self, Example};
-use super::model::{
-    Anchor, Class as Kind, Edge, Encodings, Near, Pattern, Places, Report, Rule, View,
-};
+use super::model::{Anchor, Class as Kind, Edge, Encodings, Near, Places, Report, Rule, View};
+use super::pattern::Pattern;
 use super::terms::{Allowed, Terms};
 use super::{MAX_MATCH, border, literals};
 use crate::check::{Confidence, Severity};

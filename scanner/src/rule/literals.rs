@@ -68,7 +68,10 @@ pub(crate) fn followers(rule: &Rule) -> Vec<(&[u8], [bool; 256])> {
     if !is_in_pattern || !rule.literals.iter().any(|literal| is_short(&literal)) {
         return Vec::new();
     }
-    let Some(from) = rule.pattern.hir().and_then(|hir| begins_at(hir, &rule.literals)) else {
+    let hir = rule.pattern.hir();
+    let from =
+        if rule.before == 0 { hir } else { hir.and_then(|hir| begins_at(hir, &rule.literals)) };
+    let Some(from) = from else {
         return Vec::new();
     };
     let mut extractor = Extractor::new();

@@ -8,6 +8,7 @@ mod literals;
 mod model;
 mod names;
 mod node;
+mod pattern;
 mod select;
 mod template;
 mod terms;
@@ -17,10 +18,10 @@ pub use fault::{Cost, Fault};
 pub use file::{Example, RuleExamples, RuleFileError};
 pub(crate) use literals::followers;
 pub use model::{
-    Anchor, Class, Edge, Encodings, Keyword, Near, Pattern, Places, Report, Rule, RuleId, RuleSet,
-    View,
+    Anchor, Class, Edge, Encodings, Keyword, Near, Places, Report, Rule, RuleId, RuleSet, View,
 };
 pub use names::{keeps_meaning, says_secret};
+pub use pattern::Pattern;
 
 pub use select::UnknownSelector;
 pub use terms::Terms;

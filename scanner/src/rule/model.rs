@@ -1,12 +1,9 @@
 //! The rule model.
 
 use std::ops::Range;
-use std::sync::OnceLock;
-
-use regex_automata::meta::Regex;
-use regex_automata::util::syntax;
 
 use super::names::says_secret;
+use super::pattern::Pattern;
 use super::terms::Terms;
 use crate::check::{Check, Confidence, Notation, Severity};
 use crate::region::RegionKind;
@@ -213,76 +210,6 @@ impl Encodings {
     pub fn holds(self, notation: Notation) -> bool {
         self.0 & (1 << u32::from(notation as u8)) != 0
     }
-}
-
-/// A regular expression over bytes, compiled when first needed.
-#[derive(Debug, Clone)]
-pub struct Pattern {
-    source: String,
-    /// What is compiled, where that is not what was written.
-    relaxed: Option<String>,
-    regex: OnceLock<Regex>,
-}
-
-impl Pattern {
-    pub(super) fn new(source: String) -> Self {
-        Self { source, relaxed: None, regex: OnceLock::new() }
-    }
-
-    /// A pattern that is written as `source` and runs as `relaxed`.
-    pub(super) fn relaxed(source: String, relaxed: String) -> Self {
-        Self { source, relaxed: Some(relaxed), regex: OnceLock::new() }
-    }
-
-    /// Whether what runs is not what was written.
-    pub fn is_relaxed(&self) -> bool {
-        self.relaxed.is_some()
-    }
-
-    /// The pattern as written.
-    pub fn source(&self) -> &str {
-        &self.source
-    }
-
-    /// The compiled automaton; `None` when it does not compile, which loading has ruled out.
-    pub fn regex(&self) -> Option<&Regex> {
-        if let Some(regex) = self.regex.get() {
-            return Some(regex);
-        }
-        self.compile().ok()
-    }
-
-    /// The syntax tree of what runs.
-    pub(super) fn hir(&self) -> Option<regex_syntax::hir::Hir> {
-        let source = self.relaxed.as_deref().unwrap_or(&self.source);
-        syntax::parse_with(source, &byte_syntax()).ok()
-    }
-
-    fn compile(&self) -> Result<&Regex, Box<regex_automata::meta::BuildError>> {
-        let built = build(self.relaxed.as_deref().unwrap_or(&self.source))?;
-        Ok(self.regex.get_or_init(|| built))
-    }
-}
-
-/// Compiles a pattern over bytes; linear time, bounded memory.
-pub(super) fn build(source: &str) -> Result<Regex, Box<regex_automata::meta::BuildError>> {
-    Regex::builder()
-        .configure(
-            Regex::config()
-                .utf8_empty(false)
-                .nfa_size_limit(Some(16 << 20))
-                .hybrid_cache_capacity(2 << 20)
-                .onepass(false)
-                .dfa(false),
-        )
-        .syntax(byte_syntax())
-        .build(source)
-        .map_err(Box::new)
-}
-
-/// Patterns match bytes, `.` means any byte but a line feed.
-pub(super) fn byte_syntax() -> syntax::Config {
-    syntax::Config::new().unicode(false).utf8(false)
 }
 
 /// One kind of thing to look for.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use regex_automata::{Anchored, Input};
 
-use super::model::Pattern;
+use super::pattern::Pattern;
 use super::template::Template;
 use crate::check::entropy;
 

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use super::keys::{Keys, whole};
 use super::{Foreign, Pack, Part, Text, id, parse, title};
+use crate::rule::Pattern;
 use crate::rule::fault::{Cost, Fault, Place};
-use crate::rule::model::Pattern;
 use crate::rule::node::Node;
 use crate::rule::terms::{Allowed, Target, Terms};
 

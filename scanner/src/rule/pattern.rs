@@ -1,0 +1,133 @@
+//! Regular expressions of rules: compiled when first needed, each as far as it is needed.
+
+use std::panic::{RefUnwindSafe, UnwindSafe};
+use std::sync::OnceLock;
+
+use regex_automata::Input;
+use regex_automata::hybrid::dfa::{Cache, DFA};
+use regex_automata::meta::Regex;
+use regex_automata::nfa::thompson;
+use regex_automata::util::pool::Pool;
+use regex_automata::util::syntax;
+
+/// Bytes of the largest automaton.
+const NFA_SIZE: usize = 16 << 20;
+
+/// Bytes of the states that a thread keeps of an automaton.
+const CACHE: usize = 2 << 20;
+
+/// A regular expression over bytes, compiled when first needed.
+#[derive(Debug, Clone)]
+pub struct Pattern {
+    source: String,
+    /// What is compiled, where that is not what was written.
+    relaxed: Option<String>,
+    regex: OnceLock<Regex>,
+    anchored: Anchored,
+}
+
+/// The automaton that only says where a match ends that begins at a known place: it is made in a tenth of
+/// the time that the whole one takes, and most candidates of a rule need no more.
+#[derive(Debug, Default)]
+struct Anchored(OnceLock<Option<(DFA, Pool<Cache, NewCache>)>>);
+
+type NewCache = Box<dyn Fn() -> Cache + Send + Sync + UnwindSafe + RefUnwindSafe>;
+
+impl Clone for Anchored {
+    fn clone(&self) -> Self {
+        // Made again where it is needed.
+        Self::default()
+    }
+}
+
+impl Pattern {
+    pub(super) fn new(source: String) -> Self {
+        Self { source, relaxed: None, regex: OnceLock::new(), anchored: Anchored::default() }
+    }
+
+    /// A pattern that is written as `source` and runs as `relaxed`.
+    pub(super) fn relaxed(source: String, relaxed: String) -> Self {
+        let (regex, anchored) = (OnceLock::new(), Anchored::default());
+        Self { source, relaxed: Some(relaxed), regex, anchored }
+    }
+
+    /// Whether what runs is not what was written.
+    pub fn is_relaxed(&self) -> bool {
+        self.relaxed.is_some()
+    }
+
+    /// The pattern as written.
+    pub fn source(&self) -> &str {
+        &self.source
+    }
+
+    /// The compiled automaton; `None` when it does not compile, which loading has ruled out.
+    pub fn regex(&self) -> Option<&Regex> {
+        if let Some(regex) = self.regex.get() {
+            return Some(regex);
+        }
+        self.compile().ok()
+    }
+
+    /// Where the match ends that begins where `input` does, if there is one.
+    pub fn end_of_anchored(&self, input: &Input<'_>) -> Option<usize> {
+        let input = input.clone().anchored(regex_automata::Anchored::Yes);
+        let made = self.anchored.0.get_or_init(|| {
+            let dfa = DFA::builder()
+                .thompson(
+                    thompson::Config::new()
+                        .which_captures(thompson::WhichCaptures::None)
+                        .nfa_size_limit(Some(NFA_SIZE)),
+                )
+                .syntax(byte_syntax())
+                .configure(DFA::config().cache_capacity(CACHE).skip_cache_capacity_check(true))
+                .build(self.runs())
+                .ok()?;
+            let of = dfa.clone();
+            let new: NewCache = Box::new(move || of.create_cache());
+            Some((dfa, Pool::new(new)))
+        });
+        if let Some((dfa, pool)) = made
+            && let Ok(found) = dfa.try_search_fwd(&mut pool.get(), &input)
+        {
+            return found.map(|found| found.offset());
+        }
+        self.regex()?.search_half(&input).map(|found| found.offset())
+    }
+
+    /// What runs.
+    fn runs(&self) -> &str {
+        self.relaxed.as_deref().unwrap_or(&self.source)
+    }
+
+    /// The syntax tree of what runs.
+    pub(super) fn hir(&self) -> Option<regex_syntax::hir::Hir> {
+        syntax::parse_with(self.runs(), &byte_syntax()).ok()
+    }
+
+    pub(super) fn compile(&self) -> Result<&Regex, Box<regex_automata::meta::BuildError>> {
+        let built = build(self.runs())?;
+        Ok(self.regex.get_or_init(|| built))
+    }
+}
+
+/// Compiles a pattern over bytes; linear time, bounded memory.
+pub(super) fn build(source: &str) -> Result<Regex, Box<regex_automata::meta::BuildError>> {
+    Regex::builder()
+        .configure(
+            Regex::config()
+                .utf8_empty(false)
+                .nfa_size_limit(Some(NFA_SIZE))
+                .hybrid_cache_capacity(CACHE)
+                .onepass(false)
+                .dfa(false),
+        )
+        .syntax(byte_syntax())
+        .build(source)
+        .map_err(Box::new)
+}
+
+/// Patterns match bytes, `.` means any byte but a line feed.
+pub(super) fn byte_syntax() -> syntax::Config {
+    syntax::Config::new().unicode(false).utf8(false)
+}
