@@ -260,7 +260,8 @@ pub(super) fn judge(rule: &Rule, run: Run<'_>, found: Found) -> Result<Confirmed
     if doubtful {
         confidence = Confidence::Low;
     }
-    let value = run.text.get(span.clone()).filter(|value| !value.is_empty()).ok_or(Refused::Check)?;
+    let value =
+        run.text.get(span.clone()).filter(|value| !value.is_empty()).ok_or(Refused::Check)?;
     let text = plain.as_ref().map_or(value, |plain: &Plain| plain.value.expose());
     if rule.class == Class::Secret && known::is_documentation_value(text) {
         return Err(Refused::Known);
