@@ -71,10 +71,10 @@ pub(super) enum RulesCommand {
     Test(test::TestArgs),
     /// Scan a target, and show what each rule costs and finds there
     ///
-    /// For each rule: the time that it took, at how many places it was tried, how often its pattern matched,
+    /// For each rule: the CPU time that it took, at how many places it was tried, how often its pattern matched,
     /// how much of that was refused (by checks, as values of documentation, as part of something longer), how
-    /// many values it reported with how many copies, and what it is found by. Times are of the clock: on a
-    /// busy machine they are longer. No value is shown.
+    /// many values it reported with how many copies, and what it is found by. No value is
+    /// shown.
     #[command(max_term_width = 100, after_long_help = stats::EXAMPLES)]
     Stats(stats::StatsArgs),
 }

@@ -9,7 +9,8 @@ use super::confirm::{Confirmed, Refused};
 use super::engine::Scratch;
 use crate::rule::RuleId;
 
-/// Nanoseconds since some moment. Whoever asks brings the clock: this part of the program has none.
+/// Nanoseconds of CPU time of the thread that asks, since some moment. Whoever wants statistics brings the
+/// clock: this part of the program has none.
 pub type Clock = fn() -> u64;
 
 /// What the work of one rule was, and what became of it.
@@ -30,8 +31,8 @@ pub struct RuleCost {
     pub refused_at_edge: u64,
     /// Those that are left. Another rule may still say better what they are.
     pub accepted: u64,
-    /// Time in the pattern, the checks and all else that the rule did alone; for rules without
-    /// literals also in looking for candidates. On the clock, so a busy machine makes it longer.
+    /// CPU time in the pattern, the checks and all else that the rule did alone; for rules without
+    /// literals also in looking for candidates.
     pub nanos: u64,
 }
 
@@ -57,7 +58,7 @@ impl RuleCost {
 pub struct Costs {
     /// By rule, in the order of the rule set; rules behind the last one cost nothing.
     pub rules: Vec<RuleCost>,
-    /// Time of all of matching: the rules, and what they share, which is finding the literals, text
+    /// CPU time of all of matching: the rules, and what they share, which is finding the literals, text
     /// runs, and decoding.
     pub nanos: u64,
 }

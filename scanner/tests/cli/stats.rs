@@ -10,7 +10,7 @@ use super::{cryoscan, fixture, folder, stderr, stdout};
 /// Of random bytes, so that no check for placeholders takes it for one.
 fn token(number: usize) -> String {
     let hex = blake3::hash(&number.to_le_bytes()).to_hex();
-    format!("acme_{}", &hex[..24])
+    format!("acme_{}", hex.chars().take(24).collect::<String>())
 }
 
 /// A rule with a check that weeds out, and edges that count.
@@ -71,7 +71,7 @@ fn candidates_matches_and_refusals_are_counted() {
         (&acme["accepted"], &acme["values"], &acme["count"]),
         (&3.into(), &2.into(), &3.into())
     );
-    // The clock of the machine is finer than seven looks at a text.
+    // The clock is finer than seven looks at a text.
     let ns = acme["ns"].as_u64().unwrap();
     assert!(ns > 0 && all["matching_ns"].as_u64().unwrap() >= ns, "{all}");
     assert_eq!(all["rules_ns"], ns);
@@ -151,7 +151,9 @@ fn what_it_finds_in_a_checkpoint_is_what_a_scan_reports() {
     // Which thread takes what, and when, changes no count.
     let counts = |stats: &Value| {
         let mut rows = stats["rules"].as_array().unwrap().clone();
-        rows.iter_mut().for_each(|row| row["ns"] = Value::Null);
+        for row in &mut rows {
+            row["ns"] = Value::Null;
+        }
         rows.sort_by_key(|row| row["id"].as_str().unwrap().to_owned());
         rows
     };

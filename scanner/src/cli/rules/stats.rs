@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::thread;
-use std::time::Instant;
+use std::time::Duration;
 
 use clap::Args;
 use clap::builder::BoolishValueParser;
+use rustix::time::{ClockId, clock_gettime};
 use serde::Serialize;
 
 use super::{Format, FormatArgs, json, print};
@@ -66,7 +67,7 @@ struct Stats<'a> {
     scanned_bytes: u64,
     /// Hash over the rules, as in the `run` record of a report.
     hash: &'a str,
-    /// All of matching, on the clocks of all threads together.
+    /// CPU time of all of matching, of all threads together.
     matching_ns: u64,
     /// What the rules took of it; the rest is what they share.
     rules_ns: u64,
@@ -117,7 +118,7 @@ pub(super) fn run(args: &StatsArgs, style: &Style) -> anyhow::Result<u8> {
         set.add_grep(pattern)?;
     }
     let rules = Arc::new(ChosenRules { set, ..ChosenRules::default() });
-    let statistics = Arc::new(Statistics::new(now));
+    let statistics = Arc::new(Statistics::new(cpu_time));
     let settings = Settings {
         threads: thread::available_parallelism().map_or(1, usize::from),
         raw: args.raw,
@@ -153,10 +154,10 @@ pub(super) fn run(args: &StatsArgs, style: &Style) -> anyhow::Result<u8> {
     print(&page)
 }
 
-/// Nanoseconds since the first time this was asked.
-fn now() -> u64 {
-    static START: OnceLock<Instant> = OnceLock::new();
-    u64::try_from(START.get_or_init(Instant::now).elapsed().as_nanos()).unwrap_or(u64::MAX)
+/// CPU time of this thread, in nanoseconds: what else the machine does is not charged to a rule.
+fn cpu_time() -> u64 {
+    let time = Duration::try_from(clock_gettime(ClockId::ThreadCPUTime)).unwrap_or_default();
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }
 
 /// The costs with the names of the rules and with what they found, of which the values and copies are

@@ -61,7 +61,7 @@ fn closing(stats: &Stats<'_>, busy: usize) -> Vec<String> {
     let idle = count(stats.rules.len().saturating_sub(busy));
     let rules = number(count(stats.rules.len()), "rule", "rules");
     let mut lines = vec![format!(
-        "{} scanned with {rules}, of which {idle} met nothing. Matching took {} ms on all threads together: \
+        "{} scanned with {rules}, of which {idle} met nothing. Matching took {} ms of CPU time: \
          {} ms in the rules above, the rest in what they share (finding the literals, text runs, \
          decoding).",
         bytes(stats.scanned_bytes),
