@@ -5,6 +5,7 @@ use std::ops::Range;
 
 use super::confirm::Confirmed;
 use super::kernel::Kernel;
+use super::meter::Meter;
 use super::prefilter::{Marks, Prefilter, is_zeros};
 use super::search::{Haystack, Search, TextRun};
 use super::{environment, overlap, runs};
@@ -78,6 +79,7 @@ pub struct Scratch {
     pub(super) wanted: Vec<bool>,
     /// Marks of texts that are not looked at any more.
     pub(super) marks: Vec<Marks>,
+    pub(super) meter: Meter,
 }
 
 /// The rules, ready to be run.
@@ -137,6 +139,7 @@ impl Engine {
         scratch: &mut Scratch,
         mut found: impl FnMut(Match),
     ) -> Scanned {
+        let start = scratch.meter.now();
         scratch.counts.clear();
         scratch.counts.resize(self.rules.rules().len(), (u64::MAX, 0));
         scratch.decoded_counts.clear();
@@ -171,6 +174,7 @@ impl Engine {
             }
         }
         scratch.throttled.retain(|throttled| window.own.contains(&throttled.cell));
+        scratch.meter.charge(None, start);
         Scanned { throttled: std::mem::take(&mut scratch.throttled), decoded }
     }
 
@@ -224,9 +228,13 @@ impl Engine {
             }
             for id in &rules {
                 let search = self.search(window, *id, haystack);
-                if search.is_wanted(scratch) && search.is_allowed(at, scratch) {
-                    text.cover(haystack.text, at);
-                    search.confirm(search.around(at, &text), at, None, scratch);
+                if search.is_wanted(scratch) {
+                    let start = scratch.meter.now();
+                    if search.is_allowed(at, scratch) {
+                        text.cover(haystack.text, at);
+                        search.confirm(search.around(at, &text), at, None, scratch);
+                    }
+                    scratch.meter.charge(Some(*id), start);
                 }
             }
         }
@@ -239,6 +247,7 @@ impl Engine {
             if !search.is_wanted(scratch) {
                 continue;
             }
+            let start = scratch.meter.now();
             match &search.rule.anchor {
                 Anchor::Prefix | Anchor::Inside | Anchor::Assignment(_) => {}
                 Anchor::Run { class, len, word } => {
@@ -251,6 +260,7 @@ impl Engine {
                 Anchor::Path => search.start_of_file(scratch),
                 Anchor::Text => search.every_text(scratch),
             }
+            scratch.meter.charge(Some(*id), start);
         }
     }
 
