@@ -1,6 +1,8 @@
 //! Numbers of RSA: primes as programs keep them, in words of the machine, and the moduli of public
 //! keys, which say to whom a prime belongs.
 
+use std::sync::LazyLock;
+
 use super::certificate::{self, content};
 use super::modular::{self, Modulus};
 use super::{Attributes, Outcome, Subject, Verdict};
@@ -74,7 +76,11 @@ const SMALL: [u32; 9] = [
 ];
 
 fn has_small_factor(limbs: &[u64]) -> bool {
-    SMALL.iter().any(|product| {
+    has_factor_of(limbs, &SMALL) || has_factor_of(limbs, &LARGER)
+}
+
+fn has_factor_of(limbs: &[u64], products: &[u32]) -> bool {
+    products.iter().any(|product| {
         let (mut a, mut b) = (*product, modular::remainder(limbs, *product));
         while b != 0 {
             (a, b) = (b, a.checked_rem(b).unwrap_or(0));
@@ -82,6 +88,23 @@ fn has_small_factor(limbs: &[u64]) -> bool {
         a > 1
     })
 }
+
+/// Products of the primes from 200 to [`LARGEST`], below 2^32 each. What has none of them as a factor is
+/// worth a test that takes as long as a hundred of these divisions.
+static LARGER: LazyLock<Vec<u32>> = LazyLock::new(|| {
+    let is_prime = |number: &u32| (2..46).all(|factor| !number.is_multiple_of(factor));
+    let mut products = vec![1_u32];
+    for prime in (200..LARGEST).filter(is_prime) {
+        match products.last_mut().and_then(|last| Some((last.checked_mul(prime)?, last))) {
+            Some((product, last)) => *last = product,
+            None => products.push(prime),
+        }
+    }
+    products
+});
+
+/// The square of 46, below which a number without smaller factors is prime.
+const LARGEST: u32 = 46 * 46;
 
 /// Whether bytes look random.
 fn is_random(bytes: &[u8]) -> bool {
