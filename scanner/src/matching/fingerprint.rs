@@ -15,7 +15,7 @@ const PAIRS: &[u8; 256 * 256] = include_bytes!("pairs.bin");
 /// Buckets.
 const BUCKETS: usize = GROUPS * 8;
 
-/// The bucket of fingerprints that take bytes that are no ASCII.
+/// The bucket of fingerprints that take bytes that are no ASCII, in tables of 128 bytes.
 const HIGH: usize = BUCKETS - 1;
 
 /// Bytes, one bit each.
@@ -257,13 +257,14 @@ pub(super) fn tables(kernel: Kernel, literals: &[Shape<'_>]) -> (Vec<Fingerprint
         let is_ascii = fingerprint.is_ascii();
         let cost = |index: usize, bucket: &Bucket| {
             let passes = bucket.passes_with(fingerprint, exact, &model);
-            let cost = passes.iter().product::<f32>() - bucket.passes.iter().product::<f32>();
+            let share = |of: [f32; WIDTH]| of.into_iter().map(f64::from).product::<f64>();
+            let cost = share(passes) - share(bucket.passes);
             (cost, index, passes)
         };
         let best = buckets
             .iter()
             .enumerate()
-            .filter(|(index, _)| is_ascii || *index == HIGH)
+            .filter(|(index, _)| !exact || is_ascii || *index == HIGH)
             .map(|(index, bucket)| cost(index, bucket))
             .min_by(|one, other| one.0.total_cmp(&other.0));
         if let Some((_, index, passes)) = best {
