@@ -63,6 +63,7 @@ mod notation;
 mod onion;
 mod openpgp;
 mod openssh;
+mod payment_card;
 mod pem;
 mod pkcs12;
 mod placeholder;
@@ -434,6 +435,7 @@ pub static CHECKS: &[Check] = &[
     },
     Check { name: "openssh", on_pass: Confidence::Confirmed, run: openssh::run },
     Check { name: "openvpn-key", on_pass: Confidence::Confirmed, run: stores::openvpn },
+    Check { name: "payment-card", on_pass: Confidence::Medium, run: payment_card::run },
     Check { name: "pem", on_pass: Confidence::Confirmed, run: pem::run },
     Check { name: "pkcs12", on_pass: Confidence::High, run: pkcs12::run },
     Check { name: "pool-url", on_pass: Confidence::High, run: pool_url::run },

@@ -309,6 +309,9 @@ fn bare(
     let lead = name.start.checked_sub(dashes + 1).and_then(|at| text.get(at)).copied();
     let mut end_at = |is_end: &dyn Fn(u8) -> bool| {
         let end = until(text, at, most, is_end);
+        if is_form(text, lead, at..end) {
+            return;
+        }
         add(text, at, end, text.get(end).is_some_and(|byte| is_end(*byte)), most, all);
     };
     let is_sharp = |byte: u8| {
@@ -330,6 +333,22 @@ fn bare(
     if is_own_line && form == Form::Assigned(b':') {
         end_at(&|byte| matches!(byte, b'\n' | b'\r'));
     }
+}
+
+/// Whether this is more than one field of a form, or one with escapes: it is read where these are decoded.
+fn is_form(text: &[u8], lead: Option<u8>, value: Range<usize>) -> bool {
+    let bytes = text.get(value.clone()).unwrap_or_default();
+    let is_between = matches!(lead, Some(b'&' | b'?')) || text.get(value.end) == Some(&b'&');
+    let is_escape = |part: &[u8]| matches!(part, [b'%', a, b] if a.is_ascii_hexdigit() && b.is_ascii_hexdigit());
+    if is_between && bytes.windows(3).any(is_escape) {
+        return true;
+    }
+    let is_url = memchr::memchr(b'?', bytes).is_some();
+    !is_url && memchr::memchr_iter(b'&', bytes).any(|at| {
+        let field = bytes.get(at + 1..).unwrap_or_default();
+        let name = field.iter().take_while(|byte| is_name(**byte)).count();
+        name >= 2 && field.get(name) == Some(&b'=')
+    })
 }
 
 /// The first byte from `at` on that is an end, or where the text run ends, or what may be looked at.

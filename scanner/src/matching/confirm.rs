@@ -163,12 +163,19 @@ fn search_in(rule: &Rule, pattern: &Pattern, input: &Input<'_>) -> Option<Found>
     })
 }
 
+/// Characters of a token without a sign among them that are the rest of a longer value, and no stale text.
+const LONGER: usize = 16;
+
 /// The secret in an assigned value: all of it must match, or if the rule knows how long it is, as much as
 /// that where nothing but the end of the text run tells where the value ends.
 fn matched(rule: &Rule, run: Run<'_>, value: &assignment::Value) -> Option<Range<usize>> {
     let regex = rule.pattern.regex()?;
     let whole = value.span.clone();
-    let may_be_longer = rule.fixed_len && rule.edge != Edge::Hard && !value.is_bounded;
+    let goes_on = run.text.get(whole.start + rule.max_len..whole.end);
+    let is_longer =
+        goes_on.is_some_and(|rest| rest.len() >= LONGER && rest.iter().all(|byte| is_token(*byte)));
+    let may_be_longer =
+        rule.fixed_len && rule.edge != Edge::Hard && !value.is_bounded && !is_longer;
     let first = may_be_longer.then(|| whole.start..whole.end.min(whole.start + rule.max_len));
     [Some(whole), first].into_iter().flatten().find_map(|span| {
         if span.len() > rule.max_len {
