@@ -273,7 +273,9 @@ impl Plant {
         contains(&self.made.text, value)
             || contains(&text, value)
             || contains(value, self.made.value())
-            || self.readings(0).iter().any(|reading| contains(reading, value))
+            || (0..self.made.spans.len())
+                .flat_map(|span| self.readings(span))
+                .any(|reading| contains(&reading, value))
     }
 }
 

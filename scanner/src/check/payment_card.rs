@@ -46,7 +46,8 @@ fn issuer(digits: &[u8]) -> Option<&'static str> {
         (from..=to).contains(&head)
     };
     let mut issuers = ISSUERS.iter();
-    let found = issuers.find(|(from, to, lens, _)| begins(*from, *to) && lens.contains(&digits.len()));
+    let found =
+        issuers.find(|(from, to, lens, _)| begins(*from, *to) && lens.contains(&digits.len()));
     found.map(|(.., name)| *name)
 }
 
@@ -102,7 +103,8 @@ mod tests {
             let verdict = run(&whole(number.as_bytes()));
             assert_eq!(verdict.outcome, Outcome::Pass, "{number}");
             assert_eq!(verdict.attributes["card.issuer"], issuer);
-            let wrong = number[..len - 1].to_owned() + if number.ends_with('0') { "1" } else { "0" };
+            let wrong =
+                number[..len - 1].to_owned() + if number.ends_with('0') { "1" } else { "0" };
             assert_eq!(run(&whole(wrong.as_bytes())).outcome, Outcome::Fail, "{wrong}");
         }
         let plain = number("4", 16);

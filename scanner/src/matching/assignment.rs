@@ -260,7 +260,7 @@ fn values(text: &[u8], name: &Range<usize>, start: &Start, most: usize) -> Vec<V
     let mut at = start.at;
     if start.form == Form::Argument {
         let end = text_run::end(text, at, most + 1);
-        add(text, at, end, end < text.len(), most, &mut all);
+        add(text, at, end, true, most, &mut all);
         return all;
     }
     at = skip(text, at, is_blank);
@@ -308,11 +308,18 @@ fn bare(
     let dashes = dashes.iter().rev().take(2).take_while(|byte| **byte == b'-').count();
     let lead = name.start.checked_sub(dashes + 1).and_then(|at| text.get(at)).copied();
     let mut end_at = |is_end: &dyn Fn(u8) -> bool| {
-        let end = until(text, at, most, is_end);
+        let mut end = until(text, at, most, is_end);
+        let is_bounded = text.get(end).is_some_and(|byte| is_end(*byte));
+        // The end of a line that ends the string around it.
+        while lead.is_some_and(is_quote)
+            && matches!(text.get(at..end), Some([.., b'\\', b'n' | b'r' | b't']))
+        {
+            end -= 2;
+        }
         if is_form(text, lead, at..end) {
             return;
         }
-        add(text, at, end, text.get(end).is_some_and(|byte| is_end(*byte)), most, all);
+        add(text, at, end, is_bounded, most, all);
     };
     let is_sharp = |byte: u8| {
         byte.is_ascii_whitespace() || is_quote(byte) || b",;&)}]<>|#\\(){[$".contains(&byte)
@@ -344,11 +351,12 @@ fn is_form(text: &[u8], lead: Option<u8>, value: Range<usize>) -> bool {
         return true;
     }
     let is_url = memchr::memchr(b'?', bytes).is_some();
-    !is_url && memchr::memchr_iter(b'&', bytes).any(|at| {
-        let field = bytes.get(at + 1..).unwrap_or_default();
-        let name = field.iter().take_while(|byte| is_name(**byte)).count();
-        name >= 2 && field.get(name) == Some(&b'=')
-    })
+    !is_url
+        && memchr::memchr_iter(b'&', bytes).any(|at| {
+            let field = bytes.get(at + 1..).unwrap_or_default();
+            let name = field.iter().take_while(|byte| is_name(**byte)).count();
+            name >= 2 && field.get(name) == Some(&b'=')
+        })
 }
 
 /// The first byte from `at` on that is an end, or where the text run ends, or what may be looked at.

@@ -1,6 +1,7 @@
 //! What to look for: the rule model and the loading of rule files.
 
 mod border;
+mod example;
 mod fault;
 mod file;
 mod import;
@@ -13,6 +14,7 @@ mod template;
 mod terms;
 mod user;
 
+pub use example::{Piece, alphabet, pieces};
 pub use fault::{Cost, Fault};
 pub use file::{Example, RuleExamples, RuleFileError};
 pub use model::{

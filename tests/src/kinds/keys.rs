@@ -70,6 +70,7 @@ pub(super) const KEYS: &[Kind] = &[
     named("eth-private-hex", 3, "ETH_PRIVATE_KEY", "0x{h:64}"),
     text("solana-keypair", 3, "«[{solana}]»\n"),
     named("solana-keypair", 3, "SOLANA_PRIVATE_KEY", "{solana-pair}"),
+    named("solana-keypair", 3, "SOLANA_SECRET_KEY", "[{solana}]"),
     text(
         "tsig-rndc-key",
         3,
