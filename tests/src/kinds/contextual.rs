@@ -93,7 +93,7 @@ pub(super) const CONTEXTUAL: &[Kind] = &[
         "Authorization: Digest username=\"ana\", realm=\"shop\", nonce=\"{h:32}\", uri=\"/\", qop=auth, nc=00000001, cnonce=\"{h:16}\", response=\"«{h:32}»\"",
     ),
     text("ntlm-hash", 3, "«ana:1001:‹{h:32}:{h:32}›:::»\n"),
-    text("jasypt-cipher", 3, "db.password=«ENC({b64:32})»\n"),
+    text("jasypt-cipher", 3, "db.password=«ENC(‹{b64:32}›)»\n"),
     text("jasypt-cipher", 3, "db.password='«{lb}cipher{rb}{h:128}»'\n"),
     named("nextauth-secret", 3, "NEXTAUTH_SECRET", "{b64:32}"),
     named("nextauth-secret", 3, "SESSION_SECRET", "{h:64}"),
