@@ -163,7 +163,7 @@ fn search_in(rule: &Rule, pattern: &Pattern, input: &Input<'_>) -> Option<Found>
     })
 }
 
-/// Characters of a token without a sign among them that are the rest of a longer value, and no stale text.
+/// Hex digits more than a value has, from which on they are no accident.
 const LONGER: usize = 16;
 
 /// The secret in an assigned value: all of it must match, or if the rule knows how long it is, as much as
@@ -171,9 +171,10 @@ const LONGER: usize = 16;
 fn matched(rule: &Rule, run: Run<'_>, value: &assignment::Value) -> Option<Range<usize>> {
     let regex = rule.pattern.regex()?;
     let whole = value.span.clone();
-    let goes_on = run.text.get(whole.start + rule.max_len..whole.end);
-    let is_longer =
-        goes_on.is_some_and(|rest| rest.len() >= LONGER && rest.iter().all(|byte| is_token(*byte)));
+    // Hex digits throughout are one longer value, and no stale text behind a shorter one.
+    let is_longer = run.text.get(whole.clone()).is_some_and(|text| {
+        text.len() >= rule.max_len.saturating_add(LONGER) && text.iter().all(u8::is_ascii_hexdigit)
+    });
     let may_be_longer =
         rule.fixed_len && rule.edge != Edge::Hard && !value.is_bounded && !is_longer;
     let first = may_be_longer.then(|| whole.start..whole.end.min(whole.start + rule.max_len));
