@@ -15,6 +15,7 @@ mod length_word;
 mod number;
 mod overlap;
 mod prefilter;
+mod record;
 mod runs;
 mod search;
 mod text_run;
