@@ -56,12 +56,15 @@ pub(super) fn find<T>(
         let Some(word) = keyword.find(text, at) else { continue };
         let Some(name) = name_around(text, &word) else { continue };
         let begins = begins_word(text, &name, word.start);
+        if keyword.is_flag && !is_flag(text, &name) {
+            continue;
+        }
         if is_named(text, keyword, &word, &name)
             && let Some(found) = taken(text, &name, most, &mut take)
         {
             return Some((found, name));
         }
-        if !begins || keyword.says_secret {
+        if !begins || keyword.says_secret || keyword.is_flag {
             continue;
         }
         let last = word.end.saturating_add(NEAR);
@@ -164,6 +167,13 @@ fn begins_word(text: &[u8], name: &Range<usize>, at: usize) -> bool {
     let is_capital = byte(at).is_ascii_uppercase();
     !before.is_ascii_alphabetic()
         || (is_capital && (before.is_ascii_lowercase() || byte(at + 1).is_ascii_lowercase()))
+}
+
+/// Whether a name is that of a flag that takes a value: `--db-password`, `-Djks.password`, not `--no-password`.
+fn is_flag(text: &[u8], name: &Range<usize>) -> bool {
+    let no = text.get(name.start..name.start + 3).unwrap_or_default();
+    let is_denied = matches!(no, [b'n' | b'N', b'o' | b'O', b'-' | b'_']);
+    name.start.checked_sub(1).and_then(|at| text.get(at)) == Some(&b'-') && !is_denied
 }
 
 /// Whether a name with a keyword in it may be that of a secret.

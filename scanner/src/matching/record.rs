@@ -74,6 +74,9 @@ fn find<T>(
     mut take: impl FnMut(&Pair) -> Option<T>,
 ) -> Option<T> {
     for keyword in keywords {
+        if keyword.is_flag {
+            continue;
+        }
         let Some(word) = keyword.find(bytes, at) else { continue };
         // A byte before the name that tells its length may be a letter too.
         let mut start = word.start;
