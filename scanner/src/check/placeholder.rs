@@ -283,7 +283,7 @@ mod tests {
         all(
             "vault:secret/data/db#password op://vault/item/field file:/etc/pw process.env.DB_PW
             arn:aws:secretsmanager:eu-west-1:1:secret:x os.environ['X'] getPassword() secretKeyRef
-                        DOCKER_PASSWORD config.get('pw') /run/secrets/db /var/run/secrets/x/y ./pw.txt C:\\keys\\x",
+            DOCKER_PASSWORD config.get('pw') /run/secrets/db /var/run/secrets/x/y ./pw.txt C:\\keys\\x",
             Placeholder::Yes,
         );
         assert_eq!(placeholder(b"~/.pgpass"), Placeholder::Yes);
