@@ -169,11 +169,15 @@ fn begins_word(text: &[u8], name: &Range<usize>, at: usize) -> bool {
         || (is_capital && (before.is_ascii_lowercase() || byte(at + 1).is_ascii_lowercase()))
 }
 
-/// Whether a name is that of a flag that takes a value: `--db-password`, `-Djks.password`, not `--no-password`.
+/// Whether a name is that of a flag that takes a value: `--db-password`, `-Djks.password`, not `--no-password`,
+/// and not `page\-token` of a manual's source.
 fn is_flag(text: &[u8], name: &Range<usize>) -> bool {
+    let head = text.get(..name.start).unwrap_or_default();
+    let dashes = head.iter().rev().take(3).take_while(|byte| **byte == b'-').count();
+    let before = head.len().checked_sub(dashes + 1).and_then(|at| head.get(at));
     let no = text.get(name.start..name.start + 3).unwrap_or_default();
     let is_denied = matches!(no, [b'n' | b'N', b'o' | b'O', b'-' | b'_']);
-    name.start.checked_sub(1).and_then(|at| text.get(at)) == Some(&b'-') && !is_denied
+    matches!(dashes, 1 | 2) && before != Some(&b'\\') && !is_denied
 }
 
 /// Whether a name with a keyword in it may be that of a secret.

@@ -159,6 +159,7 @@ fn a_keyword_of_flags_meets_flags_only() {
         "app --no-token Value1",
         "app --token-file Value1",
         "app --page-token Value1",
+        "\\-\\-page\\-token=\"Value1\"",
     ] {
         assert_eq!(tried("-token", text), Vec::<String>::new(), "{text}");
     }
