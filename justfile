@@ -60,3 +60,8 @@ pages:
 bench target:
     cargo build --release --locked --package cryoscan --package cryoscan-benches
     target/release/end-to-end --binary target/release/cryoscan {{ target }}
+
+# What all rules cost over forty of them, on a checkpoint and on nothing
+bench-rules target:
+    cargo build --release --locked --package cryoscan --package cryoscan-benches
+    target/release/rule-cost target/release/cryoscan {{ target }}

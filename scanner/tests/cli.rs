@@ -16,6 +16,8 @@ mod gate;
 mod pages;
 #[path = "cli/rules.rs"]
 mod rules;
+#[path = "cli/stats.rs"]
+mod stats;
 #[path = "cli/user_rules.rs"]
 mod user_rules;
 
@@ -60,7 +62,7 @@ fn folder(name: &str) -> PathBuf {
 
 #[test]
 fn help_pages() {
-    let pages: [(&str, &[&str]); 14] = [
+    let pages: [(&str, &[&str]); 15] = [
         ("cryoscan-short.txt", &["-h"]),
         ("cryoscan.txt", &["--help"]),
         ("scan.txt", &["scan", "--help"]),
@@ -72,6 +74,7 @@ fn help_pages() {
         ("rules-show.txt", &["rules", "show", "--help"]),
         ("rules-check.txt", &["rules", "check", "--help"]),
         ("rules-test.txt", &["rules", "test", "--help"]),
+        ("rules-stats.txt", &["rules", "stats", "--help"]),
         ("config.txt", &["config", "--help"]),
         ("completions.txt", &["completions", "--help"]),
         ("man.txt", &["man", "--help"]),
@@ -85,7 +88,7 @@ fn help_pages() {
 
 #[test]
 fn usage_errors_exit_with_2() {
-    let cases: [&[&str]; 21] = [
+    let cases: [&[&str]; 22] = [
         &[],
         &["scan"],
         &["inspect"],
@@ -106,6 +109,7 @@ fn usage_errors_exit_with_2() {
         &["gate", "x.jsonl", "--grep", "x"],
         &["rules"],
         &["rules", "show"],
+        &["rules", "stats"],
         &["completions", "cmd"],
     ];
     for args in cases {

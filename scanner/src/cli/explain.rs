@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::thread;
 
 use anyhow::{Context, anyhow, bail};
@@ -11,9 +12,11 @@ use clap::builder::BoolishValueParser;
 use serde::Deserialize;
 
 use super::nearest::hint;
+use super::user_rules::{self, FilesArgs};
 use crate::finding::Finding;
 use crate::report::{Record, SCHEMA, Style, escape};
-use crate::scan::{self, Progress, Settings, Target};
+use crate::rule::RuleSet;
+use crate::scan::{self, ChosenRules, Progress, Settings, Target};
 
 mod command;
 mod text;
@@ -22,7 +25,8 @@ pub(super) const EXAMPLES: &str = "\
 Examples:
   cryoscan x.tar -f jsonl > x.jsonl; cryoscan explain c1-0007 x.jsonl
   cryoscan explain c1-0007 x.tar             the same, scanned once more
-  cryoscan explain 3fa94c11 x.jsonl          by the first digits of a fingerprint";
+  cryoscan explain 3fa94c11 x.jsonl          by the first digits of a fingerprint
+  cryoscan explain c1-0007 x.jsonl --rules my.toml    a finding of own rules";
 
 pub(super) const HELP: &str = "\
 Exit codes:
@@ -56,6 +60,9 @@ pub(super) struct ExplainArgs {
         env = "CRYOSCAN_SHOW_SECRETS", hide_env_values = true
     )]
     show_secrets: bool,
+
+    #[command(flatten)]
+    rules: FilesArgs,
 }
 
 /// A finding, and where to look for its bytes.
@@ -64,18 +71,40 @@ struct Found {
     finding: Finding,
     /// The target of its checkpoint, as the report names it.
     target: String,
+    /// The user's rule files with which it was found.
+    files: Vec<String>,
+}
+
+/// The rules of which something can be said.
+#[derive(Debug)]
+struct Known {
+    rules: RuleSet,
+    /// Whether the user has named files.
+    has_files: bool,
 }
 
 /// Explains a finding, and gives the exit code.
 pub(super) fn run(args: &ExplainArgs, style: &Style) -> anyhow::Result<u8> {
     let name = escape(&args.from.display().to_string());
-    let all = findings(args).with_context(|| name.clone())?;
-    let mut found = choose(&args.id, &all).with_context(|| name)?.clone_parts();
+    let known = Known {
+        rules: user_rules::load(&args.rules)?.set,
+        has_files: !args.rules.rules.is_empty(),
+    };
+    let is_report = args.from.as_os_str() == "-"
+        || (!args.raw && is_report(&args.from).with_context(|| name.clone())?);
+    let all = findings(args, is_report, &known).with_context(|| name.clone())?;
+    let chosen = choose(&args.id, &all).map_err(|error| match (is_report, known.has_files) {
+        (false, false) => {
+            anyhow!("{error:#}; was it found by rules of your own? Give the same --rules here")
+        }
+        _ => error,
+    });
+    let mut found = chosen.with_context(|| name)?.clone_parts();
     if !args.show_secrets {
         hide(&mut found.finding);
     }
     let mut page = Vec::new();
-    for line in text::page(style, &found.finding, &found.target) {
+    for line in text::page(style, &found, &known) {
         line.write(&mut page, style.color)?;
     }
     match io::stdout().write_all(&page) {
@@ -87,7 +116,8 @@ pub(super) fn run(args: &ExplainArgs, style: &Style) -> anyhow::Result<u8> {
 
 impl Found {
     fn clone_parts(&self) -> Self {
-        Self { finding: self.finding.clone(), target: self.target.clone() }
+        let Self { finding, target, files } = self;
+        Self { finding: finding.clone(), target: target.clone(), files: files.clone() }
     }
 }
 
@@ -100,17 +130,21 @@ fn hide(finding: &mut Finding) {
 }
 
 /// All findings of the report, or of a scan of the target.
-fn findings(args: &ExplainArgs) -> anyhow::Result<Vec<Found>> {
+fn findings(args: &ExplainArgs, is_report: bool, known: &Known) -> anyhow::Result<Vec<Found>> {
     if args.from.as_os_str() == "-" {
         return read(&mut io::stdin().lock()).map_err(Into::into);
     }
-    if !args.raw && is_report(&args.from)? {
+    if is_report {
         return read(&mut BufReader::new(File::open(&args.from)?)).map_err(Into::into);
     }
     let settings = Settings {
         threads: thread::available_parallelism().map_or(1, usize::from),
         show_secrets: args.show_secrets,
         raw: args.raw,
+        rules: known.has_files.then(|| {
+            let set = known.rules.clone();
+            Arc::new(ChosenRules { set, ..ChosenRules::default() })
+        }),
         ..Settings::default()
     };
     let (mut found, mut target) = (Vec::new(), String::new());
@@ -119,7 +153,7 @@ fn findings(args: &ExplainArgs) -> anyhow::Result<Vec<Found>> {
         match record {
             Record::Checkpoint(checkpoint) => target = checkpoint.target,
             Record::Finding(finding) => {
-                found.push(Found { finding, target: target.clone() });
+                found.push(Found { finding, target: target.clone(), files: Vec::new() });
             }
             Record::Run(_) | Record::Diagnostic(_) | Record::Coverage(_) | Record::Summary(_) => {}
         }
@@ -153,7 +187,7 @@ fn is_report(path: &Path) -> io::Result<bool> {
 #[derive(Deserialize)]
 #[serde(tag = "type", rename_all = "kebab-case")]
 enum Line {
-    Run { schema: String },
+    Run { schema: String, rules: Ran },
     Checkpoint { checkpoint: String, target: String },
     Finding(Box<Finding>),
     Diagnostic {},
@@ -161,12 +195,19 @@ enum Line {
     Summary {},
 }
 
+/// The rules of a report, as far as it is asked for them here.
+#[derive(Deserialize)]
+struct Ran {
+    #[serde(default)]
+    files: Vec<String>,
+}
+
 /// The findings of a report. Errors quote nothing of it: it may show secrets.
 fn read(input: &mut dyn BufRead) -> io::Result<Vec<Found>> {
     /// Most bytes of a line.
     const LINE: u64 = 64 << 20;
     let mut found = Vec::new();
-    let (mut last, mut target) = (String::new(), String::new());
+    let (mut last, mut target, mut files) = (String::new(), String::new(), Vec::new());
     let (mut line, mut number, mut is_begun) = (Vec::new(), 0u64, false);
     loop {
         line.clear();
@@ -182,7 +223,9 @@ fn read(input: &mut dyn BufRead) -> io::Result<Vec<Found>> {
             wrong(&format!("no record of {SCHEMA}, at column {}", error.column()))
         })?;
         match record {
-            Line::Run { schema } if schema == SCHEMA => is_begun = true,
+            Line::Run { schema, rules } if schema == SCHEMA => {
+                (is_begun, files) = (true, rules.files);
+            }
             Line::Run { .. } => {
                 return Err(wrong(&format!("a report of another schema; expected {SCHEMA}")));
             }
@@ -191,7 +234,7 @@ fn read(input: &mut dyn BufRead) -> io::Result<Vec<Found>> {
             Line::Finding(finding) => {
                 let is_of = finding.checkpoint == last;
                 let target = if is_of { target.clone() } else { String::new() };
-                found.push(Found { finding: *finding, target });
+                found.push(Found { finding: *finding, target, files: files.clone() });
             }
             Line::Diagnostic {} | Line::Coverage {} | Line::Summary {} => {}
         }
@@ -247,12 +290,16 @@ mod tests {
         lines.join("\n")
     }
 
+    fn builtin() -> Known {
+        Known { rules: RuleSet::builtin().unwrap(), has_files: false }
+    }
+
     fn explained(id: &str, style: &Style) -> String {
         let all = read(&mut report().as_bytes()).unwrap();
         let mut found = choose(id, &all).unwrap().clone_parts();
         hide(&mut found.finding);
         let mut page = Vec::new();
-        for line in text::page(style, &found.finding, &found.target) {
+        for line in text::page(style, &found, &builtin()) {
             line.write(&mut page, false).unwrap();
         }
         String::from_utf8(page).unwrap()
@@ -302,7 +349,7 @@ mod tests {
         let line = r#"{"type":"finding","id":"wandering"}"#;
         let error = said(line);
         assert!(error.starts_with("line 1: no record") && !error.contains("wandering"), "{error}");
-        let error = said("{\"type\":\"run\",\"schema\":\"cryoscan/2\"}");
+        let error = said("{\"type\":\"run\",\"schema\":\"cryoscan/2\",\"rules\":{}}");
         assert_eq!(error, "line 1: a report of another schema; expected cryoscan/1");
         assert_eq!(
             said("{\"type\":\"summary\"}"),

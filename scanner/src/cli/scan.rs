@@ -83,6 +83,7 @@ fn settings(args: &ScanArgs) -> anyhow::Result<Settings> {
         measured: !args.no_measured,
         raw: args.raw,
         filter: args.filter.filter(),
+        statistics: None,
     })
 }
 

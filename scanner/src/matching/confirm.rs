@@ -43,6 +43,17 @@ pub(super) struct Confirmed {
     pub plain: Option<Plain>,
 }
 
+/// Why what a pattern matched is no match after all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Refused {
+    /// A check, or what a rule of another scanner asks of its values, says no.
+    Check,
+    /// It is a value of documentation.
+    Known,
+    /// It is cut off, or part of something longer.
+    Edge,
+}
+
 /// Where a pattern matches.
 #[derive(Debug, Clone)]
 pub(super) struct Found {
@@ -211,8 +222,8 @@ fn may_be_shown(name: &[u8]) -> bool {
     name.len() <= LONGEST && !words.into_iter().any(random)
 }
 
-/// Judges what the pattern found; `None` when it is no match after all.
-pub(super) fn judge(rule: &Rule, run: Run<'_>, found: Found) -> Option<Confirmed> {
+/// Judges what the pattern found.
+pub(super) fn judge(rule: &Rule, run: Run<'_>, found: Found) -> Result<Confirmed, Refused> {
     let Found { mut span, whole, name } = found;
     // A literal at the start of the value says that nothing is cut off there.
     let has_start = rule.anchor == Anchor::Prefix && rule.group == 0;
@@ -230,7 +241,7 @@ pub(super) fn judge(rule: &Rule, run: Run<'_>, found: Found) -> Option<Confirmed
         let subject = Subject { text: run.text, span: span.clone(), cut: run.cut.end };
         let verdict = (check.run)(&subject);
         match verdict.outcome {
-            Outcome::Fail => return None,
+            Outcome::Fail => return Err(Refused::Check),
             Outcome::Weak => doubtful = true,
             Outcome::Pass => {
                 // A check that only weeds out proves nothing by a pass.
@@ -248,7 +259,7 @@ pub(super) fn judge(rule: &Rule, run: Run<'_>, found: Found) -> Option<Confirmed
     if let Some(terms) = &rule.terms {
         let (text, value, path) = (run.text, span.clone(), run.path);
         match terms.judge(&Seen { text, whole, value, path, pattern: &rule.pattern }) {
-            Answer::No => return None,
+            Answer::No => return Err(Refused::Check),
             Answer::Yes => {}
             Answer::Proven => {
                 passes = passes.saturating_add(1);
@@ -260,16 +271,17 @@ pub(super) fn judge(rule: &Rule, run: Run<'_>, found: Found) -> Option<Confirmed
     if doubtful {
         confidence = Confidence::Low;
     }
-    let value = run.text.get(span.clone()).filter(|value| !value.is_empty())?;
+    let value =
+        run.text.get(span.clone()).filter(|value| !value.is_empty()).ok_or(Refused::Check)?;
     let text = plain.as_ref().map_or(value, |plain: &Plain| plain.value.expose());
     if rule.class == Class::Secret && known::is_documentation_value(text) {
-        return None;
+        return Err(Refused::Known);
     }
     // What lies in binary tells its length itself.
     let is_bounded = rule.fixed_len || rule.view == View::Bytes;
     // Half a secret is none; a sign of compromise remains one.
     if rule.class == Class::Secret && touches(&span) && passes == 0 && !is_bounded {
-        return None;
+        return Err(Refused::Edge);
     }
     if rule.edge != Edge::Checked && confidence < Confidence::Confirmed {
         let before = span.start.checked_sub(1).and_then(|at| run.text.get(at));
@@ -281,7 +293,7 @@ pub(super) fn judge(rule: &Rule, run: Run<'_>, found: Found) -> Option<Confirmed
                 || (ends(after) && value.last().is_some_and(|byte| is_token(*byte)));
         if grows {
             if rule.edge == Edge::Hard {
-                return None;
+                return Err(Refused::Edge);
             }
             confidence = lower(confidence);
             evidence.push(Evidence { check: "border".to_owned(), outcome: Outcome::Weak });
@@ -299,7 +311,7 @@ pub(super) fn judge(rule: &Rule, run: Run<'_>, found: Found) -> Option<Confirmed
         _ => 2,
     };
     let rank = kind * 16 + passes.min(15);
-    Some(Confirmed { span, name, confidence, rank, evidence, attributes, canonical, plain })
+    Ok(Confirmed { span, name, confidence, rank, evidence, attributes, canonical, plain })
 }
 
 /// Whether text ends with an escape that stands for another character: `%3D`, `\n`, `\u003d`.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 use super::confirm::Confirmed;
+use super::meter::Meter;
 use super::prefilter::Prefilter;
 use super::search::{Haystack, Search, TextRun};
 use super::{environment, overlap};
@@ -72,6 +73,7 @@ pub struct Scratch {
     pub(super) variables: Vec<Range<usize>>,
     /// By rule: whether it looks into this window at all.
     pub(super) wanted: Vec<bool>,
+    pub(super) meter: Meter,
 }
 
 /// The rules, ready to be run.
@@ -120,6 +122,7 @@ impl Engine {
         scratch: &mut Scratch,
         mut found: impl FnMut(Match),
     ) -> Scanned {
+        let start = scratch.meter.now();
         scratch.counts.clear();
         scratch.throttled.clear();
         if !self.finds_zeros && has_nothing(window) {
@@ -140,6 +143,7 @@ impl Engine {
             }
         }
         scratch.throttled.retain(|throttled| window.own.contains(&throttled.cell));
+        scratch.meter.charge(None, start);
         Scanned { throttled: std::mem::take(&mut scratch.throttled), decoded }
     }
 
@@ -176,8 +180,12 @@ impl Engine {
             text.cover(haystack.text, at);
             for id in rules {
                 let search = self.search(window, *id, haystack);
-                if search.is_wanted(scratch) && search.is_allowed(at, scratch) {
-                    search.confirm(search.around(at, &text), at, None, scratch);
+                if search.is_wanted(scratch) {
+                    let start = scratch.meter.now();
+                    if search.is_allowed(at, scratch) {
+                        search.confirm(search.around(at, &text), at, None, scratch);
+                    }
+                    scratch.meter.charge(Some(*id), start);
                 }
             }
         });
@@ -190,6 +198,7 @@ impl Engine {
             if !search.is_wanted(scratch) {
                 continue;
             }
+            let start = scratch.meter.now();
             match &search.rule.anchor {
                 Anchor::Prefix | Anchor::Inside | Anchor::Assignment(_) => {}
                 Anchor::Run { class, len, word } => search.runs(class, *len, *word, scratch),
@@ -199,6 +208,7 @@ impl Engine {
                 Anchor::Path => search.start_of_file(scratch),
                 Anchor::Text => search.every_text(scratch),
             }
+            scratch.meter.charge(Some(*id), start);
         }
     }
 

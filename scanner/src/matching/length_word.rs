@@ -215,7 +215,8 @@ pub(super) fn judge(rule: &Rule, place: &Place<'_>, span: &Range<usize>) -> Opti
             };
             let found = confirm::find_all(rule, inner, candidate);
             let found = found.into_iter().find(|found| found.start() + from == span.start);
-            let Some(mut confirmed) = found.and_then(|found| confirm::judge(rule, inner, found))
+            let Some(mut confirmed) =
+                found.and_then(|found| confirm::judge(rule, inner, found).ok())
             else {
                 continue;
             };

@@ -12,6 +12,7 @@ mod environment;
 mod islands;
 mod labels;
 mod length_word;
+mod meter;
 mod number;
 mod overlap;
 mod prefilter;
@@ -27,3 +28,4 @@ pub mod proving;
 
 pub use encoding::{Decode, ENCODINGS, Encoding, Island, Run, SpanMap};
 pub use engine::{Engine, Scanned, Scratch, Throttled};
+pub use meter::{Clock, Costs, RuleCost, Statistics};

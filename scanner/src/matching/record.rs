@@ -53,7 +53,7 @@ pub(super) fn judge(rule: &Rule, bytes: &[u8], at: usize, path: &str) -> Option<
         let value = Value { span: 1..text.len() - 1, is_bounded: true };
         let name = bytes.get(pair.name.clone())?;
         let found = confirm::assigned(rule, run, &value, name)?;
-        let mut confirmed = confirm::judge(rule, run, found)?;
+        let mut confirmed = confirm::judge(rule, run, found).ok()?;
         let span = &confirmed.span;
         confirmed.span = pair.value.start + span.start - 1..pair.value.start + span.end - 1;
         if confirmed.evidence.iter().all(|evidence| evidence.outcome != Outcome::Weak) {

@@ -274,8 +274,11 @@ impl Search<'_> {
             let text = self.haystack.text.get(start..shown).unwrap_or_default();
             let path = self.window.name;
             let run = Run { text, cut: Cut { start: false, end: shown < end }, path };
+            scratch.meter.candidate(self.id);
             for found in confirm::find_all(self.rule, run, 0) {
-                let Some(mut confirmed) = confirm::judge(self.rule, run, found) else { continue };
+                let judged = confirm::judge(self.rule, run, found);
+                scratch.meter.judged(self.id, &judged);
+                let Ok(mut confirmed) = judged else { continue };
                 let check = "environment-copy".to_owned();
                 confirmed.evidence.push(Evidence { check, outcome: Outcome::Pass });
                 self.push(text, start, confirmed, Place::Copy, scratch);
@@ -345,14 +348,17 @@ impl Search<'_> {
         let start = range.start;
         let Some(text) = self.haystack.text.get(range) else { return };
         let run = Run { text, cut, path: self.window.name };
+        scratch.meter.candidate(self.id);
         let all = confirm::find_all(self.rule, run, at - start);
         if all.is_empty() {
             self.record(at, kind, scratch);
         }
         for found in all {
             let judged = confirm::judge(self.rule, run, found.clone());
-            let bounded = self.by_length(run, start, at, found.span(), judged.as_ref());
-            if let Some(confirmed) = bounded.or(judged) {
+            let bounded = self.by_length(run, start, at, found.span(), judged.as_ref().ok());
+            let judged = bounded.map_or(judged, Ok);
+            scratch.meter.judged(self.id, &judged);
+            if let Ok(confirmed) = judged {
                 self.push(text, start, confirmed, Place::Of(kind), scratch);
             }
         }
@@ -366,7 +372,11 @@ impl Search<'_> {
         if from.is_none_or(holds_bytes)
             && let Some(confirmed) = record::judge(self.rule, text, at, self.window.name)
         {
-            self.push(text, 0, confirmed, Place::Of(kind), scratch);
+            let judged = Ok(confirmed);
+            scratch.meter.judged(self.id, &judged);
+            if let Ok(confirmed) = judged {
+                self.push(text, 0, confirmed, Place::Of(kind), scratch);
+            }
         }
     }
 
@@ -416,9 +426,10 @@ impl Search<'_> {
         kind: Option<RegionKind>,
         scratch: &mut Scratch,
     ) {
-        if let Some(confirmed) =
-            confirm::judge(self.rule, Run { text, cut, path: self.window.name }, found)
-        {
+        let judged = confirm::judge(self.rule, Run { text, cut, path: self.window.name }, found);
+        scratch.meter.candidate(self.id);
+        scratch.meter.judged(self.id, &judged);
+        if let Ok(confirmed) = judged {
             self.push(text, start, confirmed, Place::Of(kind), scratch);
         }
     }

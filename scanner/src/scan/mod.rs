@@ -35,7 +35,7 @@ use crate::checkpoint::{Checkpoint, Filter};
 use crate::diagnostic::{Diagnostic, Level};
 use crate::finding::Earlier;
 use crate::limits::Limits;
-use crate::matching::Engine;
+use crate::matching::{Engine, Statistics};
 use crate::region::CELL;
 use crate::report::{DiagnosticRecord, Record, Rules, Run, SCHEMA, Tool};
 use crate::rule::{RuleFileError, RuleSet};
@@ -73,6 +73,8 @@ pub struct Settings {
     pub raw: bool,
     /// Which memory is scanned; empty: everything.
     pub filter: Filter,
+    /// Where to count what each rule costs, if that is asked for.
+    pub statistics: Option<Arc<Statistics>>,
 }
 
 impl Default for Settings {
@@ -92,6 +94,7 @@ impl Default for Settings {
             measured: false,
             raw: false,
             filter: Filter::default(),
+            statistics: None,
         }
     }
 }

@@ -33,7 +33,7 @@ impl Work<'_> {
     /// Works until no job is left; gives what it found.
     pub(super) fn run(&self, jobs: &Mutex<Receiver<Arc<Job>>>) -> Partial {
         let mut partial = Partial::default();
-        let mut scratch = Scratch::default();
+        let mut scratch = self.scratch();
         let mut own_buffer = Vec::new();
         loop {
             let job = jobs.lock().unwrap_or_else(PoisonError::into_inner).recv();
@@ -44,11 +44,14 @@ impl Work<'_> {
                 self.window(&job, &mut own_buffer, &mut scratch, &mut part);
                 part
             }));
+            if let Some(statistics) = &self.settings.statistics {
+                statistics.take(&mut scratch);
+            }
             let limits = &self.settings.limits;
             if let Ok(part) = done {
                 partial.merge(part, limits);
             } else {
-                scratch = Scratch::default();
+                scratch = self.scratch();
                 let own = ledger_bytes(&job.space, &job.own);
                 if !job.decoded {
                     let coverage = partial.coverage.entry(job.unit).or_default();
@@ -59,6 +62,11 @@ impl Work<'_> {
                 partial.note(note.at(job.own.start), limits);
             }
         }
+    }
+
+    fn scratch(&self) -> Scratch {
+        let statistics = self.settings.statistics.as_ref();
+        statistics.map_or_else(Scratch::default, |statistics| statistics.scratch())
     }
 
     fn window(

@@ -112,3 +112,67 @@ fn what_cannot_be_explained_is_an_error() {
         assert!(stderr(&output).contains(said), "{}", stderr(&output));
     }
 }
+
+/// A rule of the user, of which the program itself knows nothing.
+const RULES: &str = r#"
+[[rules]]
+id = "acme-badge"
+name = "Acme badge"
+description = "The number of a badge, which opens the doors of the office."
+regex = 'badge [0-9]{4}-[a-z]{4}'
+severity = "high"
+confidence = "medium"
+remediation = "Block the badge."
+cwe = []
+attack = []
+examples = []
+"#;
+
+#[test]
+fn a_finding_of_own_rules_is_explained_with_them() {
+    let folder = folder("explain-own-rules");
+    let (rules, file) = (folder.join("acme.toml"), folder.join("x.txt"));
+    fs::write(&rules, RULES).unwrap();
+    fs::write(&file, "his badge 4711-oslo was lost").unwrap();
+    let own = ["--rules", text(&rules)];
+    let report = report(&folder, &[&["--raw", text(&file)], &own[..]].concat());
+    let explained = |from: &Path, more: &[&str]| {
+        explain(&[&["c1-0001", text(from)], more].concat()).replace("\n  ", " ")
+    };
+    let says = "which opens the doors of the office.";
+
+    let page = explained(&report, &own);
+    assert!(page.contains(says) && page.contains("`cryoscan rules show acme-badge`"), "{page}");
+    assert_eq!(explained(&file, &["--raw", "--rules", text(&rules)]), page);
+
+    // Without them: what to do about it, in full, and all that the report says itself.
+    let page = explained(&report, &[]);
+    assert!(!page.contains(says), "{page}");
+    for part in ["the rule acme-badge, which is none of this version's own", "Block the badge."] {
+        assert!(page.contains(part), "{part}: {page}");
+    }
+    assert!(page.replace(' ', "").contains(&format!("`--rules{}`", text(&rules))), "{page}");
+
+    // With others.
+    let other = folder.join("other.toml");
+    fs::write(&other, RULES.replace("acme-badge", "other-badge")).unwrap();
+    let page = explained(&report, &["--rules", text(&other)]);
+    assert!(
+        page.contains("none of this version's own nor of the files given with --rules"),
+        "{page}"
+    );
+
+    // A scan once more cannot find it without them.
+    let output = cryoscan(&["explain", "c1-0001", text(&file), "--raw"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(stderr(&output).contains("Give the same --rules here"), "{}", stderr(&output));
+
+    // A report of another version names no files.
+    let whole = fs::read_to_string(&report).unwrap();
+    let files = format!(",\"files\":[{}]", serde_json::to_string(text(&rules)).unwrap());
+    assert!(whole.contains(&files), "{whole}");
+    let older = folder.join("older.jsonl");
+    fs::write(&older, whole.replacen(&files, "", 1)).unwrap();
+    let page = explained(&older, &[]);
+    assert!(page.contains("another version of cryoscan has made this report"), "{page}");
+}

@@ -103,6 +103,8 @@ fn no_scan_and_no_gate_shows_a_planted_value() {
         run(&["scan", fixture.archive.to_str().unwrap(), &output, "--show-secrets", "-q"], &[]);
         let explain = ["explain", "c1-0001", shown.to_str().unwrap(), "-vvv"];
         check(&run(&explain, &TRACE), &fixture, "explain", "Why it was reported");
+        let stats = ["rules", "stats", fixture.archive.to_str().unwrap(), "-vvv"];
+        check(&run(&stats, &TRACE), &fixture, "rules stats", "Matching took");
     }
 }
 

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use super::command;
+use super::{Found, Known, command};
 use crate::check::Outcome;
 use crate::finding::{Class, Finding, Place};
 use crate::report::{Line, Style, bytes, describe_place, number, paragraph, safe};
-use crate::rule::{Report, RuleSet};
+use crate::rule::Report;
 
 /// Columns before the text of a section.
 const MARGIN: usize = 2;
@@ -17,7 +17,8 @@ const SHOWN: usize = 3;
 const MANUAL: &str = include_str!("../../../../docs/formats.md");
 
 /// Why it was reported, where it lies, what to do, and how to see it.
-pub(super) fn page(style: &Style, finding: &Finding, target: &str) -> Vec<Line> {
+pub(super) fn page(style: &Style, found: &Found, known: &Known) -> Vec<Line> {
+    let finding = &found.finding;
     let mut lines = paragraph(style, 0, &safe(style, &finding.title));
     if let Some(first) = lines.first_mut() {
         first.painted = first.text.len();
@@ -31,14 +32,14 @@ pub(super) fn page(style: &Style, finding: &Finding, target: &str) -> Vec<Line> 
         safe(style, &finding.fingerprint)
     );
     lines.extend(paragraph(style, 0, &about));
-    section(style, &mut lines, "What it is", &what(style, finding));
+    section(style, &mut lines, "What it is", &what(style, found, known));
     section(style, &mut lines, "Why it was reported", &why(style, finding));
     let facts = finding.attributes.iter();
     let facts = facts.map(|(name, value)| safe(style, &format!("{name}: {value}")));
     section(style, &mut lines, "What is known of it", &facts.collect::<Vec<_>>());
     section(style, &mut lines, "Where it lies", &places(style, finding));
     section(style, &mut lines, "What to do", &todo(style, finding));
-    lines.extend(commands(style, finding, target));
+    lines.extend(commands(style, finding, &found.target));
     lines
 }
 
@@ -52,23 +53,26 @@ fn section(style: &Style, lines: &mut Vec<Line>, title: &str, texts: &[String]) 
 }
 
 /// The rule in its own words, and the value as far as it may be shown.
-fn what(style: &Style, finding: &Finding) -> Vec<String> {
-    let builtin = RuleSet::builtin().ok();
-    let rule =
-        builtin.as_ref().and_then(|set| set.rules().iter().find(|rule| rule.id == finding.rule.id));
+fn what(style: &Style, found: &Found, known: &Known) -> Vec<String> {
+    let finding = &found.finding;
+    let rule = known.rules.rules().iter().find(|rule| rule.id == finding.rule.id);
     let mut texts = Vec::new();
     if let Some(rule) = rule {
-        texts.push(rule.description.clone());
+        texts.push(safe(style, &rule.description));
     }
     let id = safe(style, &finding.rule.id);
+    let is_proven = rule.is_some_and(|rule| rule.report == Report::Proven);
     texts.push(match (rule, finding.class) {
-        (Some(rule), _) if rule.report == Report::Proven => {
+        (Some(_), _) if is_proven => {
             format!("Found by the rule {id}, which reports only what is proven.")
         }
+        (Some(_), _) if known.has_files => format!(
+            "Found by the rule {id}: `cryoscan rules show {id}`, with the same --rules, shows all of it."
+        ),
         (Some(_), _) => format!("Found by the rule {id}: `cryoscan rules show {id}`."),
         (None, Class::Grep) => "Found by a pattern of --grep.".to_owned(),
         (None, Class::Yara) => format!("Found by the YARA rule {id}."),
-        (None, _) => format!("Found by the rule {id}, which is none of this version's own."),
+        (None, _) => unknown(style, found, known),
     });
     if let Some(excerpt) = finding.secret.as_ref().or(finding.matched.as_ref()) {
         let value = excerpt.value.as_ref().or(excerpt.value_b64.as_ref());
@@ -79,6 +83,25 @@ fn what(style: &Style, finding: &Finding) -> Vec<String> {
         texts.push(format!("{}: {}", safe(style, &indicator.kind), safe(style, &indicator.value)));
     }
     texts
+}
+
+/// What to do about a rule of which nothing is known.
+fn unknown(style: &Style, found: &Found, known: &Known) -> String {
+    let id = safe(style, &found.finding.rule.id);
+    let others = if known.has_files { " nor of the files given with --rules" } else { "" };
+    let files: Vec<String> = found.files.iter().map(|file| safe(style, file)).collect();
+    let advice = if files.is_empty() {
+        "no rule files were in use when it was found, so another version of cryoscan has made this report: \
+         that version can say more of the rule"
+            .to_owned()
+    } else {
+        let options: Vec<String> = files.iter().map(|file| format!("--rules {file}")).collect();
+        format!(
+            "give the rule files with which it was found, and what the rule looks for is said here: `{}`",
+            options.join(" ")
+        )
+    };
+    format!("Found by the rule {id}, which is none of this version's own{others}; {advice}.")
 }
 
 /// Each step of the evidence in words.
