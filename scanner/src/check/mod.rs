@@ -29,6 +29,7 @@ mod certificate;
 mod claims;
 mod cloudflare;
 mod connection;
+mod cookie;
 mod crc32;
 mod crypt;
 mod curve;
@@ -452,6 +453,7 @@ pub static CHECKS: &[Check] = &[
     Check { name: "scram-verifier", on_pass: Confidence::Confirmed, run: scram::run },
     Check { name: "secret-in-context", on_pass: Confidence::Medium, run: random_text::run },
     Check { name: "sentry-token", on_pass: Confidence::Confirmed, run: token_json::sentry },
+    Check { name: "session-cookie", on_pass: Confidence::Low, run: cookie::run },
     Check { name: "signify-key", on_pass: Confidence::High, run: signify::run },
     Check { name: "slack-token", on_pass: Confidence::High, run: vendor::slack },
     Check { name: "solana-key", on_pass: Confidence::Medium, run: solana::run },

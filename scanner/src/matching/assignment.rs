@@ -7,10 +7,10 @@
 use std::ops::Range;
 
 use super::text_run;
-use crate::rule::{Keyword, keeps_meaning, says_secret};
+use crate::rule::{Keyword, keeps_meaning, says_open, says_secret};
 
 /// Bytes of a name on each side of its keyword.
-const NAME: usize = 64;
+pub(super) const NAME: usize = 64;
 
 /// Bytes from a keyword to a name that says secret.
 const NEAR: usize = 64;
@@ -56,13 +56,15 @@ pub(super) fn find<T>(
         let Some(word) = keyword.find(text, at) else { continue };
         let Some(name) = name_around(text, &word) else { continue };
         let begins = begins_word(text, &name, word.start);
-        if (begins || keyword.letters() >= LONG)
-            && is_meant(text, keyword, &word, &name)
+        if keyword.is_flag && !is_flag(text, &name) {
+            continue;
+        }
+        if is_named(text, keyword, &word, &name)
             && let Some(found) = taken(text, &name, most, &mut take)
         {
             return Some((found, name));
         }
-        if !begins || keyword.says_secret {
+        if !begins || keyword.says_secret || keyword.is_flag {
             continue;
         }
         let last = word.end.saturating_add(NEAR);
@@ -100,7 +102,7 @@ fn taken<T>(
     values(text, name, &start, most).iter().find_map(take)
 }
 
-fn is_name(byte: u8) -> bool {
+pub(super) fn is_name(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.')
 }
 
@@ -167,10 +169,34 @@ fn begins_word(text: &[u8], name: &Range<usize>, at: usize) -> bool {
         || (is_capital && (before.is_ascii_lowercase() || byte(at + 1).is_ascii_lowercase()))
 }
 
+/// Whether a name is that of a flag that takes a value: `--db-password`, `-Djks.password`, not `--no-password`,
+/// and not `page\-token` of a manual's source.
+fn is_flag(text: &[u8], name: &Range<usize>) -> bool {
+    let head = text.get(..name.start).unwrap_or_default();
+    let dashes = head.iter().rev().take(3).take_while(|byte| **byte == b'-').count();
+    let before = head.len().checked_sub(dashes + 1).and_then(|at| head.get(at));
+    let no = text.get(name.start..name.start + 3).unwrap_or_default();
+    let is_denied = matches!(no, [b'n' | b'N', b'o' | b'O', b'-' | b'_']);
+    matches!(dashes, 1 | 2) && before != Some(&b'\\') && !is_denied
+}
+
 /// Whether a name with a keyword in it may be that of a secret.
-fn is_meant(text: &[u8], keyword: &Keyword, word: &Range<usize>, name: &Range<usize>) -> bool {
-    let tail = text.get(word.end..name.end).unwrap_or_default();
-    keeps_meaning(tail) || (!keyword.says_secret && text.get(name.clone()).is_some_and(says_secret))
+pub(super) fn is_named(
+    text: &[u8],
+    keyword: &Keyword,
+    word: &Range<usize>,
+    name: &Range<usize>,
+) -> bool {
+    let (Some(name_text), Some(tail)) = (text.get(name.clone()), text.get(word.end..name.end))
+    else {
+        return false;
+    };
+    let says_it = if keyword.says_secret {
+        keeps_meaning(tail) && !says_open(name_text)
+    } else {
+        keeps_meaning(tail) || says_secret(name_text)
+    };
+    says_it && (keyword.letters() >= LONG || begins_word(text, name, word.start))
 }
 
 /// How what is assigned is written.

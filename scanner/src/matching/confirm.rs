@@ -177,6 +177,17 @@ fn search_in(rule: &Rule, pattern: &Pattern, input: &Input<'_>) -> Option<Found>
 /// Hex digits more than a value has, from which on they are no accident.
 const LONGER: usize = 16;
 
+/// What `rule` finds in a value that is assigned to `name`.
+pub(super) fn assigned(
+    rule: &Rule,
+    run: Run<'_>,
+    value: &assignment::Value,
+    name: &[u8],
+) -> Option<Found> {
+    let span = matched(rule, run, value)?;
+    Some(Found { whole: span.clone(), span, name: shown(name) })
+}
+
 /// The secret in an assigned value: all of it must match, or if the rule knows how long it is, as much as
 /// that where nothing but the end of the text run tells where the value ends.
 fn matched(rule: &Rule, run: Run<'_>, value: &assignment::Value) -> Option<Range<usize>> {

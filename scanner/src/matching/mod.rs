@@ -16,6 +16,7 @@ mod meter;
 mod number;
 mod overlap;
 mod prefilter;
+mod record;
 mod runs;
 mod search;
 mod text_run;

@@ -21,7 +21,7 @@ pub use model::{
     Anchor, Class, Edge, Encodings, Keyword, Near, Pattern, Places, Report, Rule, RuleId, RuleSet,
     View,
 };
-pub use names::{keeps_meaning, says_secret};
+pub use names::{keeps_meaning, says_open, says_secret};
 
 pub use select::UnknownSelector;
 pub use terms::Terms;
