@@ -12,7 +12,6 @@ use crate::secret::SecretBytes;
 mod alibaba;
 mod armour;
 mod assigned;
-mod atlassian;
 mod aws;
 mod aws_request;
 mod aws_session;
@@ -313,7 +312,6 @@ pub static CHECKS: &[Check] = &[
     Check { name: "ansible-vault", on_pass: Confidence::High, run: stores::ansible },
     Check { name: "argocd-token", on_pass: Confidence::High, run: issuer::argo_cd },
     Check { name: "assigned-value", on_pass: Confidence::Low, run: assigned::run },
-    Check { name: "atlassian-crc32", on_pass: Confidence::Confirmed, run: atlassian::run },
     Check { name: "aws-access-key-id", on_pass: Confidence::High, run: aws::access_key_id },
     Check { name: "aws-bedrock-key", on_pass: Confidence::High, run: aws_request::bedrock },
     Check { name: "aws-ecr-password", on_pass: Confidence::High, run: aws_request::ecr },
