@@ -439,7 +439,7 @@ pub static CHECKS: &[Check] = &[
     Check { name: "pkcs12", on_pass: Confidence::High, run: pkcs12::run },
     Check { name: "pool-url", on_pass: Confidence::High, run: pool_url::run },
     Check { name: "prefixed-jwt", on_pass: Confidence::High, run: jwt::prefixed },
-    Check { name: "prime-number", on_pass: Confidence::Low, run: prime::run },
+    Check { name: "prime-candidate", on_pass: Confidence::Low, run: prime::run },
     Check { name: "putty-key", on_pass: Confidence::Confirmed, run: putty::run },
     Check { name: "pypi-macaroon", on_pass: Confidence::Confirmed, run: macaroon::run },
     Check { name: "random-mixed", on_pass: Confidence::Low, run: random_text::mixed },

@@ -23,9 +23,8 @@ const CELL_CANDIDATES: std::ops::RangeInclusive<usize> = 640..=1024;
 /// Characters before what a rule sees, in which the string that holds it may begin.
 const LONGEST_BEFORE: usize = 8 << 10;
 
-/// Numbers in one cell that are tested for being prime, which takes half a millisecond for the shortest
-/// and eight times that for the longest, of which one counts as four: the keys of twenty certificates
-/// with all that may be taken for one.
+/// Numbers in one cell that are kept until it is known whether they divide a modulus: the keys of twenty
+/// certificates with all that may be taken for one. The longest counts as four of the shortest.
 const CELL_NUMBERS: usize = 64;
 
 /// Candidates in one cell of a rule whose checks calculate with elliptic curves, up to a millisecond each.
