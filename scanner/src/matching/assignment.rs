@@ -6,7 +6,7 @@
 
 use std::ops::Range;
 
-use super::text_run;
+use super::{sql, text_run};
 use crate::rule::{Keyword, keeps_meaning, says_open, says_secret};
 
 /// Bytes of a name on each side of its keyword.
@@ -25,10 +25,10 @@ const STALE: usize = 32;
 const LONG: usize = 5;
 
 /// Bytes before a keyword that are looked at.
-pub(super) const BEFORE: usize = NAME + 8;
+const BEFORE: usize = NAME + 8;
 
 /// Bytes behind a keyword that are looked at before the value begins.
-pub(super) const BEHIND: usize = 2 * NAME + NEAR + 4 * BLANKS;
+const BEHIND: usize = 2 * NAME + NEAR + 4 * BLANKS;
 
 /// Schemes of the header `Authorization`, and of headers like it.
 const SCHEMES: [&[u8]; 9] =
@@ -43,15 +43,16 @@ pub(super) struct Value {
     pub is_bounded: bool,
 }
 
-/// The first value that `take` wants of those assigned to a name that one of `keywords`, whose literal
-/// stands at `at`, is a word of, or stands shortly before. Gives what `take` makes of it, and the name.
+/// The values that `take` wants of those assigned to the first name to which one is, and that one of
+/// `keywords`, whose literal stands at `at`, is a word of, or stands shortly before. Gives what `take` makes of
+/// them, and the name. There is one, but for the rows of a table.
 pub(super) fn find<T>(
     text: &[u8],
     at: usize,
     keywords: &[Keyword],
     most: usize,
     mut take: impl FnMut(&Value) -> Option<T>,
-) -> Option<(T, Range<usize>)> {
+) -> Option<(Vec<T>, Range<usize>)> {
     for keyword in keywords {
         let Some(word) = keyword.find(text, at) else { continue };
         let Some(name) = name_around(text, &word) else { continue };
@@ -64,10 +65,15 @@ pub(super) fn find<T>(
         {
             return Some((found, name));
         }
-        if !begins || keyword.says_secret || keyword.is_flag {
+        if !begins || keyword.is_flag {
             continue;
         }
-        let last = word.end.saturating_add(NEAR);
+        let columns = sql::columns(text, &name);
+        let is_of_secrets = || text.get(word.end..name.end).is_some_and(is_plural);
+        if keyword.says_secret && !(columns.is_some() && is_of_secrets()) {
+            continue;
+        }
+        let last = columns.map_or(word.end.saturating_add(NEAR), |columns| columns.end);
         let mut from = name.end;
         while let Some(name) = next_name(text, from, last) {
             from = name.end.max(from + 1);
@@ -81,6 +87,21 @@ pub(super) fn find<T>(
     None
 }
 
+/// Whether text behind a keyword makes it the name of a table of such things: `api_keys`.
+fn is_plural(tail: &[u8]) -> bool {
+    keeps_meaning(tail.strip_prefix(b"s").or_else(|| tail.strip_prefix(b"S")).unwrap_or(tail))
+}
+
+/// Bytes before and behind a keyword at `at` that are looked at, for a value of so many at most.
+pub(super) fn sight(text: &[u8], at: usize, most: usize) -> (usize, usize) {
+    let (before, behind) = (BEFORE, most.saturating_add(BEHIND));
+    if sql::may_stand_at(text, at) {
+        (before + sql::BEFORE, behind.max(NAME + sql::BEHIND))
+    } else {
+        (before, behind)
+    }
+}
+
 /// The end of the text that a rule sees: that of the text run, or where a flag ends there, that of the
 /// argument behind it.
 pub(super) fn end(text: &[u8], at: usize, end: usize, most: usize) -> usize {
@@ -92,14 +113,20 @@ pub(super) fn end(text: &[u8], at: usize, end: usize, most: usize) -> usize {
     if is_flag { text_run::end(text, end + 1, most).max(end) } else { end }
 }
 
+/// What `take` makes of the values that are assigned to a name.
 fn taken<T>(
     text: &[u8],
     name: &Range<usize>,
     most: usize,
     take: &mut impl FnMut(&Value) -> Option<T>,
-) -> Option<T> {
+) -> Option<Vec<T>> {
+    if let Some(rows) = sql::values(text, name) {
+        let rows = rows.into_iter().map(|span| Value { span, is_bounded: true });
+        let found: Vec<T> = rows.filter_map(|value| take(&value)).collect();
+        return (!found.is_empty()).then_some(found);
+    }
     let start = value_at(text, name)?;
-    values(text, name, &start, most).iter().find_map(take)
+    values(text, name, &start, most).iter().find_map(take).map(|found| vec![found])
 }
 
 pub(super) fn is_name(byte: u8) -> bool {
@@ -306,8 +333,15 @@ fn values(text: &[u8], name: &Range<usize>, start: &Start, most: usize) -> Vec<V
     // A list of strings, of which headers are made in some languages; strings of a kind.
     at += usize::from(byte(at) == b'[' && is_quote(byte(at + 1)));
     at += usize::from(
-        matches!(byte(at), b'b' | b'r' | b'u' | b'f' | b'@' | b'L') && is_quote(byte(at + 1)),
+        matches!(byte(at), b'b' | b'r' | b'u' | b'f' | b'@' | b'L' | b'E' | b'N')
+            && is_quote(byte(at + 1)),
     );
+    if byte(at) == b'$'
+        && let Some((inner, _)) = sql::dollar_string(text, at, most)
+    {
+        add(text, inner.start, inner.end, true, most, &mut all);
+        return all;
+    }
     if is_quote(byte(at)) {
         if let Some((end, is_bounded)) = string_end(text, at, byte(at), most) {
             add(text, at + 1, end, is_bounded, most, &mut all);

@@ -7,7 +7,7 @@ use regex_automata::{Anchored, Input};
 use super::assignment;
 use crate::check::{Attributes, Confidence, Outcome, Plain, Subject, known};
 use crate::region::Cut;
-use crate::rule::{Anchor, Answer, Class, Edge, Pattern, Report, Rule, Seen, View};
+use crate::rule::{Anchor, Answer, Class, Edge, Keyword, Pattern, Report, Rule, Seen, View};
 use crate::secret::SecretBytes;
 use crate::tally::Evidence;
 
@@ -91,12 +91,8 @@ fn find(rule: &Rule, run: Run<'_>, at: usize) -> Option<Found> {
         Anchor::Number | Anchor::Words | Anchor::Label | Anchor::Path | Anchor::Text => {
             search(rule, &Input::new(run.text).range(at..))
         }
-        Anchor::Assignment(keywords) => {
-            let (span, name) = assignment::find(run.text, at, keywords, rule.max_len, |value| {
-                matched(rule, run, value)
-            })?;
-            Some(Found { whole: span.clone(), span, name: shown(run.text.get(name)?) })
-        }
+        // Of a rule without items, see `find_all`.
+        Anchor::Assignment(keywords) => all_assigned(rule, run, at, keywords).into_iter().next(),
         Anchor::Inside => {
             // The leftmost match that covers the literal.
             let regex = rule.pattern.regex()?;
@@ -125,6 +121,9 @@ fn search(rule: &Rule, input: &Input<'_>) -> Option<Found> {
 
 /// The values in what `rule` matches around the candidate at `at`: one, or those of its items.
 pub(super) fn find_all(rule: &Rule, run: Run<'_>, at: usize) -> Vec<Found> {
+    if let Anchor::Assignment(keywords) = &rule.anchor {
+        return all_assigned(rule, run, at, keywords);
+    }
     let Some(items) = &rule.items else { return find(rule, run, at).into_iter().collect() };
     let Some(whole) = find(rule, run, at) else { return Vec::new() };
     let mut found = Vec::new();
@@ -140,6 +139,16 @@ pub(super) fn find_all(rule: &Rule, run: Run<'_>, at: usize) -> Vec<Found> {
         }
     }
     found
+}
+
+/// What `rule` finds in the values that are assigned to a name with one of its keywords in it.
+fn all_assigned(rule: &Rule, run: Run<'_>, at: usize, keywords: &[Keyword]) -> Vec<Found> {
+    let take = |value: &assignment::Value| matched(rule, run, value);
+    let found = assignment::find(run.text, at, keywords, rule.max_len, take);
+    let Some((spans, name)) = found else { return Vec::new() };
+    let name = run.text.get(name).and_then(shown);
+    let of = |span: Range<usize>| Found { whole: span.clone(), span, name: name.clone() };
+    spans.into_iter().map(of).collect()
 }
 
 /// Where in a match the items stand: in the groups of the pattern, or anywhere if it has none.

@@ -21,6 +21,7 @@ mod prefilter;
 mod record;
 mod runs;
 mod search;
+mod sql;
 mod text_run;
 mod words;
 

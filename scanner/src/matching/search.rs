@@ -182,7 +182,7 @@ impl Search<'_> {
         let (mut before, mut after) = (self.rule.before, self.rule.max_len);
         if matches!(self.rule.anchor, Anchor::Assignment(_)) {
             run.end = assignment::end(text, at, run.end, self.rule.max_len);
-            (before, after) = (assignment::BEFORE, self.rule.max_len + assignment::BEHIND);
+            (before, after) = assignment::sight(text, at, self.rule.max_len);
         }
         let before = at.saturating_sub(before + SURROUNDINGS);
         let after = at.saturating_add(after + SURROUNDINGS);
