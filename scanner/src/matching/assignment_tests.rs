@@ -84,6 +84,33 @@ fn a_name_that_says_secret_shortly_behind_the_keyword() {
 }
 
 #[test]
+fn rows_of_a_table() {
+    for text in [
+        "INSERT INTO t (id, gitea_token) VALUES (1, 'Value1')",
+        "INSERT INTO `gitea` (`id`, `name`, `token`) VALUES (1, 'x', 'Value1')",
+        "insert into gitea_keys(owner,key) values('team3',$q$Value1$q$)",
+        "COPY gitea (id, token) FROM stdin;\n1\tValue1\n\\.\n",
+        "UPDATE t SET gitea_token = 'Value1' WHERE id = 1",
+        "UPDATE t SET gitea_token = $$Value1$$, x = 1",
+        "UPDATE t SET \"gitea_token\"=E'Value1'",
+    ] {
+        assert_eq!(tried("gitea", text), ["Value1"], "{text}");
+    }
+    let columns = vec!["column"; 30].join(", ");
+    let items = vec!["'x'"; 30].join(", ");
+    let wide =
+        format!("INSERT INTO gitea ({columns}, token) VALUES ({items}, 'a'), ({items}, 'b')");
+    assert_eq!(tried("gitea", &wide), ["a", "b"]);
+    // The name of a table says what its columns hold as one word more.
+    assert_eq!(tried("api_key", "INSERT INTO api_keys (id, key) VALUES (1, 'a')"), ["a"]);
+    assert_eq!(tried("api_key", "INSERT INTO api_key_uses (id, key) VALUES (1, 'a')"), [""; 0]);
+    assert_eq!(tried("api_key", "api_keys(id, key) = 'a'"), [""; 0]);
+    // What stands behind the name of a column is another column.
+    assert_eq!(tried("token", "INTO \"t\" (\"token\", \"id\") VALUES ('a', 'b')"), ["a"]);
+    assert_eq!(tried("token", "INTO t (a, tokens) VALUES ('a', 'b')"), [""; 0]);
+}
+
+#[test]
 fn what_assigns_nothing() {
     for text in [
         "the gitea token is",

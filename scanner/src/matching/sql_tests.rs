@@ -34,7 +34,7 @@ fn every_way_to_write_a_row() {
         "INSERT INTO t (a, b, token) VALUES (crypt('x', gen_salt('bf')), $1, 'Value1')",
         "INSERT INTO t (a, token) VALUES ((SELECT max(id) FROM x WHERE y IN (1, 2)), 'Value1')",
         "INSERT INTO t (a, token) VALUES ($a$)$b$, '$a$, 'Value1')",
-        "INSERT INTO t (a, token) VALUES (-1.5e3, 'Value1'",
+        "INSERT INTO t (a, token) VALUES (-1.5e3, 'Value1', ",
         "INSERT INTO t (token, a) VALUES ('Value1', 'cut o",
         "COPY public.t (id, token) FROM stdin;\n1\tValue1\n\\.\n",
         "COPY t (token, id) FROM STDIN WITH (FORMAT text)\r\nValue1\t2\n",
