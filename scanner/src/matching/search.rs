@@ -365,7 +365,8 @@ impl Search<'_> {
         let (range, cut) = around;
         let start = range.start;
         let Some(text) = self.haystack.text.get(range) else { return };
-        let run = Run { text, cut, path: self.window.name };
+        let word_end = scratch.word.filter(|(of, _)| *of == at).map(|(_, end)| end - start);
+        let run = Run { text, cut, path: self.window.name, word_end };
         scratch.meter.candidate(self.id);
         let all = confirm::find_all(self.rule, run, at - start);
         if all.is_empty() {
@@ -446,7 +447,11 @@ impl Search<'_> {
         kind: Option<RegionKind>,
         scratch: &mut Scratch,
     ) {
-        let judged = confirm::judge(self.rule, Run { text, cut, path: self.window.name }, found);
+        let judged = confirm::judge(
+            self.rule,
+            Run { text, cut, path: self.window.name, word_end: None },
+            found,
+        );
         scratch.meter.candidate(self.id);
         scratch.meter.judged(self.id, &judged);
         if let Ok(confirmed) = judged {
