@@ -133,8 +133,8 @@ fn faults(path: &str, text: &str) -> Vec<String> {
     faults
 }
 
-/// The lines of `text` with the word `unsafe` that no `// SAFETY:` stands before; between it and the block
-/// there may be more lines of the comment, and attributes.
+/// The lines of `text` with the word `unsafe` that no comment on its safety stands before; between it and
+/// the block there may be more lines of the comment, and attributes.
 fn unexplained(text: &str) -> Vec<usize> {
     let lines: Vec<&str> = text.lines().map(str::trim).collect();
     let is_explained = |at: usize| {

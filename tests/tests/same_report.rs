@@ -5,6 +5,7 @@
 use std::io::{Read, Write};
 use std::path::Path;
 
+use cryoscan::matching::Kernel;
 use cryoscan::scan::Settings;
 use cryoscan_tests::builder::{Archive, Checkpoint, Mapping, Order, Process, Producer};
 use cryoscan_tests::fixtures;
@@ -49,7 +50,18 @@ fn assert_no_cut_matters(path: &Path, name: &str) -> Scanned {
         let what = format!("{name}, {threads} threads, windows of {window} bytes");
         assert_same(&cut.lines.join("\n"), &whole.lines.join("\n"), &what);
     }
+    assert_no_kernel_matters(path, name, &whole);
     whole
+}
+
+/// Scans one archive on every kernel of this machine, with another partition of the work on each.
+fn assert_no_kernel_matters(path: &Path, name: &str, expected: &Scanned) {
+    for (kernel, (threads, window)) in Kernel::available().into_iter().zip(CUTS.iter().cycle()) {
+        let other = Settings { kernel: Some(kernel), ..settings(*threads, *window) };
+        let what =
+            format!("{name}, {}, {threads} threads, windows of {window} bytes", kernel.name());
+        assert_same(&scan(&[path], &other).lines.join("\n"), &expected.lines.join("\n"), &what);
+    }
 }
 
 /// Scans the members of an archive in other orders, compressed, unpacked and from a pipe.

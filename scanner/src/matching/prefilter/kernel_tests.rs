@@ -1,6 +1,8 @@
 //! Every kernel finds every literal, and hides nothing that is encoded. Whatever is read here ends
 //! where the memory ends, so that a load behind the end is a crash.
 
+#![expect(clippy::disallowed_methods, reason = "reads fixtures of the repository")]
+
 use std::io::{Read, Write};
 use std::path::Path;
 
@@ -162,7 +164,8 @@ impl Case {
         let expected = self.expected(bytes);
         let mut marks = Marks::default();
         for prefilter in &self.prefilters {
-            for at_end in [true, false] {
+            // Long texts once only: it is their ends that matter.
+            for at_end in [true, false].into_iter().take(if bytes.len() < TILE { 2 } else { 1 }) {
                 let text = if at_end { pages.copy(bytes) } else { pages.copy_to_start(bytes) };
                 prefilter.read(text, &mut marks);
                 let found: Found =
@@ -228,7 +231,7 @@ fn every_literal_is_found_where_tiles_and_pages_of_zeros_meet() {
     for case in [Case::builtin(), Case::odd()] {
         let mut pages = Pages::new(8 << 20);
         for some in case.literals().chunks(200) {
-            for round in 0..3 {
+            for round in 0..2 {
                 // Ends of tiles in turn, with zeros in between.
                 let mut bytes = vec![0; (some.len() + 1) * TILE + 5];
                 for (index, literal) in some.iter().enumerate() {
@@ -310,7 +313,7 @@ fn real_memory_gives_the_same_hits_and_runs() {
 }
 
 /// What encodings find: of each its runs; then phrases and tokens.
-fn runs(bytes: &[u8], marks: &Marks) -> (Vec<Vec<Run>>, Vec<Range<usize>>, Vec<Range<usize>>) {
+fn runs(bytes: &[u8], marks: &Marks) -> (Vec<Vec<Run>>, [Vec<Range<usize>>; 2]) {
     let of = |encoding: &&encoding::Encoding| {
         let mut runs = Vec::new();
         (encoding.find)(bytes, marks, &mut |run| runs.push(run));
@@ -318,7 +321,7 @@ fn runs(bytes: &[u8], marks: &Marks) -> (Vec<Vec<Run>>, Vec<Range<usize>>, Vec<R
     };
     let mut phrases = Vec::new();
     words::each(bytes, marks, |range| phrases.push(range));
-    (ENCODINGS.iter().map(of).collect(), phrases, marks.tokens.clone())
+    (ENCODINGS.iter().map(of).collect(), [phrases, marks.tokens.clone()])
 }
 
 /// Whether as much is found as if every block could hold anything.
@@ -427,7 +430,7 @@ proptest! {
     #[test]
     fn hits_are_those_of_an_automaton(bytes in soup(), skip in 0usize..130) {
         let mut pages = Pages::new(256 << 10);
-        let from = bytes.get(skip.min(bytes.len())..).unwrap();
+        let from = &bytes[skip.min(bytes.len())..];
         Case::builtin().check(&mut pages, from);
     }
 
@@ -439,7 +442,7 @@ proptest! {
 
     #[test]
     fn marks_hide_nothing(bytes in soup(), skip in 0usize..130) {
-        assert_marks_hide_nothing(bytes.get(skip.min(bytes.len())..).unwrap());
+        assert_marks_hide_nothing(&bytes[skip.min(bytes.len())..]);
     }
 
     #[test]
