@@ -210,6 +210,10 @@ impl Prefilter {
 
     /// Marks what stands out in `bytes`.
     pub(super) fn read(&self, bytes: &[u8], marks: &mut Marks) {
+        #[cfg(test)]
+        if kernel_tests::is_replaced(bytes, marks) {
+            return;
+        }
         let Marks { hits, blocks, tile, .. } = marks;
         hits.clear();
         blocks.clear();

@@ -3,6 +3,7 @@
 
 #![expect(clippy::disallowed_methods, reason = "reads fixtures of the repository")]
 
+use std::cell::Cell;
 use std::io::{Read, Write};
 use std::path::Path;
 
@@ -13,7 +14,9 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::matching::encoding::{ENCODINGS, Run, TOKEN, is_token};
-use crate::matching::words;
+use crate::matching::{Engine, Scratch, words};
+use crate::region::{Cut, Holder, HolderKind, RegionKind, Space, Window};
+use crate::tally::Match;
 
 /// Memory between two pages that nobody may touch.
 mod guarded {
@@ -286,30 +289,106 @@ fn letters_of_any_case_are_found_where_they_are_meant_and_only_there() {
     }
 }
 
-#[test]
-fn real_memory_gives_the_same_hits_and_runs() {
-    const PART: usize = 48 << 10;
-    let case = Case::builtin();
-    let mut pages = Pages::new(PART);
-    let mut seen = 0;
+/// Gives parts of the checkpoints of the repository, of those that `pick` picks a few.
+fn each_real_part(most: usize, pick: impl Fn(&[u8]) -> bool, mut give: impl FnMut(&[u8])) {
+    let mut part = Vec::new();
     for fixture in ["matrix", "gosrv", "node", "redis"] {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/fixtures");
         let file = std::fs::File::open(folder.join(fixture).join("checkpoint.tar.zst")).unwrap();
         let mut decoder = zstd::stream::read::Decoder::new(file).unwrap();
-        let mut part = Vec::new();
-        for index in 0..60 {
+        let mut given = 0;
+        while given < most {
             part.clear();
             if (&mut decoder).take(PART as u64).read_to_end(&mut part).unwrap() == 0 {
                 break;
             }
-            if index % 6 == 0 && !is_zeros(&part) {
-                seen += part.len();
-                case.check(&mut pages, &part);
-                assert_marks_hide_nothing(&part);
+            if pick(&part) {
+                given += 1;
+                give(&part);
             }
         }
+        assert!(given > 3, "{fixture}: {given}");
     }
-    assert!(seen > 20 * PART, "{seen}");
+}
+
+/// Bytes of a part of a checkpoint.
+const PART: usize = 48 << 10;
+
+#[test]
+fn real_memory_gives_the_same_hits_and_runs() {
+    let mut pages = Pages::new(PART);
+    each_real_part(
+        12,
+        |part| !is_zeros(part),
+        |part| {
+            Case::builtin().check(&mut pages, part);
+            assert_marks_hide_nothing(part);
+        },
+    );
+}
+
+thread_local! {
+    /// Whether an automaton says where literals are, and nothing where anything else could be.
+    static IS_REPLACED: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Marks with no kernel, if that is asked for: literals as an automaton finds them, and every block as
+/// one that may hold everything.
+pub(super) fn is_replaced(bytes: &[u8], marks: &mut Marks) -> bool {
+    if IS_REPLACED.get() {
+        let hit = |(at, literal)| Hit { at: u32::try_from(at).unwrap(), literal };
+        let hits = Case::builtin().expected(bytes).into_iter().map(hit).collect();
+        *marks = Marks { hits, ..everything(bytes) };
+    }
+    IS_REPLACED.get()
+}
+
+/// All that an engine says of bytes.
+fn matches(engine: &Engine, bytes: &[u8]) -> Vec<String> {
+    let len = bytes.len() as u64;
+    let holder = Holder { set: 1, kind: HolderKind::File, id: 1, ordinal: 0 };
+    let space = Space::file(holder, RegionKind::File, len);
+    let window = Window {
+        space: &space,
+        name: "dump",
+        region_start: 0,
+        base: 0,
+        own: 0..len,
+        bytes,
+        cut: Cut { start: false, end: false },
+    };
+    let mut all = Vec::new();
+    engine.scan(&window, &mut Scratch::default(), |found| {
+        let Match { kind, locus, key, judgement, .. } = found;
+        let id = &engine.rules().get(judgement.rule).id;
+        let (confidence, evidence) = (judgement.confidence, judgement.evidence);
+        all.push(format!("{id} {kind:?} {locus:?} {key:?} {confidence:?} {evidence:?}"));
+    });
+    all
+}
+
+#[test]
+fn real_memory_gives_the_same_matches_as_without_kernels() {
+    let rules = || RuleSet::builtin().unwrap();
+    let engines: Vec<Engine> = Kernel::available()
+        .into_iter()
+        .map(|kernel| Engine::on(kernel, rules(), [7; 32]))
+        .collect();
+    let mut count = 0;
+    each_real_part(
+        12,
+        |part| Case::builtin().expected(part).len() > 2,
+        |part| {
+            IS_REPLACED.set(true);
+            let expected = matches(&engines[0], part);
+            IS_REPLACED.set(false);
+            count += expected.len();
+            for (engine, kernel) in engines.iter().zip(Kernel::available()) {
+                assert_eq!(matches(engine, part), expected, "{}", kernel.name());
+            }
+        },
+    );
+    assert!(count > 20, "{count}");
 }
 
 /// What encodings find: of each its runs; then phrases and tokens.
@@ -324,8 +403,8 @@ fn runs(bytes: &[u8], marks: &Marks) -> (Vec<Vec<Run>>, [Vec<Range<usize>>; 2]) 
     (ENCODINGS.iter().map(of).collect(), [phrases, marks.tokens.clone()])
 }
 
-/// Whether as much is found as if every block could hold anything.
-fn assert_marks_hide_nothing(bytes: &[u8]) {
+/// Marks of bytes of which any block could hold anything.
+fn everything(bytes: &[u8]) -> Marks {
     let mut at = 0;
     let mut tokens = Vec::new();
     for part in bytes.split(|byte| !is_token(*byte)) {
@@ -335,7 +414,12 @@ fn assert_marks_hide_nothing(bytes: &[u8]) {
         at += part.len() + 1;
     }
     let blocks = (0..bytes.len()).step_by(BLOCK).map(|at| (u32::try_from(at).unwrap(), u8::MAX));
-    let all = Marks { blocks: blocks.collect(), tokens, ..Marks::default() };
+    Marks { blocks: blocks.collect(), tokens, ..Marks::default() }
+}
+
+/// Whether as much is found as if every block could hold anything.
+fn assert_marks_hide_nothing(bytes: &[u8]) {
+    let all = everything(bytes);
     let expected = runs(bytes, &all);
     let mut marks = Marks::default();
     for kernel in Kernel::available() {
