@@ -234,12 +234,13 @@ fn every_literal_is_found_where_tiles_and_pages_of_zeros_meet() {
     for case in [Case::builtin(), Case::odd()] {
         let mut pages = Pages::new(8 << 20);
         for some in case.literals().chunks(200) {
-            for round in 0..2 {
+            let rounds = if some.len() < 50 { 24 } else { 2 };
+            for round in 0..rounds {
                 // Ends of tiles in turn, with zeros in between.
                 let mut bytes = vec![0; (some.len() + 1) * TILE + 5];
                 for (index, literal) in some.iter().enumerate() {
                     let whole = whole(literal);
-                    let at = (index + 1) * TILE + 1 - (index + 7 * round) % (whole.len() + 2);
+                    let at = (index + 1) * TILE + 1 - (index + 3 * round) % (whole.len() + 2);
                     bytes[at..at + whole.len()].copy_from_slice(&whole);
                 }
                 case.check(&mut pages, &bytes);
@@ -263,6 +264,19 @@ fn every_literal_is_found_where_the_text_ends_and_begins() {
             }
         }
     }
+}
+
+#[test]
+fn literals_at_every_byte_of_a_block_are_all_found() {
+    let mut pages = Pages::new(1 << 10);
+    for len in 0..260 {
+        let row = |of: &[u8]| of.iter().copied().cycle().take(len).collect::<Vec<u8>>();
+        for of in [&b"a"[..], b"aaab", b"\xff", b"\0\0\0\x01", b"xyz", b"\0"] {
+            Case::odd().check(&mut pages, &row(of));
+        }
+    }
+    let all = Case::odd().expected(&[b'a'; 64]);
+    assert_eq!(all.len(), 62, "of three letters, at each but the last two");
 }
 
 #[test]
@@ -503,6 +517,49 @@ fn soup() -> impl Strategy<Value = Vec<u8>> {
 fn near_hits() -> impl Strategy<Value = Vec<u8>> {
     let letters = b"abcdexyzKEYkey_0123aA\0\x01\x80\xfe\xed\xfa\xce\xffq\x7f";
     proptest::collection::vec(prop::sample::select(&letters[..]), 0..700)
+}
+
+/// The shortest run of each kind, with as little in each block as there can be.
+#[test]
+fn marks_hide_no_shortest_run_wherever_blocks_meet() {
+    let widen = |width: usize, at: usize, len: usize| -> Vec<u8> {
+        let unit = move |index: usize| if index == at { b'a' } else { 0 };
+        (0..len * width).map(|index| unit(index % width)).collect()
+    };
+    let mut packer = GzEncoder::new(Vec::new(), Compression::fast());
+    packer.write_all(b"a text that is packed").unwrap();
+    let shortest = [
+        widen(2, 0, 8),
+        widen(2, 1, 8),
+        [widen(2, 1, 8), widen(2, 1, 1)].concat(),
+        widen(4, 0, 8),
+        b"Zg1+/Zg1-_Zg1+/Zg1-_Zg1k".to_vec(),
+        b"ag".repeat(12),
+        b"4a".repeat(20),
+        b"aaaaaaaaaaaaa%41".to_vec(),
+        b"%41aaaaaaaaaaaaa".to_vec(),
+        b"\"aaaaaaaaaaaaaa\\naaaa\"".to_vec(),
+        packer.finish().unwrap(),
+        b"zoo act zoo act zoo act zoo act zoo act zoo wild".to_vec(),
+        ["zoo"; 12].join(" ").into_bytes(),
+        ["zoo"; 12].join("\n").into_bytes(),
+    ];
+    for run in shortest {
+        for before in 0..2 * BLOCK + 2 {
+            for fill in [0xff, 1, 0] {
+                let mut bytes = vec![fill; before];
+                bytes.extend(&run);
+                bytes.extend([fill; BLOCK]);
+                assert_marks_hide_nothing(&bytes);
+            }
+        }
+        let found = |fill: u8| {
+            let bytes = [&[fill; 4][..], &run, &[fill; 4]].concat();
+            let (all, [phrases, tokens]) = runs(&bytes, &everything(&bytes));
+            all.concat().len() + phrases.len() + tokens.len()
+        };
+        assert!(found(1) + found(0xff) > 0, "no run: {}", run.escape_ascii());
+    }
 }
 
 /// What runs of some encodings are made of, and hardly anything else.
