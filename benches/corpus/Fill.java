@@ -18,6 +18,7 @@ class Fill {
     static final String ALL = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
     static final Random DRAW = new Random(42);
     static final List<Object> HELD = new ArrayList<>();
+    static final List<List<String>> USERS = new ArrayList<>();
     static final List<String> WORDS = new ArrayList<>();
 
     record User(long id, String name, String mail, Map<String, Object> has, double score, Date at) {}
@@ -82,25 +83,34 @@ class Fill {
         if (n % 997 == 0) HELD.add("Authorization: Bearer " + jwt());
     }
 
-    static void dense(long n) {
-        switch (DRAW.nextInt(11)) {
-            case 0 -> HELD.add("password=" + text(12 + DRAW.nextInt(8)));
-            case 1 -> HELD.add("{\"access_token\":\"" + text(40) + "\",\"token_type\":\"bearer\",\"refresh_token\":\""
-                    + text(32) + "\"}");
-            case 2 -> HELD.add("Authorization: Bearer " + text(48));
-            case 3 -> HELD.add("client_secret: '" + text(32) + "'");
-            case 4 -> HELD.add("api_key = " + identifier().replace("-", ""));
-            case 5 -> HELD.add(DRAW.nextInt(4) == 0 ? jwt()
-                    : "https://" + word() + ":" + text(10) + "@" + word() + ".example.com/path");
-            case 6 -> HELD.add("Set-Cookie: sessionid=" + text(32) + "; HttpOnly; Path=/; csrf_token=" + text(24));
-            case 7 -> HELD.add("SECRET_KEY=" + text(40) + "\nDB_PASSWORD=" + text(16) + "\nDEBUG=false\nTOKEN="
-                    + identifier());
-            case 8 -> {
-                for (int i = 0; i < 24; i++) HELD.add(word() + "." + word() + " key " + word() + " token " + word());
-            }
-            case 9 -> HELD.add(DRAW.longs(64, 0, 100_000).toArray());
-            default -> HELD.add("postgres://app:" + text(14) + "@db.internal:5432/" + word());
+    /** What one user leaves in a gateway: tokens, cookies, settings, and words that stand before them. */
+    static List<String> user() {
+        var lines = new StringBuilder();
+        for (int i = 0; i < 24; i++) {
+            lines.append(word()).append('.').append(word()).append(" key ").append(word()).append(" token ");
+            lines.append(word()).append('\n');
         }
+        return List.of(
+                "password=" + text(12 + DRAW.nextInt(8)),
+                "{\"access_token\":\"" + text(40) + "\",\"token_type\":\"bearer\",\"refresh_token\":\"" + text(32) + "\"}",
+                "Authorization: Bearer " + text(48),
+                "client_secret: '" + text(32) + "'",
+                "api_key = " + identifier().replace("-", ""),
+                jwt(),
+                "https://" + word() + ":" + text(10) + "@" + word() + ".example.com/path",
+                "Set-Cookie: sessionid=" + text(32) + "; HttpOnly; Path=/; csrf_token=" + text(24),
+                "SECRET_KEY=" + text(40) + "\nDB_PASSWORD=" + text(16) + "\nDEBUG=false\nTOKEN=" + identifier(),
+                "postgres://app:" + text(14) + "@db.internal:5432/" + word(),
+                lines.toString());
+    }
+
+    /** Requests of a thousand users. */
+    static void dense(long n) {
+        while (USERS.size() < 1000) USERS.add(user());
+        var user = USERS.get(DRAW.nextInt(USERS.size()));
+        // A copy: strings made of strings share their bytes.
+        HELD.add(new String(user.get(DRAW.nextInt(user.size())).toCharArray()));
+        HELD.add(DRAW.longs(8, 0, 100_000).toArray());
         HELD.add(new User(n, word(), word() + "@" + word() + ".com", attributes(false), 0, new Date()));
     }
 

@@ -27,6 +27,7 @@ timeout connection database select insert where index table service config handl
 context thread worker queue message event payload client server api auth login logout admin role permission
 """.split()
 held = []
+users = []
 
 
 def word():
@@ -73,22 +74,29 @@ def identifier():
     return str(uuid.UUID(int=draw.getrandbits(128)))
 
 
+def user():
+    """What one user leaves in a gateway: tokens, cookies, settings, and words that stand before them."""
+    return [
+        f"password={text(12 + draw.randrange(8))}",
+        json.dumps({"access_token": text(40), "token_type": "bearer", "refresh_token": text(32)}),
+        f"Authorization: Bearer {text(48)}",
+        f"client_secret: '{text(32)}'",
+        f"api_key = {text(32, '0123456789abcdef')}",
+        jwt(),
+        f"https://{word()}:{text(10)}@{word()}.example.com/path",
+        f"Set-Cookie: sessionid={text(32)}; HttpOnly; Path=/; Secure; csrf_token={text(24)}",
+        f"SECRET_KEY={text(40)}\nDB_PASSWORD={text(16)}\nDEBUG=false\nTOKEN={identifier()}",
+        f"postgres://app:{text(14)}@db.internal:5432/{word()}",
+        "\n".join(f"{word()}.{word()}.{word()} {word()} key {word()} token {word()}" for _ in range(24)),
+    ]
+
+
 def dense(number):
-    """What a gateway holds: tokens, cookies, settings, and words that stand before them."""
-    kind = draw.randrange(11)
-    held.append((
-        lambda: f"password={text(12 + draw.randrange(8))}",
-        lambda: json.dumps({"access_token": text(40), "token_type": "bearer", "refresh_token": text(32)}),
-        lambda: f"Authorization: Bearer {text(48)}",
-        lambda: f"client_secret: '{text(32)}'",
-        lambda: f"api_key = {text(32, '0123456789abcdef')}",
-        lambda: jwt() if draw.randrange(4) == 0 else f"https://{word()}:{text(10)}@{word()}.example.com/path",
-        lambda: f"Set-Cookie: sessionid={text(32)}; HttpOnly; Path=/; Secure; csrf_token={text(24)}",
-        lambda: f"SECRET_KEY={text(40)}\nDB_PASSWORD={text(16)}\nDEBUG=false\nTOKEN={identifier()}",
-        lambda: [f"{word()}.{word()}.{word()} {word()} key {word()} token {word()}" for _ in range(24)],
-        lambda: array.array("q", [draw.randrange(100_000) for _ in range(64)]),
-        lambda: f"postgres://app:{text(14)}@db.internal:5432/{word()}",
-    )[kind]())
+    """Requests of a thousand users."""
+    if not users:
+        users.extend(user() for _ in range(1000))
+    held.append(draw.choice(draw.choice(users)).encode())
+    held.append(array.array("q", [draw.randrange(100_000) for _ in range(8)]))
     held.append({"id": number, "mail": f"{word()}@{word()}.com", "has": {f"{word()}{it}": word() for it in range(6)}})
 
 
