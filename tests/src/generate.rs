@@ -5,11 +5,12 @@
 
 use std::collections::BTreeMap;
 
+use cryoscan::rule::{Piece, alphabet, pieces};
 use data_encoding::BASE64;
 
 use crate::random::Random;
 use crate::values::{self, Algorithm};
-use crate::{crypto, forge_tokens, keys, keystores, values::BASE62, vendor_tokens};
+use crate::{crypto, forge_tokens, keys, keystores, vendor_tokens};
 
 /// A template that cannot be filled in.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -98,63 +99,21 @@ pub fn generate(
     }
 }
 
-enum Piece<'a> {
-    Text(&'a str),
-    /// What stands between braces.
-    Part(&'a str),
-}
-
-/// The template taken apart. A part is a lower-case name and perhaps a colon and a word.
-fn pieces(template: &str) -> impl Iterator<Item = Piece<'_>> {
-    let mut rest = template;
-    std::iter::from_fn(move || {
-        if rest.is_empty() {
-            return None;
-        }
-        if let Some((part, behind)) = rest.strip_prefix('{').and_then(|rest| rest.split_once('}'))
-            && is_part(part)
-        {
-            rest = behind;
-            return Some(Piece::Part(part));
-        }
-        let next = rest.char_indices().skip(1).find(|(_, c)| *c == '{');
-        let (text, behind) = rest.split_at(next.map_or(rest.len(), |(at, _)| at));
-        rest = behind;
-        Some(Piece::Text(text))
-    })
-}
-
-fn is_part(text: &str) -> bool {
-    let (name, argument) = text.split_once(':').unwrap_or((text, "0"));
-    name.starts_with(|c: char| c.is_ascii_lowercase())
-        && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
-        && !argument.is_empty()
-        && argument.chars().all(|c| c.is_ascii_alphanumeric())
-}
-
 /// The text of a part; `before` is what the template has made so far.
 fn fill(part: &str, before: &str, random: &mut Random) -> Option<String> {
     let (class, argument) = part.split_once(':').unwrap_or((part, ""));
-    let mut of = |alphabet: &[u8]| Some(random.text(alphabet, argument.parse().ok()?));
-    let upper = &BASE62[10..36];
-    let lower = &BASE62[36..];
+    if let Some(alphabet) = alphabet(class) {
+        return Some(random.text(&alphabet, argument.parse().ok()?));
+    }
     match class {
-        "base62" => of(BASE62),
-        "base64" => of(&[BASE62, b"+/"].concat()),
-        "base64url" => of(&[BASE62, b"-_"].concat()),
-        "hex" => of(b"0123456789abcdef"),
         "bytes" => Some(characters(&random.bytes(argument.parse().ok()?))),
-        "digits" => of(&BASE62[..10]),
-        "word" => of(lower),
-        "letters" => of(&[upper, lower].concat()),
-        "base58" => of(values::BASE58),
+        "base58" => Some(random.text(values::BASE58, argument.parse().ok()?)),
         "port" => port(argument, random),
         "basic" => Some(values::basic_credentials(argument.parse().ok()?, random)),
         "crypt" => values::crypt_hash(argument, random),
         "monero" => values::monero_address(argument.parse().ok()?, random),
         "pypi" => values::pypi_token(argument, random),
         "wireguard" if argument == "1" => Some(values::wireguard_key(random)),
-        "aws-id" => of(&[upper, b"234567"].concat()),
         "password" => values::strong_password(argument.parse().ok()?, random),
         "crc32" if argument.is_empty() => {
             let body = before.as_bytes().last_chunk::<30>()?;

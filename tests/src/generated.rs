@@ -12,6 +12,7 @@ use std::process::Child;
 use aho_corasick::AhoCorasick;
 use anyhow::{Context, Result};
 use data_encoding::BASE64;
+use flate2::read::GzDecoder;
 use serde_json::Value;
 
 use crate::builder::Mapping;
@@ -260,6 +261,7 @@ impl Plant {
         if let Ok(clear) = BASE64.decode(value) {
             let colon = clear.iter().position(|byte| *byte == b':');
             readings.extend(colon.and_then(|at| clear.get(at + 1..)).map(canonical));
+            readings.extend(released(&clear).into_iter().flatten());
             readings.push(canonical(&clear));
         }
         readings
@@ -271,8 +273,26 @@ impl Plant {
         contains(&self.made.text, value)
             || contains(&text, value)
             || contains(value, self.made.value())
-            || self.readings(0).iter().any(|reading| contains(reading, value))
+            || (0..self.made.spans.len())
+                .flat_map(|span| self.readings(span))
+                .any(|reading| contains(&reading, value))
     }
+}
+
+/// The values that a release of Helm was configured with: in base64 again is gzip, and in that is JSON.
+fn released(base64: &[u8]) -> Option<Vec<Vec<u8>>> {
+    let gzip = BASE64.decode(base64).ok()?;
+    let release: Value = serde_json::from_reader(GzDecoder::new(gzip.as_slice())).ok()?;
+    let mut values = Vec::new();
+    let mut rest = vec![&release["config"]];
+    while let Some(value) = rest.pop() {
+        match value {
+            Value::Object(object) => rest.extend(object.values()),
+            Value::String(text) => values.push(canonical(text.as_bytes())),
+            _ => {}
+        }
+    }
+    Some(values)
 }
 
 fn contains(text: &[u8], part: &[u8]) -> bool {

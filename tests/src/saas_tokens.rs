@@ -12,6 +12,7 @@ pub(crate) fn fill(class: &str, argument: &str, random: &mut Random) -> Option<S
     match class {
         "base36-upper" => Some(random.text(&BASE62[..36], number()?)),
         "hex-upper" => Some(random.text(b"0123456789ABCDEF", number()?)),
+        "card" => Some(card(argument, random)),
         "uuid" => Some(values::uuid(random)),
         "apify" => Some(with_sum("apify_api_", 30, true, random, |sum| swapped(&base62(sum)))),
         "atlassian" => Some(with_sum("ATATT3xFfGF0", number()?, true, random, |sum| {
@@ -68,6 +69,20 @@ pub(crate) fn fill(class: &str, argument: &str, random: &mut Random) -> Option<S
         }
         _ => None,
     }
+}
+
+/// A number of a payment card with its check digit, which makes Luhn's sum a multiple of ten.
+fn card(issuer: &str, random: &mut Random) -> String {
+    let head = if issuer == "visa" { "4" } else { "53" };
+    let body = format!("{head}7180{}", random.text(b"0123456789", 10 - head.len() + 1));
+    let sum: u32 = body
+        .chars()
+        .rev()
+        .filter_map(|digit| digit.to_digit(10))
+        .enumerate()
+        .map(|(at, digit)| if at % 2 == 0 { digit / 5 + digit * 2 % 10 } else { digit })
+        .sum();
+    format!("{body}{}", (10 - sum % 10) % 10)
 }
 
 /// A prefix, so many random letters and digits, and what `spell` makes of the CRC-32 of both, or of

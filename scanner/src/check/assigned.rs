@@ -10,6 +10,9 @@ const VARIED: u32 = 2_250;
 /// What looks like a password and is none.
 const CHARACTER_SETS: [&[u8]; 3] = [b"utf8mb3", b"utf8mb4", b"utf16le"];
 
+/// Characters below which a password in a URL that does not look like one is that of a manual.
+const SHORT: usize = 6;
+
 /// Characters from which on a value must look random.
 const LONG: usize = 16;
 
@@ -19,6 +22,9 @@ pub(super) fn run(subject: &Subject<'_>) -> Verdict {
     let value = subject.value();
     let before = subject.span.start.checked_sub(1).and_then(|at| subject.text.get(at));
     let is_quoted = before.is_some_and(|byte| matches!(byte, b'"' | b'\'' | b'`'));
+    if names_itself(value) {
+        return Verdict::of(Outcome::Fail, subject);
+    }
     match placeholder(value) {
         Placeholder::Yes => Verdict::of(Outcome::Fail, subject),
         Placeholder::WeakDefault if value.len() >= 6 => {
@@ -38,10 +44,42 @@ pub(super) fn url(subject: &Subject<'_>) -> Verdict {
     let mut verdict = connection::run(subject);
     let password = uri::parse(subject.text, subject.span.clone()).map(|uri| uri.password);
     let password = password.and_then(|password| subject.text.get(password)).unwrap_or_default();
-    if verdict.outcome == Outcome::Pass && !could_be(password, true) {
-        verdict.outcome = Outcome::Weak;
+    if matches!(verdict.outcome, Outcome::Pass | Outcome::Weak) && !could_be(password, true) {
+        let host = verdict.attributes.get("uri.host");
+        let is_example = host.is_some_and(|host| connection::is_example_host(host));
+        let is_of_a_manual = is_example || password.len() < SHORT;
+        verdict.outcome = if is_of_a_manual { Outcome::Fail } else { Outcome::Weak };
     }
     verdict
+}
+
+/// Whether a value is the word for what stands there: `password: PASSWORD`.
+fn names_itself(value: &[u8]) -> bool {
+    const WORDS: [&[u8]; 6] = [b"password", b"passwd", b"passwort", b"passphrase", b"pwd", b"pass"];
+    let is_letter = |byte: &u8| byte.is_ascii_alphabetic();
+    let start = value.iter().position(is_letter).unwrap_or(0);
+    let end = value.iter().rposition(is_letter).map_or(0, |last| last.saturating_add(1));
+    let sides = [value.get(..start), value.get(end..)];
+    let has_digits = sides.into_iter().flatten().flatten().any(u8::is_ascii_digit);
+    let word = value.get(start..end).unwrap_or_default();
+    !has_digits && WORDS.iter().any(|known| known.eq_ignore_ascii_case(word))
+}
+
+/// Whether a long value is the name of a type or a constant: it ends with the word for what it is
+/// (`dsa.DSAPrivateKey`, `ClosingBraceToken$1`), or is made of words with a capital each (`NumTapesToCreate`).
+fn is_name_of_type(value: &[u8]) -> bool {
+    let capitals = value.iter().filter(|byte| byte.is_ascii_uppercase()).count();
+    let is_camel_case = value.iter().all(u8::is_ascii_alphabetic)
+        && capitals.saturating_mul(4) <= value.len()
+        && !value.windows(2).any(|pair| pair.iter().all(u8::is_ascii_uppercase));
+    if is_camel_case {
+        return true;
+    }
+    let value = value.strip_suffix(b"$1").unwrap_or(value);
+    ["Key", "Token", "Secret", "Password"].iter().any(|word| {
+        let head = value.strip_suffix(word.as_bytes());
+        head.and_then(<[u8]>::last).is_some_and(u8::is_ascii_alphanumeric)
+    })
 }
 
 fn could_be(value: &[u8], is_quoted: bool) -> bool {
@@ -60,7 +98,7 @@ fn could_be(value: &[u8], is_quoted: bool) -> bool {
         return false;
     }
     if value.len() >= LONG && strange < 2 {
-        return random_text::is_random(value);
+        return random_text::is_random(value) && !is_name_of_type(value);
     }
     let kinds = [counts.upper, counts.lower, counts.digits, strange];
     let kinds = kinds.iter().filter(|count| **count > 0).count();
@@ -96,16 +134,16 @@ const WORDS: &str = "\
     decode default define delete demo deploy description design detail device dialog digest digit direct \
     directory disable discord display docker document domain done double down download draft driver drop \
     duration dynamic each edit editor element email empty enable encode encoding encrypt endpoint engine \
-    english enter entity entry enum error event example except exchange execute exist exit expect expire \
+    english enter entity entry enum error event example except exchange execute exist exists exit expand expect expire \
     explorer export expression extend extension extra fail failed fake false family fast feature feed fetch \
-    field file filename fill filter final find first flag float flow focus folder font foot footer force \
+    field file filename fill filter final find firewall first flag float flow focus folder font foot footer force \
     foreign form format forward found frame free from front full function game gateway general generate \
-    generic getter github global google grant graph green grid group guest guid handle handler hash head \
+    generic getter github global google grant graph green grid group guest guid handle handler hardware hash head \
     header height hello help helper hidden hide high history home hook host html http https icon identity \
     ignore image import index info initial inline inner input insert install instance integer integration \
-    interface internal invalid issue item iterator java javascript join json keyboard keyword label lang \
+    interface internal invalid issue item iterator java javascript join json keyboard keyword kind label lang \
     language large last latest layout left length level library license light like limit line link linux \
-    list listen load local locale location lock login logo logout long lookup lower machine mail main make \
+    list listen literal load local locale location lock login logo logout long lookup lower machine mail main make \
     manage manager manual map mark master match maximum media member memory menu message meta method \
     middle minimum mobile mock mode model modal module monitor month more move multi music must name native \
     need network never next node none normal note notice notification null number oauth object offset open \
@@ -119,13 +157,13 @@ const WORDS: &str = "\
     release remote remove render replace reply report repository request require required reset resolve \
     resource response rest result retry return reverse review right role root round route router rule \
     runtime safe same sample save scale schema scope score screen script scroll search second secret section \
-    secure security seed select self send server service session setting settings setup share shared shell \
+    secure security seed select self send sensitive server service session setting settings setup share shared shell \
     short show side sign signature simple single site size slack small some sort sound source space special \
     spring stack staging standard start state static status step stop storage store stream strict string \
-    strong struct style subject submit success suffix super support switch symbol sync system table target \
+    strong struct style subject submit success suffix super support switch symbol sync syntax system table target \
     task team template temp test text that theme then this thread throw time timeout timestamp title token \
     tool total trace track transaction transfer transform tree trigger true trust trusted type undefined \
-    unique unit unknown update upload upper user username using util valid validate validator value variable \
+    unique unit unknown update upload upper usage user username using util valid validate validator value variable \
     vault vector verify version view virtual visible wait wallet warn warning watch website week welcome width \
     window with word work workflow workspace world wrap write wrong xpath year your zone";
 
@@ -207,6 +245,12 @@ mod tests {
             "v1.2.3",
             "input1",
             "admin",
+            "PASSWORD",
+            "password}",
+            "SensitiveString2048",
+            "MLKEM768X25519PublicKey",
+            "ClosingBraceToken$1",
+            "NumTapesToCreate",
         ] {
             assert_eq!(run(&whole(value.as_bytes())).outcome, Outcome::Fail, "{value}");
         }
@@ -227,6 +271,10 @@ mod tests {
         };
         assert_eq!(url(&whole(&of("Tr0ub4dor.3x"))).outcome, Outcome::Pass);
         assert_eq!(url(&whole(&of("mypassphrase"))).outcome, Outcome::Weak);
+        assert_eq!(url(&whole(&of("bar"))).outcome, Outcome::Fail);
+        let example = |password: &str| ["https://ann:", password, "@www.example.org/x"].concat();
+        assert_eq!(url(&whole(example("mypassphrase").as_bytes())).outcome, Outcome::Fail);
+        assert_eq!(url(&whole(example("Tr0ub4dor.3x").as_bytes())).outcome, Outcome::Weak);
         assert_eq!(url(&whole(b"https://git.shop.svc/x")).outcome, Outcome::Fail);
     }
 

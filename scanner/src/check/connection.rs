@@ -45,7 +45,7 @@ pub(super) fn run(subject: &Subject<'_>) -> Verdict {
 }
 
 /// Whether every host is of a domain that RFC 2606 §3 keeps for documentation.
-fn is_example_host(hosts: &str) -> bool {
+pub(super) fn is_example_host(hosts: &str) -> bool {
     const DOMAINS: [&str; 3] = ["example.com", "example.net", "example.org"];
     hosts.split(',').all(|host| {
         let host = host.to_ascii_lowercase();

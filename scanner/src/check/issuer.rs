@@ -16,9 +16,18 @@ pub(super) fn argo_cd(subject: &Subject<'_>) -> Verdict {
 /// Checks a JWT as `jwt` does, and that it belongs to a run of GitHub Actions: issued by the service, or
 /// with a scope of it. Tells the repository (`github.repository`).
 ///
+/// Fail: it is the end of a token of a GitHub App (`ghs_ID_eyJ…`), which is reported whole.
+///
 /// Source: GitHub's documentation of OpenID Connect in workflows; `actions/toolkit`,
 /// `packages/artifact`, for the scope.
 pub(super) fn github_actions(subject: &Subject<'_>) -> Verdict {
+    let before = subject.text.get(..subject.span.start).unwrap_or_default();
+    let app = before.strip_suffix(b"_").unwrap_or_default();
+    let id = app.iter().rev().take_while(|byte| byte.is_ascii_digit()).count();
+    let app = app.get(..app.len().saturating_sub(id)).unwrap_or_default();
+    if id > 0 && app.ends_with(b"ghs_") {
+        return Verdict::of(Outcome::Fail, subject);
+    }
     let is_scope = |word: &str| word.starts_with("Actions.");
     judge(subject, |claims| {
         text(claims, "iss").is_some_and(|iss| iss.contains("actions.githubusercontent.com"))
@@ -97,6 +106,19 @@ mod tests {
             assert_eq!(outcome(*run, r#"{"iss":"argocd-like","scp":"x"}"#), Outcome::Fail);
             assert_eq!(outcome(*run, r#"{"iss":7}"#), Outcome::Fail);
             assert_eq!(run(&whole(b"eyJ.e30.x")).outcome, Outcome::Fail);
+        }
+    }
+
+    #[test]
+    fn the_end_of_a_longer_token_is_none() {
+        let claims = r#"{"iss":"https://token.actions.githubusercontent.com"}"#;
+        let token = compact(r#"{"alg":"HS256"}"#, claims, &[7; 32]);
+        for (before, expected) in
+            [("ghs_123_", Outcome::Fail), ("ghs__", Outcome::Pass), ("x_1_", Outcome::Pass)]
+        {
+            let text = [before.as_bytes(), &token].concat();
+            let subject = Subject { text: &text, span: before.len()..text.len(), cut: false };
+            assert_eq!(github_actions(&subject).outcome, expected, "{before}");
         }
     }
 

@@ -60,6 +60,15 @@ const DOCUMENTATION: &[&str] = &[
     "ad62d48d8b069026a2a0d0291f857a77e1975edf610aa3502e8bc71bd96f513a",
     // RFC 6749: the client of its examples.
     "ca7459e2b26776de081b9a07e40227fd6cff232a1e3233ff6b6aa6d036ca9981",
+    // RFC 6749, RFC 6750, RFC 7009: tokens and a code of their examples.
+    "6c96130f130ab0d6d158397e24d2bcc1c9a5e73ae081f6e983f1c7b545d24a4c",
+    "00cf4c781dc37003f7c7dd7d4c9a6ef1e0f4c62d9a291aa8bc398774e3fefd32",
+    "a35b81a7d7927b70ec99270dd2362b88580a28574af812f2c02f56469579186f",
+    "b8e148545b13c78bc74da2f1a7275dd71e56ddece129d7d2f7b3ecc06f7994da",
+    "ea9bdfd02c0c412c8cc36ba67f6c17f9b314b2c518e63ff3776077d68245736d",
+    // RFC 5849: tokens and secrets of its examples.
+    "9d03b692e941d5ace207a9f8048834439f6de98e5c6c1590c22c4f4577c88a42",
+    "2ff8b0fb93aca981c78f1e94355c298c23435461f1072ef4674848e620371787",
     // AWS: tokens in the examples of IAM Identity Center, a signature in those of DataSync (as it stands, and decoded).
     "45a87856c0d470a0c8b4f725e7024bf3876cb7b3fe6b2591d272a3c591e011f2",
     "79d571b6c0c11df36b4fc38c42055ffb35dfb4a7cc3a8ba956f6f59961aa137b",

@@ -12,7 +12,6 @@ use crate::secret::SecretBytes;
 mod alibaba;
 mod armour;
 mod assigned;
-mod atlassian;
 mod aws;
 mod aws_request;
 mod aws_session;
@@ -29,6 +28,7 @@ mod certificate;
 mod claims;
 mod cloudflare;
 mod connection;
+mod cookie;
 mod crc32;
 mod crypt;
 mod curve;
@@ -63,6 +63,7 @@ mod notation;
 mod onion;
 mod openpgp;
 mod openssh;
+mod payment_card;
 mod pem;
 mod pkcs12;
 mod placeholder;
@@ -311,7 +312,6 @@ pub static CHECKS: &[Check] = &[
     Check { name: "ansible-vault", on_pass: Confidence::High, run: stores::ansible },
     Check { name: "argocd-token", on_pass: Confidence::High, run: issuer::argo_cd },
     Check { name: "assigned-value", on_pass: Confidence::Low, run: assigned::run },
-    Check { name: "atlassian-crc32", on_pass: Confidence::Confirmed, run: atlassian::run },
     Check { name: "aws-access-key-id", on_pass: Confidence::High, run: aws::access_key_id },
     Check { name: "aws-bedrock-key", on_pass: Confidence::High, run: aws_request::bedrock },
     Check { name: "aws-ecr-password", on_pass: Confidence::High, run: aws_request::ecr },
@@ -434,11 +434,12 @@ pub static CHECKS: &[Check] = &[
     },
     Check { name: "openssh", on_pass: Confidence::Confirmed, run: openssh::run },
     Check { name: "openvpn-key", on_pass: Confidence::Confirmed, run: stores::openvpn },
+    Check { name: "payment-card", on_pass: Confidence::Medium, run: payment_card::run },
     Check { name: "pem", on_pass: Confidence::Confirmed, run: pem::run },
     Check { name: "pkcs12", on_pass: Confidence::High, run: pkcs12::run },
     Check { name: "pool-url", on_pass: Confidence::High, run: pool_url::run },
     Check { name: "prefixed-jwt", on_pass: Confidence::High, run: jwt::prefixed },
-    Check { name: "prime-number", on_pass: Confidence::Low, run: prime::run },
+    Check { name: "prime-candidate", on_pass: Confidence::Low, run: prime::run },
     Check { name: "putty-key", on_pass: Confidence::Confirmed, run: putty::run },
     Check { name: "pypi-macaroon", on_pass: Confidence::Confirmed, run: macaroon::run },
     Check { name: "random-mixed", on_pass: Confidence::Low, run: random_text::mixed },
@@ -450,6 +451,7 @@ pub static CHECKS: &[Check] = &[
     Check { name: "scram-verifier", on_pass: Confidence::Confirmed, run: scram::run },
     Check { name: "secret-in-context", on_pass: Confidence::Medium, run: random_text::run },
     Check { name: "sentry-token", on_pass: Confidence::Confirmed, run: token_json::sentry },
+    Check { name: "session-cookie", on_pass: Confidence::Low, run: cookie::run },
     Check { name: "signify-key", on_pass: Confidence::High, run: signify::run },
     Check { name: "slack-token", on_pass: Confidence::High, run: vendor::slack },
     Check { name: "solana-key", on_pass: Confidence::Medium, run: solana::run },

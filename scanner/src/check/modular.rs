@@ -130,23 +130,6 @@ impl Modulus {
         wide.resize(self.limbs.len().saturating_mul(2), 0);
         number.len() <= wide.len() && self.reduce(wide).iter().all(|limb| *limb == 0)
     }
-
-    /// Whether 2^(n-1) = 1 modulo n: true for primes, and for so few other numbers that none is met by
-    /// chance. Hostile input may hold one: what it proves is never more than "could be a prime".
-    pub(crate) fn is_probable_prime(&self) -> bool {
-        let mut power = self.one.clone();
-        let mut exponent = self.limbs.clone();
-        subtract(&mut exponent, &[1]);
-        for limb in exponent.iter().rev() {
-            for bit in (0..u64::BITS).rev() {
-                power = self.product(&power, &power);
-                if limb.checked_shr(bit).unwrap_or(0) % 2 == 1 {
-                    self.double(&mut power);
-                }
-            }
-        }
-        power == self.one
-    }
 }
 
 /// Little-endian bytes as limbs.
@@ -220,21 +203,8 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// 2^521 - 1 is a prime of Mersenne, 2^255 - 19 one of its own.
     #[test]
-    fn primes() {
-        let mut limbs = vec![u64::MAX; 8];
-        limbs.push(0x1ff);
-        assert!(Modulus::new(&limbs).unwrap().is_probable_prime());
-        let mut limbs = vec![u64::MAX - 18, u64::MAX, u64::MAX, u64::MAX >> 1];
-        assert!(Modulus::new(&limbs).unwrap().is_probable_prime());
-        limbs[0] += 2;
-        assert!(!Modulus::new(&limbs).unwrap().is_probable_prime());
-        for (number, is_prime) in
-            [(3, true), (9, false), (u64::MAX - 58, true), (u64::MAX - 56, false)]
-        {
-            assert_eq!(Modulus::new(&[number]).unwrap().is_probable_prime(), is_prime, "{number}");
-        }
+    fn even_numbers_and_none_are_no_modulus() {
         assert!(Modulus::new(&[4]).is_none());
         assert!(Modulus::new(&[]).is_none());
         assert!(Modulus::new(&[5, 0]).is_none());

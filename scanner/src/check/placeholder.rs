@@ -57,6 +57,7 @@ pub fn placeholder(value: &[u8]) -> Placeholder {
         || is_path(&lower)
         || is_filler(value, &lower)
         || is_in(NO_VALUES, &lower)
+        || is_constant(value)
         || is_made_of_words(value);
     if stands_for_one { Placeholder::Yes } else { Placeholder::No }
 }
@@ -142,6 +143,12 @@ fn is_identifier(text: &[u8]) -> bool {
 /// `$DB_PASS`, `$password`, but not `$ecret1`.
 fn is_variable(name: &[u8]) -> bool {
     is_identifier(name) && (!name.iter().any(u8::is_ascii_lowercase) || has_stop_word(name))
+}
+
+/// `DOCKER_PASSWORD`: the name of a variable, where its value would stand.
+fn is_constant(value: &[u8]) -> bool {
+    let is_upper = |byte: &u8| byte.is_ascii_uppercase() || *byte == b'_';
+    value.contains(&b'_') && value.iter().all(is_upper) && has_stop_word(value)
 }
 
 fn has_stop_word(text: &[u8]) -> bool {
@@ -276,7 +283,7 @@ mod tests {
         all(
             "vault:secret/data/db#password op://vault/item/field file:/etc/pw process.env.DB_PW
             arn:aws:secretsmanager:eu-west-1:1:secret:x os.environ['X'] getPassword() secretKeyRef
-            config.get('pw') /run/secrets/db /var/run/secrets/x/y ./pw.txt C:\\keys\\x",
+            DOCKER_PASSWORD config.get('pw') /run/secrets/db /var/run/secrets/x/y ./pw.txt C:\\keys\\x",
             Placeholder::Yes,
         );
         assert_eq!(placeholder(b"~/.pgpass"), Placeholder::Yes);

@@ -1,6 +1,8 @@
 //! Numbers of RSA: primes as programs keep them, in words of the machine, and the moduli of public
 //! keys, which say to whom a prime belongs.
 
+use std::sync::LazyLock;
+
 use super::certificate::{self, content};
 use super::modular::{self, Modulus};
 use super::{Attributes, Outcome, Subject, Verdict};
@@ -74,7 +76,11 @@ const SMALL: [u32; 9] = [
 ];
 
 fn has_small_factor(limbs: &[u64]) -> bool {
-    SMALL.iter().any(|product| {
+    has_factor_of(limbs, &SMALL) || has_factor_of(limbs, &LARGER)
+}
+
+fn has_factor_of(limbs: &[u64], products: &[u32]) -> bool {
+    products.iter().any(|product| {
         let (mut a, mut b) = (*product, modular::remainder(limbs, *product));
         while b != 0 {
             (a, b) = (b, a.checked_rem(b).unwrap_or(0));
@@ -82,6 +88,23 @@ fn has_small_factor(limbs: &[u64]) -> bool {
         a > 1
     })
 }
+
+/// Products of the primes from 200 to [`LARGEST`], below 2^32 each. What has none of them as a factor is
+/// worth a test that takes as long as a hundred of these divisions.
+static LARGER: LazyLock<Vec<u32>> = LazyLock::new(|| {
+    let is_prime = |number: &u32| (2..46).all(|factor| !number.is_multiple_of(factor));
+    let mut products = vec![1_u32];
+    for prime in (200..LARGEST).filter(is_prime) {
+        match products.last_mut().and_then(|last| Some((last.checked_mul(prime)?, last))) {
+            Some((product, last)) => *last = product,
+            None => products.push(prime),
+        }
+    }
+    products
+});
+
+/// The square of 46, below which a number without smaller factors is prime.
+const LARGEST: u32 = 46 * 46;
 
 /// Whether bytes look random.
 fn is_random(bytes: &[u8]) -> bool {
@@ -94,37 +117,51 @@ fn is_random(bytes: &[u8]) -> bool {
     seen.iter().filter(|seen| **seen).count() >= DIFFERENT
 }
 
-/// Whether words in memory are worth the test of [`run`], which takes a thousand times as long.
-pub(crate) fn is_worth_testing(bytes: &[u8], is_java: bool) -> bool {
+/// Whether words in memory could be a prime, in words that lie as `is_java` says.
+pub(crate) fn could_be_prime(bytes: &[u8], is_java: bool) -> bool {
     let is_asked = |words: &Words| is_java || *words == Words::Little;
     READINGS.iter().filter(|words| is_asked(words)).any(|words| {
         words.could_be_prime(bytes) && is_random(bytes) && !has_small_factor(&words.limbs(bytes))
     })
 }
 
-/// Checks that words are a prime number (test of Fermat with base 2). One in some 350 odd numbers of
-/// 1024 bits is: what stands in memory and is one did not get there by chance.
+/// Checks that words could be a prime of RSA: odd, of full length, without a factor below [`LARGEST`]. One
+/// in seven odd numbers has none. Whether it is one is not asked: to divide the modulus of a certificate
+/// is a proof, which takes a hundredth of the time of a test for being prime.
 pub(super) fn run(subject: &Subject<'_>) -> Verdict {
-    let prime = readings(subject.value())
-        .filter(|(_, limbs)| !has_small_factor(limbs))
-        .find(|(_, limbs)| Modulus::new(limbs).is_some_and(|it| it.is_probable_prime()));
-    let Some((words, limbs)) = prime else { return Verdict::of(Outcome::Fail, subject) };
+    let could_be = readings(subject.value()).find(|(_, limbs)| !has_small_factor(limbs));
+    let Some((_, limbs)) = could_be else { return Verdict::of(Outcome::Fail, subject) };
     let mut verdict = Verdict::of(Outcome::Pass, subject);
     let bits = limbs.len().saturating_mul(128);
-    verdict.attributes = Attributes::from([
-        ("key.bits", bits.to_string()),
-        ("key.type", "RSA".to_owned()),
-        ("number.words", words.name().to_owned()),
-    ]);
+    verdict.attributes =
+        Attributes::from([("key.bits", bits.to_string()), ("key.type", "RSA".to_owned())]);
     verdict
 }
 
-/// Whether words in memory are a factor of a modulus, big-endian.
-pub(crate) fn is_factor(words: &[u8], modulus: &[u8]) -> bool {
-    let number = modular::from_big(modulus);
-    words.len().saturating_mul(2) == modulus.len()
-        && readings(words)
-            .any(|(_, limbs)| Modulus::new(&limbs).is_some_and(|prime| prime.divides(&number)))
+/// Words in memory as a factor of numbers.
+#[derive(Debug)]
+pub(crate) struct Factor {
+    len: usize,
+    readings: Vec<(Words, Modulus)>,
+}
+
+impl Factor {
+    /// All readings of words.
+    pub(crate) fn new(words: &[u8]) -> Self {
+        let readings = readings(words);
+        let readings = readings.filter_map(|(words, limbs)| Some((words, Modulus::new(&limbs)?)));
+        Self { len: words.len(), readings: readings.collect() }
+    }
+
+    /// How the words lie that divide a modulus, which is big-endian and twice as long.
+    pub(crate) fn divides(&self, modulus: &[u8]) -> Option<&'static str> {
+        if self.len.saturating_mul(2) != modulus.len() {
+            return None;
+        }
+        let number = modular::from_big(modulus);
+        let mut readings = self.readings.iter();
+        readings.find(|(_, prime)| prime.divides(&number)).map(|(words, _)| words.name())
+    }
 }
 
 /// Checks an RSA public key (SubjectPublicKeyInfo, RFC 5280 §4.1 and RFC 8017 A.1.1), alone or in a
@@ -185,29 +222,41 @@ mod tests {
     #[test]
     fn a_prime_in_either_order_of_words() {
         let little = prime();
-        assert!(is_worth_testing(&little, false));
+        assert!(could_be_prime(&little, false));
         let java = little.rchunks(4).collect::<Vec<_>>().concat();
         assert_eq!(judge(&java), Outcome::Pass);
-        assert!(is_worth_testing(&java, true));
-        let attributes = run(&whole(&java)).attributes;
-        assert_eq!(attributes["key.bits"], "2048");
-        assert_eq!(attributes["number.words"], "32-bit words, highest first");
-        let reversed: Vec<u8> = little.iter().rev().copied().collect();
-        assert_eq!(judge(&reversed), Outcome::Fail, "bytes in network order");
+        assert!(could_be_prime(&java, true));
+        assert_eq!(run(&whole(&java)).attributes["key.bits"], "2048");
+        // The prime, multiplied by 2^1024.
+        let mut modulus: Vec<u8> = little.iter().rev().copied().collect();
+        assert_eq!(judge(&modulus), Outcome::Fail, "bytes in network order");
+        modulus.resize(256, 0);
+        assert_eq!(Factor::new(&little).divides(&modulus), Some("little-endian"));
+        assert_eq!(Factor::new(&java).divides(&modulus), Some("32-bit words, highest first"));
+        assert_eq!(Factor::new(&little).divides(&modulus[1..]), None);
         let mut other = little;
         other[0] ^= 4;
+        assert_eq!(Factor::new(&other).divides(&modulus), None);
+        // A multiple of 2,111, which is the last prime that is tried: the remainder is taken off.
+        let limbs = modular::from_little(&other);
+        let remainder = modular::remainder(&limbs, 2111);
+        let head = u64::from_le_bytes(other[..8].try_into().unwrap()) - u64::from(remainder);
+        other[..8].copy_from_slice(&head.to_le_bytes());
+        if other[0] % 2 == 0 {
+            other[..8].copy_from_slice(&(head - 2111).to_le_bytes());
+        }
         assert_eq!(judge(&other), Outcome::Fail);
     }
 
     #[test]
     fn text_fillings_and_known_primes_are_not_worth_it() {
         for bytes in [vec![0xff; 128], vec![0; 128], b"Ab3".repeat(43)[..128].to_vec()] {
-            assert!(!is_worth_testing(&bytes, true));
+            assert!(!could_be_prime(&bytes, true));
         }
         let mut group = prime();
         group[120..].fill(0xff);
-        assert!(!is_worth_testing(&group, false));
-        assert!(!is_worth_testing(&[], true));
+        assert!(!could_be_prime(&group, false));
+        assert!(!could_be_prime(&[], true));
     }
 
     fn tlv(tag: u8, parts: &[&[u8]]) -> Vec<u8> {

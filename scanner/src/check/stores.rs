@@ -1,9 +1,10 @@
 //! Keys and stores in text of their own: OpenVPN's static key, Ansible Vault, 1Password's tokens.
 
-use data_encoding::{BASE64URL_NOPAD, HEXLOWER_PERMISSIVE};
-use serde_json::{Map, Value};
+use data_encoding::HEXLOWER_PERMISSIVE;
+use serde_json::Value;
 use zeroize::Zeroizing;
 
+use super::base64_json::object;
 use super::{Attributes, Outcome, Subject, Verdict, attribute, entropy, pem};
 use crate::secret::SecretBytes;
 
@@ -69,26 +70,19 @@ fn vault(value: &[u8]) -> Option<Vec<u8>> {
     is_vault.then_some(text)
 }
 
-/// Checks a token of a service account of 1Password: JSON in base64url that holds its secret key. The
-/// JSON gives the end.
+/// Checks a token of a service account of 1Password: JSON in base64 of either alphabet that holds its
+/// secret key. The JSON gives the end.
 ///
 /// Source: the documentation of 1Password, "Service account security".
 pub(super) fn onepassword(subject: &Subject<'_>) -> Verdict {
     let fail = Verdict::of(Outcome::Fail, subject);
     let Some(text) = subject.value().strip_prefix(b"ops_") else { return fail };
-    // A group of four too many decodes to what the JSON ends before.
-    let whole = text.get(..text.len() & !3).unwrap_or_default();
-    let mut bytes = Zeroizing::new(BASE64URL_NOPAD.decode(whole).unwrap_or_default());
-    let rest = text.get(whole.len()..).and_then(|rest| BASE64URL_NOPAD.decode(rest).ok());
-    bytes.extend(rest.unwrap_or_default());
-    let mut objects =
-        serde_json::Deserializer::from_slice(&bytes).into_iter::<Map<String, Value>>();
-    let Some(Ok(object)) = objects.next() else { return fail };
+    let Some((object, len)) = object(text) else { return fail };
     let member = |name: &str| object.get(name).and_then(Value::as_str);
     if member("secretKey").is_none() && object.get("muk").is_none() {
         return fail;
     }
-    let len = objects.byte_offset().saturating_mul(4).div_ceil(3).saturating_add(4);
+    let len = len.saturating_add(4);
     let mut attributes = Attributes::new();
     if let Some(address) = member("signInAddress") {
         attributes.insert("onepassword.address", attribute(address));
@@ -100,7 +94,7 @@ pub(super) fn onepassword(subject: &Subject<'_>) -> Verdict {
 mod tests {
     use super::super::tests::whole;
     use super::*;
-    use data_encoding::HEXLOWER;
+    use data_encoding::{BASE64, BASE64URL_NOPAD, HEXLOWER};
     use sha2::{Digest as _, Sha512};
 
     fn of(check: fn(&Subject<'_>) -> Verdict, text: &str) -> Outcome {
@@ -149,10 +143,12 @@ mod tests {
                 r#"{{"signInAddress":"shop.1password.com","secretKey":"{}"}}"#,
                 "x".repeat(40 + padding)
             );
-            let token = format!("ops_{}", BASE64URL_NOPAD.encode(json.as_bytes()));
-            let verdict = onepassword(&whole(token.as_bytes()));
-            assert_eq!((verdict.outcome, verdict.span), (Outcome::Pass, 0..token.len()));
-            assert_eq!(verdict.attributes["onepassword.address"], "shop.1password.com");
+            for encoding in [BASE64URL_NOPAD, BASE64] {
+                let token = format!("ops_{}", encoding.encode(json.as_bytes()));
+                let verdict = onepassword(&whole(token.as_bytes()));
+                assert_eq!((verdict.outcome, verdict.span), (Outcome::Pass, 0..token.len()));
+                assert_eq!(verdict.attributes["onepassword.address"], "shop.1password.com");
+            }
         }
         assert_eq!(of(onepassword, "ops_eyJhIjoxfQ"), Outcome::Fail);
         assert_eq!(of(onepassword, "ops_"), Outcome::Fail);

@@ -7,10 +7,10 @@
 use std::ops::Range;
 
 use super::text_run;
-use crate::rule::{Keyword, keeps_meaning, says_secret};
+use crate::rule::{Keyword, keeps_meaning, says_open, says_secret};
 
 /// Bytes of a name on each side of its keyword.
-const NAME: usize = 64;
+pub(super) const NAME: usize = 64;
 
 /// Bytes from a keyword to a name that says secret.
 const NEAR: usize = 64;
@@ -56,13 +56,15 @@ pub(super) fn find<T>(
         let Some(word) = keyword.find(text, at) else { continue };
         let Some(name) = name_around(text, &word) else { continue };
         let begins = begins_word(text, &name, word.start);
-        if (begins || keyword.letters() >= LONG)
-            && is_meant(text, keyword, &word, &name)
+        if keyword.is_flag && !is_flag(text, &name) {
+            continue;
+        }
+        if is_named(text, keyword, &word, &name)
             && let Some(found) = taken(text, &name, most, &mut take)
         {
             return Some((found, name));
         }
-        if !begins || keyword.says_secret {
+        if !begins || keyword.says_secret || keyword.is_flag {
             continue;
         }
         let last = word.end.saturating_add(NEAR);
@@ -100,7 +102,7 @@ fn taken<T>(
     values(text, name, &start, most).iter().find_map(take)
 }
 
-fn is_name(byte: u8) -> bool {
+pub(super) fn is_name(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.')
 }
 
@@ -167,10 +169,34 @@ fn begins_word(text: &[u8], name: &Range<usize>, at: usize) -> bool {
         || (is_capital && (before.is_ascii_lowercase() || byte(at + 1).is_ascii_lowercase()))
 }
 
+/// Whether a name is that of a flag that takes a value: `--db-password`, `-Djks.password`, not `--no-password`,
+/// and not `page\-token` of a manual's source.
+fn is_flag(text: &[u8], name: &Range<usize>) -> bool {
+    let head = text.get(..name.start).unwrap_or_default();
+    let dashes = head.iter().rev().take(3).take_while(|byte| **byte == b'-').count();
+    let before = head.len().checked_sub(dashes + 1).and_then(|at| head.get(at));
+    let no = text.get(name.start..name.start + 3).unwrap_or_default();
+    let is_denied = matches!(no, [b'n' | b'N', b'o' | b'O', b'-' | b'_']);
+    matches!(dashes, 1 | 2) && before != Some(&b'\\') && !is_denied
+}
+
 /// Whether a name with a keyword in it may be that of a secret.
-fn is_meant(text: &[u8], keyword: &Keyword, word: &Range<usize>, name: &Range<usize>) -> bool {
-    let tail = text.get(word.end..name.end).unwrap_or_default();
-    keeps_meaning(tail) || (!keyword.says_secret && text.get(name.clone()).is_some_and(says_secret))
+pub(super) fn is_named(
+    text: &[u8],
+    keyword: &Keyword,
+    word: &Range<usize>,
+    name: &Range<usize>,
+) -> bool {
+    let (Some(name_text), Some(tail)) = (text.get(name.clone()), text.get(word.end..name.end))
+    else {
+        return false;
+    };
+    let says_it = if keyword.says_secret {
+        keeps_meaning(tail) && !says_open(name_text)
+    } else {
+        keeps_meaning(tail) || says_secret(name_text)
+    };
+    says_it && (keyword.letters() >= LONG || begins_word(text, name, word.start))
 }
 
 /// How what is assigned is written.
@@ -260,7 +286,7 @@ fn values(text: &[u8], name: &Range<usize>, start: &Start, most: usize) -> Vec<V
     let mut at = start.at;
     if start.form == Form::Argument {
         let end = text_run::end(text, at, most + 1);
-        add(text, at, end, end < text.len(), most, &mut all);
+        add(text, at, end, true, most, &mut all);
         return all;
     }
     at = skip(text, at, is_blank);
@@ -308,8 +334,18 @@ fn bare(
     let dashes = dashes.iter().rev().take(2).take_while(|byte| **byte == b'-').count();
     let lead = name.start.checked_sub(dashes + 1).and_then(|at| text.get(at)).copied();
     let mut end_at = |is_end: &dyn Fn(u8) -> bool| {
-        let end = until(text, at, most, is_end);
-        add(text, at, end, text.get(end).is_some_and(|byte| is_end(*byte)), most, all);
+        let mut end = until(text, at, most, is_end);
+        let is_bounded = text.get(end).is_some_and(|byte| is_end(*byte));
+        // The end of a line that ends the string around it.
+        while lead.is_some_and(is_quote)
+            && matches!(text.get(at..end), Some([.., b'\\', b'n' | b'r' | b't']))
+        {
+            end -= 2;
+        }
+        if is_form(text, lead, at..end) {
+            return;
+        }
+        add(text, at, end, is_bounded, most, all);
     };
     let is_sharp = |byte: u8| {
         byte.is_ascii_whitespace() || is_quote(byte) || b",;&)}]<>|#\\(){[$".contains(&byte)
@@ -330,6 +366,23 @@ fn bare(
     if is_own_line && form == Form::Assigned(b':') {
         end_at(&|byte| matches!(byte, b'\n' | b'\r'));
     }
+}
+
+/// Whether this is more than one field of a form, or one with escapes: it is read where these are decoded.
+fn is_form(text: &[u8], lead: Option<u8>, value: Range<usize>) -> bool {
+    let bytes = text.get(value.clone()).unwrap_or_default();
+    let is_between = matches!(lead, Some(b'&' | b'?')) || text.get(value.end) == Some(&b'&');
+    let is_escape = |part: &[u8]| matches!(part, [b'%', a, b] if a.is_ascii_hexdigit() && b.is_ascii_hexdigit());
+    if is_between && bytes.windows(3).any(is_escape) {
+        return true;
+    }
+    let is_url = memchr::memchr(b'?', bytes).is_some();
+    !is_url
+        && memchr::memchr_iter(b'&', bytes).any(|at| {
+            let field = bytes.get(at + 1..).unwrap_or_default();
+            let name = field.iter().take_while(|byte| is_name(**byte)).count();
+            name >= 2 && field.get(name) == Some(&b'=')
+        })
 }
 
 /// The first byte from `at` on that is an end, or where the text run ends, or what may be looked at.

@@ -139,3 +139,28 @@ proptest! {
         end(&bytes, at, text_run::end(&bytes, at, 1000), 100);
     }
 }
+
+#[test]
+fn a_keyword_of_flags_meets_flags_only() {
+    for text in [
+        "app --db-token Value1 --x",
+        "app -token=Value1",
+        "java -Djks.token=Value1 -jar x",
+        "--token\0Value1\0",
+        "\"args\": [\"app\", \"--token\",\n  \"Value1\"]",
+        "\"args\": [\"--token=Value1\"]",
+    ] {
+        assert!(tried("-token", text).iter().any(|value| value == "Value1"), "{text}");
+    }
+    for text in [
+        "TOKEN=Value1",
+        "\"token\": \"Value1\"",
+        "[\"token\", \"Value1\"]",
+        "app --no-token Value1",
+        "app --token-file Value1",
+        "app --page-token Value1",
+        "\\-\\-page\\-token=\"Value1\"",
+    ] {
+        assert_eq!(tried("-token", text), Vec::<String>::new(), "{text}");
+    }
+}

@@ -186,11 +186,30 @@ fn search_in(rule: &Rule, pattern: &Pattern, input: &Input<'_>) -> Option<Found>
     })
 }
 
+/// Hex digits more than a value has, from which on they are no accident.
+const LONGER: usize = 16;
+
+/// What `rule` finds in a value that is assigned to `name`.
+pub(super) fn assigned(
+    rule: &Rule,
+    run: Run<'_>,
+    value: &assignment::Value,
+    name: &[u8],
+) -> Option<Found> {
+    let span = matched(rule, run, value)?;
+    Some(Found { whole: span.clone(), span, name: shown(name) })
+}
+
 /// The secret in an assigned value: all of it must match, or if the rule knows how long it is, as much as
 /// that where nothing but the end of the text run tells where the value ends.
 fn matched(rule: &Rule, run: Run<'_>, value: &assignment::Value) -> Option<Range<usize>> {
     let whole = value.span.clone();
-    let may_be_longer = rule.fixed_len && rule.edge != Edge::Hard && !value.is_bounded;
+    // Hex digits throughout are one longer value, and no stale text behind a shorter one.
+    let is_longer = run.text.get(whole.clone()).is_some_and(|text| {
+        text.len() >= rule.max_len.saturating_add(LONGER) && text.iter().all(u8::is_ascii_hexdigit)
+    });
+    let may_be_longer =
+        rule.fixed_len && rule.edge != Edge::Hard && !value.is_bounded && !is_longer;
     let first = may_be_longer.then(|| whole.start..whole.end.min(whole.start + rule.max_len));
     [Some(whole), first].into_iter().flatten().find_map(|span| {
         if span.len() > rule.max_len {

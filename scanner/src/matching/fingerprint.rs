@@ -4,7 +4,7 @@
 //! bucket takes is the product of the bytes that its literals have at each of four positions; how often
 //! memory has that is estimated from how often one byte follows another there.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 
 use super::kernel::{GROUPS, Kernel, Tables, WIDTH, hash};
 
@@ -15,11 +15,11 @@ const PAIRS: &[u8; 256 * 256] = include_bytes!("pairs.bin");
 /// Buckets.
 const BUCKETS: usize = GROUPS * 8;
 
-/// The bucket of fingerprints that take bytes that are no ASCII.
+/// The bucket of fingerprints that take bytes that are no ASCII, in tables of 128 bytes.
 const HIGH: usize = BUCKETS - 1;
 
 /// Bytes, one bit each.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub(super) struct Bytes([u64; 4]);
 
 impl Bytes {
@@ -151,7 +151,7 @@ impl Model {
 
 /// The fingerprint of each literal: the rarest, where several are as good one that others have too.
 fn choose(literals: &[Shape<'_>], model: &Model) -> Vec<Fingerprint> {
-    let mut shares: BTreeMap<[Bytes; WIDTH], (f32, u16)> = BTreeMap::new();
+    let mut shares: HashMap<[Bytes; WIDTH], (f32, u16)> = HashMap::new();
     let all: Vec<Vec<Fingerprint>> = literals.iter().map(fingerprints).collect();
     for fingerprint in all.iter().flatten() {
         let (_, count) =
@@ -163,7 +163,8 @@ fn choose(literals: &[Shape<'_>], model: &Model) -> Vec<Fingerprint> {
         share / f32::from(count)
     };
     let least = |of: Vec<Fingerprint>| {
-        of.into_iter().min_by(|one, other| cost(one).total_cmp(&cost(other)))
+        let costs = of.into_iter().map(|it| (cost(&it), it));
+        costs.min_by(|one, other| one.0.total_cmp(&other.0)).map(|(_, least)| least)
     };
     all.into_iter().filter_map(least).collect()
 }
@@ -248,19 +249,22 @@ pub(super) fn tables(kernel: Kernel, literals: &[Shape<'_>]) -> (Vec<Fingerprint
     distinct.sort_unstable_by_key(|it| it.sets);
     distinct.dedup_by_key(|it| it.sets);
     // The most frequent first: it weighs most where it goes.
-    distinct.sort_by(|one, other| model.share(&other.sets).total_cmp(&model.share(&one.sets)));
+    let mut distinct: Vec<(f32, Fingerprint)> =
+        distinct.into_iter().map(|it| (model.share(&it.sets), it)).collect();
+    distinct.sort_by(|one, other| other.0.total_cmp(&one.0));
     let mut buckets = vec![Bucket::default(); BUCKETS];
-    for fingerprint in &distinct {
+    for (_, fingerprint) in &distinct {
         let is_ascii = fingerprint.is_ascii();
         let cost = |index: usize, bucket: &Bucket| {
             let passes = bucket.passes_with(fingerprint, exact, &model);
-            let cost = passes.iter().product::<f32>() - bucket.passes.iter().product::<f32>();
+            let share = |of: [f32; WIDTH]| of.into_iter().map(f64::from).product::<f64>();
+            let cost = share(passes) - share(bucket.passes);
             (cost, index, passes)
         };
         let best = buckets
             .iter()
             .enumerate()
-            .filter(|(index, _)| is_ascii || *index == HIGH)
+            .filter(|(index, _)| !exact || is_ascii || *index == HIGH)
             .map(|(index, bucket)| cost(index, bucket))
             .min_by(|one, other| one.0.total_cmp(&other.0));
         if let Some((_, index, passes)) = best {
@@ -275,6 +279,6 @@ pub(super) fn tables(kernel: Kernel, literals: &[Shape<'_>]) -> (Vec<Fingerprint
             }
         }
     }
-    let hashes = distinct.iter().flat_map(Fingerprint::hashes);
+    let hashes = distinct.iter().flat_map(|(_, fingerprint)| fingerprint.hashes());
     (chosen, Tables::new(&bytes, 1 << (HIGH % 8), hashes))
 }

@@ -14,9 +14,9 @@ use std::arch::x86_64::{
     _mm256_or_si256, _mm256_set1_epi8, _mm256_setzero_si256, _mm256_shuffle_epi8,
     _mm256_srli_epi16, _mm512_add_epi16, _mm512_and_si512, _mm512_castsi512_si256,
     _mm512_cmplt_epu8_mask, _mm512_cvtepu8_epi16, _mm512_extracti64x4_epi64, _mm512_loadu_si512,
-    _mm512_maskz_compress_epi8, _mm512_movepi8_mask, _mm512_permutex2var_epi8, _mm512_set1_epi8,
-    _mm512_set1_epi16, _mm512_storeu_si512, _mm512_sub_epi8, _mm512_ternarylogic_epi64,
-    _mm512_test_epi8_mask, _mm512_testn_epi8_mask,
+    _mm512_maskz_compress_epi8, _mm512_movepi8_mask, _mm512_or_si512, _mm512_permutex2var_epi8,
+    _mm512_set1_epi8, _mm512_set1_epi16, _mm512_storeu_si512, _mm512_sub_epi8,
+    _mm512_ternarylogic_epi64, _mm512_test_epi8_mask, _mm512_testn_epi8_mask,
 };
 use std::ops::Range;
 
@@ -36,7 +36,7 @@ pub(super) const BEHIND: usize = 3;
 pub(super) const WIDTH: usize = 4;
 
 /// Groups of eight buckets each.
-pub(super) const GROUPS: usize = 2;
+pub(super) const GROUPS: usize = 3;
 
 /// Bits of the hash of a fingerprint.
 const HASH_BITS: u32 = 17;
@@ -49,16 +49,13 @@ pub(super) const TOKEN: u8 = 2;
 pub(super) const ESCAPE: u8 = 4;
 /// Flag of a block: a compressed stream may begin in it.
 pub(super) const STREAM: u8 = 8;
-/// Flag of a block: as many small letters and blanks as half of the shortest seed phrase has.
+/// Flag of a block: as many small letters and blanks in a row as half of the shortest seed phrase has.
 pub(super) const WORDS: u8 = 16;
 
 /// Characters of base64 in a row that make a block one with a token.
 ///
 /// Of a run of 24 characters, half stand in one block.
 pub(super) const TOKEN_ROW: usize = 12;
-
-/// Small letters and blanks that make a block one with words: half of the 47 of the shortest phrase.
-const FEWEST_WORDS: u32 = 23;
 
 /// For which processor the loops are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -215,6 +212,9 @@ pub(super) struct Tile {
     /// Room for all positions, and for what is stored without looking.
     positions: Box<[u16; TILE + BLOCK]>,
     found: usize,
+    /// Those of them whose hash is that of a fingerprint.
+    narrowed: Box<[u16; TILE + BLOCK]>,
+    kept: usize,
 }
 
 impl Default for Tile {
@@ -231,6 +231,8 @@ impl Default for Tile {
             flags: [0; BLOCKS],
             positions: Box::new([0; TILE + BLOCK]),
             found: 0,
+            narrowed: Box::new([0; TILE + BLOCK]),
+            kept: 0,
         }
     }
 }
@@ -279,20 +281,43 @@ impl Tile {
 
     /// The positions, in order, at which four bytes stand that have the hash of a fingerprint.
     pub(super) fn positions(&self) -> &[u16] {
-        self.positions.get(..self.found).unwrap_or_default()
+        self.narrowed.get(..self.kept).unwrap_or_default()
     }
 
-    /// Drops the positions whose hash is that of no fingerprint.
+    /// Keeps the positions whose hash is that of a fingerprint.
     fn narrow(&mut self, tables: &Tables, bytes: &[u8]) {
         let mut kept = 0;
-        for index in 0..self.found {
-            let at = self.positions[index];
-            let four = bytes.get(usize::from(at)..).and_then(<[u8]>::first_chunk::<WIDTH>);
-            let is_one = four.is_some_and(|four| tables.has_hash(hash(*four)));
-            self.positions[kept] = at;
-            kept += usize::from(is_one);
+        let found = self.positions.get(..self.found).unwrap_or_default();
+        for (index, at) in found.iter().enumerate() {
+            let Some(four) = bytes.get(usize::from(*at)..).and_then(<[u8]>::first_chunk::<WIDTH>)
+            else {
+                break;
+            };
+            // No more have been kept than looked at.
+            let Some(room) = self.narrowed.get_mut(kept.min(index)) else { break };
+            *room = *at;
+            kept += usize::from(tables.has_hash(hash(*four)));
         }
-        self.found = kept;
+        self.kept = kept;
+    }
+
+    /// Whether a row of 24 characters of base64 may stand in a block of those that were read, or reach
+    /// into one.
+    pub(super) fn has_token(&self, block: usize, last: usize) -> bool {
+        let at =
+            |block: Option<usize>| block.filter(|block| *block < last).map(|it| self.tokens[it]);
+        // What lies outside of the tile may be anything.
+        let here = u128::from(self.tokens[block]);
+        let before = u128::from(at(block.checked_sub(1)).unwrap_or(u64::MAX));
+        let behind = u128::from(at(Some(block + 1)).unwrap_or(u64::MAX));
+        let has_row = |masks: u128| {
+            let two = masks & masks >> 1;
+            let four = two & two >> 2;
+            let eight = four & four >> 4;
+            let sixteen = eight & eight >> 8;
+            sixteen & eight >> 16 != 0
+        };
+        has_row(before | here << 64) || has_row(here | behind << 64)
     }
 
     /// Flags from masks; compilers make vectors of it.
@@ -311,12 +336,18 @@ impl Tile {
             let token = token & token >> 1;
             let token = token & token >> 2;
             let token = token & token >> 4 & token >> 8;
-            let words = self.letters[block].count_ones() >= FEWEST_WORDS;
+            // Of the shortest phrase half stands in one block: 23 in a row.
+            let letters = self.letters[block];
+            let words = letters & letters >> 1;
+            let words = words & words >> 2;
+            let words = words & words >> 4;
+            let words = words & words >> 8;
+            let words = words & words >> 7;
             self.flags[block] = u8::from(two | four != 0) * WIDE
                 | u8::from(token != 0) * TOKEN
                 | u8::from(self.escapes[block] != 0) * ESCAPE
                 | u8::from(self.streams[block] != 0) * STREAM
-                | u8::from(words) * WORDS;
+                | u8::from(words != 0) * WORDS;
         }
     }
 }
@@ -426,9 +457,10 @@ impl Tile {
     #[inline]
     #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi,avx512vbmi2")]
     fn marks_avx512(&mut self, tables: &Tables, bytes: &[u8], blocks: Range<usize>) {
-        let [[a0, a1, a2, a3], [b0, b1, b2, b3]] = &*tables.lower;
+        let [[a0, a1, a2, a3], [b0, b1, b2, b3], [c0, c1, c2, c3]] = &*tables.lower;
         let first = [pair(a0), pair(a1), pair(a2), pair(a3)];
         let second = [pair(b0), pair(b1), pair(b2), pair(b3)];
+        let third = [pair(c0), pair(c1), pair(c2), pair(c3)];
         let classes = pair(&CLASSES);
         let seconds = pair(&SECONDS);
         let not_high = _mm512_set1_epi8(!tables.high.cast_signed());
@@ -450,12 +482,12 @@ impl Tile {
                 // All three of them.
                 _mm512_ternarylogic_epi64::<0x80>(two, look_up(p2, v2), look_up(p3, v3))
             };
-            let (a, b) = (buckets(&first), buckets(&second));
-            // One of the first, or of the second and not high.
-            let low = _mm512_ternarylogic_epi64::<0xf8>(a, b, not_high);
+            let (a, b, c) = (buckets(&first), buckets(&second), buckets(&third));
+            // One of the last and not high, or of any other.
+            let low = _mm512_ternarylogic_epi64::<0xf8>(_mm512_or_si512(a, b), c, not_high);
             let signs = _mm512_movepi8_mask(_mm512_ternarylogic_epi64::<0xfe>(v0, v1, v2));
             self.literals[block] =
-                _mm512_test_epi8_mask(low, low) & !signs | _mm512_test_epi8_mask(b, high);
+                _mm512_test_epi8_mask(low, low) & !signs | _mm512_test_epi8_mask(c, high);
             let is_ascii = !_mm512_movepi8_mask(v0);
             let class = look_up(&classes, v0);
             self.tokens[block] = _mm512_test_epi8_mask(class, is_token) & is_ascii;
@@ -565,9 +597,10 @@ impl Tile {
     #[inline]
     #[target_feature(enable = "avx2,bmi1,bmi2,popcnt,lzcnt")]
     fn marks_avx2(&mut self, tables: &Tables, bytes: &[u8], blocks: Range<usize>) {
-        let [[a0, a1, a2, a3], [b0, b1, b2, b3]] = &tables.halves;
+        let [[a0, a1, a2, a3], [b0, b1, b2, b3], [c0, c1, c2, c3]] = &tables.halves;
         let first = [halves(a0), halves(a1), halves(a2), halves(a3)];
         let second = [halves(b0), halves(b1), halves(b2), halves(b3)];
+        let third = [halves(c0), halves(c1), halves(c2), halves(c3)];
         let classes = halves(&CLASS_HALVES);
         let seconds = halves(&SECOND_HALVES);
         let nibble = _mm256_set1_epi8(15);
@@ -608,8 +641,10 @@ impl Tile {
                     let parts = split(v[position]);
                     a[0] = _mm256_and_si256(a[0], look_up_half(&first[position], parts));
                     a[1] = _mm256_and_si256(a[1], look_up_half(&second[position], parts));
+                    a[2] = _mm256_and_si256(a[2], look_up_half(&third[position], parts));
                 }
-                let none = _mm256_cmpeq_epi8(_mm256_or_si256(a[0], a[1]), zero);
+                let none =
+                    _mm256_cmpeq_epi8(_mm256_or_si256(_mm256_or_si256(a[0], a[1]), a[2]), zero);
                 let [v0, v1, ..] = v;
                 let class = look_up_half(&classes, split(v0));
                 let no_token = _mm256_cmpeq_epi8(_mm256_and_si256(class, is_token), zero);

@@ -18,6 +18,7 @@ mod meter;
 mod number;
 mod overlap;
 mod prefilter;
+mod record;
 mod runs;
 mod search;
 mod text_run;

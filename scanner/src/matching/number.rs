@@ -17,8 +17,8 @@ const STEP: usize = SIZES[0];
 /// Words of a row that are looked at, for the longest size and what stands behind it.
 const LONGEST: usize = SIZES[2] + 1;
 
-/// As how many numbers of the shortest size one of so many bytes counts: the time that its test takes
-/// grows faster still.
+/// As how many numbers of the shortest size one of so many bytes counts: the time that dividing by it takes
+/// grows so.
 pub(super) fn cost(len: usize) -> usize {
     len.pow(2) / (SIZES[0] * WORD).pow(2)
 }
@@ -41,7 +41,7 @@ pub(super) fn each(bytes: &[u8], base: u64, mut found: impl FnMut(Range<usize>))
             words.around(at, |number, is_java| {
                 let number = first + number.start * WORD..first + number.end * WORD;
                 let bytes = bytes.get(number.clone());
-                if bytes.is_some_and(|bytes| prime::is_worth_testing(bytes, is_java)) {
+                if bytes.is_some_and(|bytes| prime::could_be_prime(bytes, is_java)) {
                     found(number);
                 }
             });

@@ -40,7 +40,7 @@ pub(super) fn order(found: &Candidate) -> impl Ord + use<> {
 }
 
 /// How strong a match is against another one on the same bytes: what checks show, what no bytes were made
-/// for, the longer literal, the lower id; of one rule the longer match says more.
+/// for, the longer literal, the exact range of a label, the lower id; of one rule the longer match says more.
 ///
 /// One order for all pairs, so that of any matches on the same bytes one stays.
 fn strength(rules: &RuleSet, found: &Candidate) -> impl Ord + use<> {
@@ -49,10 +49,11 @@ fn strength(rules: &RuleSet, found: &Candidate) -> impl Ord + use<> {
     let is_name = matches!(rule.anchor, Anchor::Assignment(_));
     let literals = rule.literals.iter().filter(|_| !is_name);
     let literal = literals.map(Vec::len).max().unwrap_or_default();
+    let is_label = rule.anchor == Anchor::Label;
     let made = found.decoded.steps().filter(|step| !step.keeps_characters()).count();
     let len = found.end.saturating_sub(found.start);
     let last = (Reverse(found.rule), len, Reverse(found.decoded));
-    (found.confirmed.rank, Reverse(made), literal, last)
+    (found.confirmed.rank, Reverse(made), literal, is_label, last)
 }
 
 /// Whether the first of two matches, in their order, is the weaker one on bytes that the second one

@@ -217,9 +217,13 @@ impl Prefilter {
             }
             let last = full.last().map_or(0, |range| range.end);
             for (index, flags) in tile.flags.iter().take(last).enumerate() {
-                if *flags != 0 {
+                let mut flags = *flags;
+                if flags & kernel::TOKEN != 0 && !tile.has_token(index, last) {
+                    flags &= !kernel::TOKEN;
+                }
+                if flags != 0 {
                     let at = u32::try_from(first + index * BLOCK).unwrap_or(u32::MAX);
-                    blocks.push((at, *flags));
+                    blocks.push((at, flags));
                 }
             }
         };

@@ -6,7 +6,7 @@ use super::confirm::{self, Confirmed, Found, Run};
 use super::encoding::SpanMap;
 use super::engine::{Candidate, SURROUNDINGS, Scratch, Throttled, WIDEST};
 use super::prefilter::Marks;
-use super::{assignment, labels, length_word, number, runs, text_run, words};
+use super::{assignment, labels, length_word, number, record, runs, text_run, words};
 use crate::check::{Notation, Outcome};
 use crate::region::{CELL, Cut, Decoded, LabelKind, RegionKind, Window};
 use crate::rule::{Anchor, Rule, RuleId, View};
@@ -23,9 +23,8 @@ const CELL_CANDIDATES: std::ops::RangeInclusive<usize> = 640..=1024;
 /// Characters before what a rule sees, in which the string that holds it may begin.
 const LONGEST_BEFORE: usize = 8 << 10;
 
-/// Numbers in one cell that are tested for being prime, which takes half a millisecond for the shortest
-/// and eight times that for the longest, of which one counts as four: the keys of twenty certificates
-/// with all that may be taken for one.
+/// Numbers in one cell that are kept until it is known whether they divide a modulus: the keys of twenty
+/// certificates with all that may be taken for one. The longest counts as four of the shortest.
 const CELL_NUMBERS: usize = 64;
 
 /// Candidates in one cell of a rule whose checks calculate with elliptic curves, up to a millisecond each.
@@ -368,13 +367,33 @@ impl Search<'_> {
         let Some(text) = self.haystack.text.get(range) else { return };
         let run = Run { text, cut, path: self.window.name };
         scratch.meter.candidate(self.id);
-        for found in confirm::find_all(self.rule, run, at - start) {
+        let all = confirm::find_all(self.rule, run, at - start);
+        if all.is_empty() {
+            self.record(at, kind, scratch);
+        }
+        for found in all {
             let judged = confirm::judge(self.rule, run, found.clone());
             let bounded = self.by_length(run, start, at, found.span(), judged.as_ref().ok());
             let judged = bounded.map_or(judged, Ok);
             scratch.meter.judged(self.id, &judged);
             if let Ok(confirmed) = judged {
                 self.push(text, start, confirmed, Place::Of(kind), scratch);
+            }
+        }
+    }
+
+    /// Looks for a name and a value in a binary record, where no text assigns anything.
+    fn record(&self, at: usize, kind: Option<RegionKind>, scratch: &mut Scratch) {
+        let Haystack { text, from, .. } = self.haystack;
+        let holds_bytes =
+            |from: From<'_>| from.decoded.steps().last().is_some_and(Notation::holds_bytes);
+        if from.is_none_or(holds_bytes)
+            && let Some(confirmed) = record::judge(self.rule, text, at, self.window.name)
+        {
+            let judged = Ok(confirmed);
+            scratch.meter.judged(self.id, &judged);
+            if let Ok(confirmed) = judged {
+                self.push(text, 0, confirmed, Place::Of(kind), scratch);
             }
         }
     }

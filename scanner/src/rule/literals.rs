@@ -74,28 +74,66 @@ pub(crate) fn followers(rule: &Rule) -> Vec<(&[u8], [bool; 256])> {
     let Some(from) = from else {
         return Vec::new();
     };
-    let mut extractor = Extractor::new();
-    extractor
-        .kind(ExtractKind::Prefix)
-        .limit_class(256)
-        .limit_repeat(MIN_LITERAL + 1)
-        .limit_literal_len(MIN_LITERAL + 1)
-        .limit_total(1 << 14);
-    let longer = extractor.extract(&from);
-    let Some(longer) = longer.literals() else { return Vec::new() };
-    let following = |literal: &[u8]| {
-        let mut following = [false; 256];
-        for found in longer {
-            if let Some(rest) = found.as_bytes().strip_prefix(literal) {
-                following[usize::from(*rest.first()?)] = true;
-            } else if literal.starts_with(found.as_bytes()) {
-                return None;
+    let short = rule.literals.iter().filter(is_short);
+    short.filter_map(|literal| Some((literal.as_slice(), follow(&from, literal)?))).collect()
+}
+
+/// Which bytes may follow `literal`, with which matches of `hir` begin; `None` if a match may end there.
+fn follow(hir: &Hir, literal: &[u8]) -> Option<[bool; 256]> {
+    let mut following = [false; 256];
+    let ends = walk(hir, literal, 1, &mut following);
+    (ends >> literal.len() & 1 == 0).then_some(following)
+}
+
+/// Reads on in a literal, of which as many bytes have been read as `from` has bits for, by what a part of a
+/// pattern takes; gives how many have been read then. What is taken behind its end is put down.
+fn walk(hir: &Hir, literal: &[u8], from: u32, following: &mut [bool; 256]) -> u32 {
+    let mut take = |read: u32, is_taken: &dyn Fn(u8) -> bool| {
+        let mut next = 0;
+        for at in (0..=literal.len()).filter(|at| read >> at & 1 != 0) {
+            match literal.get(at) {
+                Some(byte) if is_taken(*byte) => next |= 1 << (at + 1),
+                Some(_) => {}
+                None => {
+                    for (byte, follows) in (0..=u8::MAX).zip(following.iter_mut()) {
+                        *follows |= is_taken(byte);
+                    }
+                }
             }
         }
-        Some(following)
+        next
     };
-    let short = rule.literals.iter().filter(is_short);
-    short.filter_map(|literal| Some((literal.as_slice(), following(literal)?))).collect()
+    match hir.kind() {
+        HirKind::Empty | HirKind::Look(_) => from,
+        HirKind::Literal(bytes) => {
+            bytes.0.iter().fold(from, |read, byte| take(read, &|other| other == *byte))
+        }
+        HirKind::Class(Class::Bytes(class)) => {
+            let has = |byte| class.iter().any(|it| (it.start()..=it.end()).contains(&byte));
+            take(from, &has)
+        }
+        // Patterns match bytes: there is no such class.
+        HirKind::Class(Class::Unicode(_)) => take(from, &|_| true),
+        HirKind::Capture(capture) => walk(&capture.sub, literal, from, following),
+        HirKind::Concat(parts) => {
+            parts.iter().fold(from, |read, part| walk(part, literal, read, following))
+        }
+        HirKind::Alternation(parts) => {
+            parts.iter().fold(0, |all, part| all | walk(part, literal, from, following))
+        }
+        HirKind::Repetition(repetition) => {
+            // More often than the literal has bytes changes nothing.
+            let most = u32::try_from(literal.len() + 1).unwrap_or(u32::MAX);
+            let least = repetition.min.min(most);
+            let mut read = from;
+            let mut ends = if least == 0 { from } else { 0 };
+            for time in 1..=repetition.max.unwrap_or(most).min(most) {
+                read = walk(&repetition.sub, literal, read, following);
+                ends |= if time >= least { read } else { 0 };
+            }
+            ends
+        }
+    }
 }
 
 /// The part of a pattern that begins with one of these literals, which were taken from it.

@@ -1,6 +1,7 @@
 //! What to look for: the rule model and the loading of rule files.
 
 mod border;
+mod example;
 mod fault;
 mod file;
 mod import;
@@ -14,13 +15,14 @@ mod template;
 mod terms;
 mod user;
 
+pub use example::{Piece, alphabet, pieces};
 pub use fault::{Cost, Fault};
 pub use file::{Example, RuleExamples, RuleFileError};
 pub(crate) use literals::followers;
 pub use model::{
     Anchor, Class, Edge, Encodings, Keyword, Near, Places, Report, Rule, RuleId, RuleSet, View,
 };
-pub use names::{keeps_meaning, says_secret};
+pub use names::{keeps_meaning, says_open, says_secret};
 pub use pattern::Pattern;
 
 pub use select::UnknownSelector;

@@ -79,12 +79,16 @@ pub struct Keyword {
     part: Range<usize>,
     /// Whether the word itself says that the value is secret.
     pub says_secret: bool,
+    /// Whether the name must be that of a flag: dashes stand before it.
+    pub is_flag: bool,
 }
 
 impl Keyword {
     /// The keyword of a rule file; `None` if no part of it has three letters.
     pub(crate) fn new(word: &str) -> Option<Self> {
-        let word = word.to_ascii_lowercase().into_bytes();
+        let lower = word.to_ascii_lowercase();
+        let (is_flag, word) = lower.strip_prefix('-').map_or((false, &*lower), |word| (true, word));
+        let word = word.as_bytes().to_vec();
         let mut part = 0..0;
         let mut start = 0;
         for piece in word.split(|byte| *byte == b'_') {
@@ -95,7 +99,7 @@ impl Keyword {
             start = end + 1;
         }
         let says_secret = says_secret(&word);
-        (part.len() >= 3).then_some(Self { word, part, says_secret })
+        (part.len() >= 3).then_some(Self { word, part, says_secret, is_flag })
     }
 
     /// The part of it that is searched for.

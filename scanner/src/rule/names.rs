@@ -14,10 +14,11 @@ const ENDINGS: &str = "\
 const SUFFIXES: &str =
     "b64 base base64 current default new old override plain plaintext str string text value var";
 
-/// First words that make another thing of the last one: `public_key`, `next_token`.
+/// Words that make another thing of a key or token: `public_key`, `next_token`.
 const OPEN: &str = "\
-    cache column continuation foreign hot map next object page pagination partition primary public row \
-    short sort vocab";
+    brace bracket cache change closing colon column continuation dot foreign hot idempotency map next object \
+    opening page pagination paging paren partition primary public request row semicolon short sort starting \
+    syntax vocab";
 
 /// Words of a name, last first: parted by anything but letters and digits, and where a capital follows a
 /// small letter.
@@ -44,6 +45,23 @@ fn words(name: &[u8]) -> impl Iterator<Item = &[u8]> {
 
 fn is_in(list: &str, word: &[u8]) -> bool {
     list.split(' ').any(|entry| entry.as_bytes().eq_ignore_ascii_case(word))
+}
+
+/// Whether a name is that of a key or token that is no secret: an index, a place in a list, the mark of a
+/// request that may be sent again.
+///
+/// # Examples
+/// ```
+/// use cryoscan::rule::says_open;
+/// assert!(says_open(b"NextToken") && says_open(b"public_key") && says_open(b"ClientRequestToken"));
+/// assert!(!says_open(b"CACHE_PASSWORD") && !says_open(b"page_access_token") && !says_open(b"token"));
+/// ```
+pub fn says_open(name: &[u8]) -> bool {
+    let mut words = words(name).skip_while(|word| is_number(word) || is_in(SUFFIXES, word));
+    let is_key = |word: &[u8]| is_in("key keys token tokens", word);
+    // `publicKeyToken` is as open as its key.
+    words.next().is_some_and(is_key)
+        && words.find(|word| !is_key(word)).is_some_and(|word| is_in(OPEN, word))
 }
 
 fn is_number(word: &[u8]) -> bool {
@@ -74,8 +92,7 @@ pub fn says_secret(name: &[u8]) -> bool {
         let tail = last.len().checked_sub(ending.len()).and_then(|at| last.get(at..));
         tail.is_some_and(|tail| tail.eq_ignore_ascii_case(ending.as_bytes()))
     };
-    (is_in(LAST_WORDS, last) || ENDINGS.split(' ').any(ends))
-        && !words.next().is_some_and(|word| is_in(OPEN, word))
+    (is_in(LAST_WORDS, last) || ENDINGS.split(' ').any(ends)) && !says_open(name)
 }
 
 #[cfg(test)]
@@ -102,6 +119,7 @@ mod tests {
             "MYSQL_PWD",
             "SENTRY_DSN",
             "_authToken",
+            "CACHE_PASSWORD",
         ] {
             assert!(says_secret(name.as_bytes()), "{name}");
         }
@@ -123,6 +141,8 @@ mod tests {
             "PUBLIC_KEY",
             "publicKey",
             "nextToken",
+            "clientRequestToken",
+            "publicKeyToken",
             "tokenizer",
             "primaryKey",
             "monkey",

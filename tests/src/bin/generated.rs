@@ -65,8 +65,9 @@ fn run() -> Result<()> {
     }
     if misses {
         for plant in all.iter().filter(|plant| !matches!(plant.verdict, Verdict::Exact(_))) {
-            let Plant { kind, surrounding, at, verdict, .. } = plant;
-            eprintln!("{} {surrounding:?} at {at:x?}: {verdict:?}", kind.id);
+            let Plant { kind, surrounding, made, at, verdict, .. } = plant;
+            let text = made.text.escape_ascii();
+            eprintln!("{} {surrounding:?} at {at:x?}: {verdict:?}: {text}", kind.id);
         }
     }
     print!("{}", generated::markdown(&all, &astray));

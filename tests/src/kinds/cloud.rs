@@ -16,7 +16,7 @@ pub(super) const CLOUDS: &[Kind] = &[
     text(
         "aws-presigned",
         2,
-        "«https://shop-bucket.s3.eu-west-1.amazonaws.com/r.csv?X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential={aws-key:AKIA}%2F20260102%2Feu-west-1%2Fs3%2Faws4_request&X-Amz-Date=20260102T030405Z&X-Amz-Expires=3600&X-Amz-SignedHeaders=host&X-Amz-Signature=‹{h:64}›»",
+        "«https://shop-bucket.s3.eu-west-1.amazonaws.com/r.csv?‹X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential={aws-key:AKIA}%2F20260102%2Feu-west-1%2Fs3%2Faws4_request&X-Amz-Date=20260102T030405Z&X-Amz-Expires=3600&X-Amz-SignedHeaders=host&X-Amz-Signature={h:64}›»",
     ),
     open("aws-bedrock-long", 2, "ABSK{bedrock}"),
     open("aws-bedrock-short", 2, "bedrock-api-key-YmVkcm9jay5hbWF6b25hd3MuY29t{bedrock-url}"),
@@ -104,7 +104,7 @@ pub(super) const CLOUDS: &[Kind] = &[
     text(
         "oci-config",
         2,
-        "[DEFAULT]\nuser=«ocid1.user.oc1..{ln:60}»\nfingerprint={oci-fingerprint}\nkey_file=~/.oci/key.pem\nregion=eu-frankfurt-1\n",
+        "[DEFAULT]\n«user=ocid1.user.oc1..{ln:60}\nfingerprint=‹{oci-fingerprint}›»\nkey_file=~/.oci/key.pem\nregion=eu-frankfurt-1\n",
     ),
     fixed("scaleway-key", 2, "SCW{un:17}"),
     named("scaleway-key", 2, "SCW_SECRET_KEY", "{uuid}"),
@@ -145,7 +145,7 @@ pub(super) const CLOUDS: &[Kind] = &[
     ),
     fixed("azure-iot-key", 3, "{azure-key:iot}"),
     fixed("azure-batch-apim-ml-key", 3, "{azure-key:batch}"),
-    fixed("azure-eventgrid-key", 3, "{b:33}AZEG{b:6}="),
+    fixed("azure-eventgrid-key", 3, "{azure-key:grid}"),
     named("digitalocean-spaces", 3, "DO_SPACES_SECRET", "{b:43}"),
     fixed("tencent-ak", 3, "AKID{an:32}"),
     named("tencent-ak", 3, "TENCENTCLOUD_SECRET_KEY", "{an:32}"),
@@ -166,7 +166,7 @@ pub(super) const CLOUDS: &[Kind] = &[
     open("yandex-key", 3, "AQVN{u:36}"),
     named("aiven-token", 3, "AIVEN_TOKEN", "{b:372}"),
     text("openstack-fernet", 3, "X-Auth-Token: «{fernet:96}»"),
-    text("proxmox-token", 3, "PVEAPIToken=«root@pam!ci={uuid}»"),
+    text("proxmox-token", 3, "PVEAPIToken=«root@pam!ci=‹{uuid}›»"),
     text("vsphere-cli", 3, "Connect-VIServer -Server vc.shop.test -User admin -Password «{pw:16}»"),
     named("vsphere-cli", 3, "GOVC_PASSWORD", "{pw:16}"),
 ];

@@ -108,7 +108,7 @@ fn encoded(class: &str, random: &mut Random) -> Option<String> {
             format!("BedrockAPIKey-{}-at-{}:{}", of("ln", 4)?, of("d", 12)?, of("b", 62)?)
         }
         "bedrock-url" => format!(
-            "/?Action=CallWithBearerToken&X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=ASIA{}%2F20260102%2Feu-west-1%2Fbedrock%2Faws4_request&X-Amz-Expires=43200&X-Amz-Signature={}",
+            "/?Action=CallWithBearerToken&X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=ASIA{}%2F20260102%2Feu-west-1%2Fbedrock%2Faws4_request&X-Amz-Date=20260102T030405Z&X-Amz-Expires=43200&X-Amz-SignedHeaders=host&X-Amz-Signature={}&Version=1",
             of("b32", 16)?,
             of("h", 64)?
         ),
@@ -219,6 +219,8 @@ fn azure_key(service: &str, random: &mut Random) -> Option<String> {
         "redis" => (32, b"Access00", "AzCa"),
         "iot" => (32, b"IoTHub00", "AIoT"),
         "acr" => (39, b"ACRDflt0", "+ACR"),
+        // How its checksum is seeded is not published: any will do.
+        "grid" => (32, b"Unknown0", "AZEG"),
         "search" => (39, b"Query000", "AzSe"),
         "function" => (40, b"Master00", "AzFu"),
         _ => return None,

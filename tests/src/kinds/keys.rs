@@ -31,8 +31,8 @@ pub(super) const KEYS: &[Kind] = &[
     ),
     text("wireguard-psk", 2, "[Peer]\nPresharedKey = «{b64:32}»\nEndpoint = vpn.shop.test:51820\n"),
     fixed("age-secret-key", 2, "{age}"),
-    text("tls-keylog", 2, "«CLIENT_RANDOM {h:64} {h:96}»\n"),
-    text("tls-keylog", 2, "«SERVER_TRAFFIC_SECRET_0 {h:64} {h:64}»\n"),
+    text("tls-keylog", 2, "«CLIENT_RANDOM {h:64} ‹{h:96}›»\n"),
+    text("tls-keylog", 2, "«SERVER_TRAFFIC_SECRET_0 {h:64} ‹{h:64}›»\n"),
     binary("krb-keytab", 2, "{keytab:1}"),
     binary("krb-ccache", 2, "{ccache}"),
     text(
@@ -53,7 +53,7 @@ pub(super) const KEYS: &[Kind] = &[
     text(
         "eth-keystore",
         2,
-        "«{\"address\":\"{h:40}\",\"crypto\":{\"cipher\":\"aes-128-ctr\",\"ciphertext\":\"‹{h:64}›\",\"cipherparams\":{\"iv\":\"{h:32}\"},\"kdf\":\"scrypt\",\"kdfparams\":{\"dklen\":32,\"n\":262144,\"p\":1,\"r\":8,\"salt\":\"{h:64}\"},\"mac\":\"{h:64}\"},\"id\":\"{uuid}\",\"version\":3}»",
+        "«{\"address\":\"{h:40}\",‹\"crypto\":{\"cipher\":\"aes-128-ctr\",\"ciphertext\":\"{h:64}\",\"cipherparams\":{\"iv\":\"{h:32}\"},\"kdf\":\"scrypt\",\"kdfparams\":{\"dklen\":32,\"n\":262144,\"p\":1,\"r\":8,\"salt\":\"{h:64}\"},\"mac\":\"{h:64}\"}›,\"id\":\"{uuid}\",\"version\":3}»",
     ),
     binary("aes-schedule", 2, "{aes-schedule}").only(NUMBERS),
     binary("tor-hs-key", 2, "{tor-key}"),
@@ -65,10 +65,12 @@ pub(super) const KEYS: &[Kind] = &[
     text(
         "minisign-secret",
         3,
-        "untrusted comment: minisign encrypted secret key\n«RWRTY0Iy{b:204}»\n",
+        "untrusted comment: minisign encrypted secret key\n«RWRTY0Iy{b64:152}»\n",
     ),
     named("eth-private-hex", 3, "ETH_PRIVATE_KEY", "0x{h:64}"),
     text("solana-keypair", 3, "«[{solana}]»\n"),
+    named("solana-keypair", 3, "SOLANA_PRIVATE_KEY", "{solana-pair}"),
+    named("solana-keypair", 3, "SOLANA_SECRET_KEY", "[{solana}]"),
     text(
         "tsig-rndc-key",
         3,
@@ -76,7 +78,7 @@ pub(super) const KEYS: &[Kind] = &[
     ),
     text("ipsec-psk", 3, "10.0.0.1 vpn.shop.test : PSK \"«{pw:24}»\"\n"),
     fixed("openvpn-static", 3, "{openvpn}"),
-    text("ansible-vault", 3, "«$ANSIBLE_VAULT;1.1;AES256\n{h:80}\n{h:80}\n{h:80}»\n"),
+    text("ansible-vault", 3, "«$ANSIBLE_VAULT;1.1;AES256\n{ansible-lines:48}»\n"),
     text(
         "sops-enc",
         3,

@@ -79,8 +79,22 @@ pub(super) fn fill(class: &str, argument: &str, random: &mut Random) -> Option<S
         "aes-schedule" => Some(characters(&aes_schedule(&random.bytes(32)))),
         "tor-key" => {
             let head = b"== ed25519v1-secret: type0 ==\0\0\0";
-            Some(characters(&[&head[..], &random.bytes(64)].concat()))
+            // An expanded key: its scalar is clamped (RFC 8032 §5.1.5).
+            let mut key = random.bytes(64);
+            key[0] &= 0xf8;
+            key[31] = key[31] & 0x3f | 0x40;
+            Some(characters(&[&head[..], &key].concat()))
         }
+        "ansible-lines" => {
+            // Salt, sum and cipher text in hex, a line each, and all of it in hex again.
+            let inner = [32, 32, argument.parse().ok()?];
+            let inner = inner.map(|bytes| HEXLOWER.encode(&random.bytes(bytes))).join("\n");
+            let digits = HEXLOWER.encode(inner.as_bytes());
+            let lines: Vec<&str> =
+                digits.as_bytes().chunks(80).filter_map(|line| str::from_utf8(line).ok()).collect();
+            Some(lines.join("\n"))
+        }
+        "solana-pair" => Some(base58(&random.bytes(64))),
         "ccache" => Some(characters(&credential_cache(random))),
         "jceks" => Some(characters(&jceks(random))),
         "k8s-head" => Some(characters(&secret_message(18)?.0)),
@@ -151,9 +165,12 @@ fn age(random: &mut Random) -> String {
 
 fn base58_check(payload: &[u8]) -> String {
     let sum = Sha256::digest(Sha256::digest(payload));
-    let bytes = [payload, &sum[..4]].concat();
+    base58(&[payload, &sum[..4]].concat())
+}
+
+fn base58(bytes: &[u8]) -> String {
     let mut digits: Vec<usize> = Vec::new();
-    for byte in &bytes {
+    for byte in bytes {
         let mut carry = usize::from(*byte);
         for digit in &mut digits {
             carry += *digit << 8;

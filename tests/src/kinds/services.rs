@@ -4,7 +4,7 @@ use super::{Kind, fixed, named, open, text};
 
 /// Group G.
 pub(super) const SERVICES: &[Kind] = &[
-    fixed("slack-bot-token", 1, "xoxb-{d:12}-{d:13}-{an:24}"),
+    open("slack-bot-token", 1, "xoxb-{d:12}-{d:13}-{an:24}"),
     fixed("slack-user-token", 2, "xoxp-{d:12}-{d:13}-{d:13}-{h:32}"),
     fixed("slack-app-token", 2, "xapp-1-A{un:10}-{d:13}-{h:64}"),
     fixed("slack-browser", 2, "xoxc-{d:12}-{d:13}-{d:13}-{h:64}"),

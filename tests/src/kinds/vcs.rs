@@ -71,7 +71,7 @@ pub(super) const BUILDS: &[Kind] = &[
     open("doppler-token", 2, "dp.st.prd.{an:43}"),
     open("doppler-token", 2, "dp.sa.{an:43}"),
     named("github-old-hex", 3, "GITHUB_CLIENT_SECRET", "{h:40}"),
-    text("github-runner-reg", 3, "./config.sh --url https://github.com/shop --token «A{u:28}»"),
+    text("github-runner-reg", 3, "./config.sh --url https://github.com/shop --token «A{un:28}»"),
     fixed("gitlab-scim", 3, "glsoat-{u:20}"),
     fixed("gitlab-feed", 3, "glft-{u:20}"),
     open("gitlab-feed", 3, "glft-{h:64}-{d:5}"),

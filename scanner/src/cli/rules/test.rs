@@ -10,7 +10,7 @@ use super::print;
 use crate::cli::user_rules::{self, FilesArgs, SelectArgs};
 use crate::matching::proving::{self, Bench, Case, Hit, Random, Setting};
 use crate::report::{escape, number};
-use crate::rule::{Edge, Example, Rule, RuleExamples, RuleSet, View};
+use crate::rule::{Edge, Example, Piece, Rule, RuleExamples, RuleSet, View, alphabet, pieces};
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
@@ -260,55 +260,29 @@ fn made(
     Some((text, Some(start..start + value.len())))
 }
 
-/// A template with its parts, `{class:length}`, filled in.
+/// A template with its parts filled in.
 fn fill(template: &str, part: &mut dyn FnMut(&str, &str) -> Option<String>) -> Option<String> {
     let mut text = String::new();
-    let mut rest = template;
-    while let Some(c) = rest.chars().next() {
-        let inner = rest.strip_prefix('{').and_then(|rest| rest.split_once('}'));
-        if let Some((name, behind)) = inner.filter(|(name, _)| is_part(name)) {
-            let made = part(name, &text)?;
-            text.push_str(&made);
-            rest = behind;
-        } else {
-            text.push(c);
-            rest = rest.get(c.len_utf8()..).unwrap_or_default();
+    for piece in pieces(template) {
+        match piece {
+            Piece::Text(literal) => text.push_str(literal),
+            Piece::Part(name) => {
+                let made = part(name, &text)?;
+                text.push_str(&made);
+            }
         }
     }
     Some(text)
 }
 
-fn is_part(text: &str) -> bool {
-    let (name, argument) = text.split_once(':').unwrap_or((text, "0"));
-    name.starts_with(|c: char| c.is_ascii_lowercase())
-        && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
-        && !argument.is_empty()
-        && argument.chars().all(|c| c.is_ascii_alphanumeric())
-}
-
 /// Characters of a class, or the checksum of the thirty characters before.
 fn part_of(part: &str, before: &str, random: &mut Random) -> Option<String> {
-    const DIGITS: &str = "0123456789";
-    const UPPER: &str = "ABCDEFGHIJKLMNOPQRSTUVWXYZ";
-    const LOWER: &str = "abcdefghijklmnopqrstuvwxyz";
     let (class, len) = part.split_once(':').unwrap_or((part, ""));
-    let alphabet = match class {
-        "base62" => [DIGITS, UPPER, LOWER].concat(),
-        "base64" => [DIGITS, UPPER, LOWER, "+/"].concat(),
-        "base64url" => [DIGITS, UPPER, LOWER, "-_"].concat(),
-        "hex" => [DIGITS, "abcdef"].concat(),
-        "digits" => DIGITS.to_owned(),
-        "word" => LOWER.to_owned(),
-        "letters" => [UPPER, LOWER].concat(),
-        "aws-id" => [UPPER, "234567"].concat(),
-        "crc32" if len.is_empty() => {
-            let body = before.as_bytes().last_chunk::<30>()?;
-            return Some(base62(crc32fast::hash(body)));
-        }
-        _ => return None,
-    };
+    if class == "crc32" && len.is_empty() {
+        return Some(base62(crc32fast::hash(before.as_bytes().last_chunk::<30>()?)));
+    }
     let len = len.parse().ok().filter(|len| *len <= crate::rule::MAX_MATCH)?;
-    String::from_utf8(random.of(alphabet.as_bytes(), len)).ok()
+    String::from_utf8(random.of(&alphabet(class)?, len)).ok()
 }
 
 /// A checksum as GitHub and npm write it: six digits of base 62.

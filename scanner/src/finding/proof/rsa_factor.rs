@@ -17,12 +17,14 @@ fn prove(values: &[Value<'_>], rules: &RuleSet, vault: &Vault) -> Vec<Proven> {
     let is_public = |it: &Kept<'_>| PUBLIC.iter().any(|id| it.is_of(rules, id));
     let moduli: Vec<_> = numbers().filter(is_public).collect();
     let mut proven = Vec::new();
-    for words in numbers().filter(|it| it.is_of(rules, PRIMES)) {
-        let owner = moduli.iter().find(|it| prime::is_factor(words.bytes, it.bytes));
-        let Some(public) = owner else { continue };
+    for words in numbers().filter(|it| it.is_of(rules, PRIMES) && !moduli.is_empty()) {
+        let factor = prime::Factor::new(words.bytes);
+        let mut owners = moduli.iter().filter_map(|it| Some((it, factor.divides(it.bytes)?)));
+        let Some((public, order)) = owners.next() else { continue };
         let facts = CERTIFICATE.iter();
         let facts = facts.filter_map(|name| Some((*name, public.attribute(name)?.to_owned())));
-        let attributes: Attributes = facts.collect();
+        let mut attributes: Attributes = facts.collect();
+        attributes.insert("number.words", order.to_owned());
         proven.push(Proven::confirmed(words.index, Severity::Info, attributes));
     }
     proven

@@ -21,17 +21,18 @@ fn escaped(text: &[u8]) -> Option<u8> {
     (is_text(byte) || byte >= 0x80).then_some(byte)
 }
 
-/// Words with an escape in them.
+/// Words with an escape in them. A bare `&` ends a field of a form, whose own `&` are escaped.
 fn find(bytes: &[u8], marks: &Marks, found: &mut dyn FnMut(Run)) {
     let mut done = 0;
+    let is_field = |byte: &&u8| may_stand(**byte) && **byte != b'&';
     for at in escapes(b'%', bytes, marks) {
         if at < done || escaped(bytes.get(at..).unwrap_or_default()).is_none() {
             continue;
         }
         let before = bytes.get(done..at).unwrap_or_default();
-        let start = at - before.iter().rev().take_while(|byte| may_stand(**byte)).count();
+        let start = at - before.iter().rev().take_while(is_field).count();
         let after = bytes.get(at..).unwrap_or_default();
-        let end = at + after.iter().take_while(|byte| may_stand(**byte)).count();
+        let end = at + after.iter().take_while(is_field).count();
         done = end;
         if end - start >= SHORTEST {
             found(Run { notation: Notation::Percent, range: start..end });
