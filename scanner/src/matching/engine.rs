@@ -7,6 +7,7 @@ use super::confirm::Confirmed;
 use super::kernel::Kernel;
 use super::meter::Meter;
 use super::prefilter::{Marks, Prefilter, is_zeros};
+use super::record::{self, Pair};
 use super::search::{Haystack, Search, TextRun};
 use super::{environment, overlap, runs};
 use crate::check::{Confidence, Outcome};
@@ -80,6 +81,8 @@ pub struct Scratch {
     /// Marks of texts that are not looked at any more.
     pub(super) marks: Vec<Marks>,
     pub(super) meter: Meter,
+    /// What binary records at the place that is looked at assign to a name there.
+    pub(super) pairs: Vec<Pair>,
 }
 
 /// The rules, ready to be run.
@@ -226,6 +229,11 @@ impl Engine {
                 rules.sort_unstable();
                 rules.dedup();
             }
+            scratch.pairs.clear();
+            let is_name = |id: &RuleId| matches!(self.rules.get(*id).anchor, Anchor::Assignment(_));
+            if rules.iter().any(is_name) {
+                record::pairs(haystack.text, at, &mut scratch.pairs);
+            }
             for id in &rules {
                 let search = self.search(window, *id, haystack);
                 if search.is_wanted(scratch) {
@@ -357,7 +365,9 @@ fn has_nothing(window: &Window<'_>) -> bool {
 /// Whether a rule looks into regions of this kind, or at labels that the window may show, and at
 /// files of this name.
 fn is_wanted(rule: &Rule, kinds: &[RegionKind], path: &str) -> bool {
-    let is_path = |of: &Pattern| of.regex().is_some_and(|regex| regex.is_match(path));
+    // Memory has no path: no automaton is made for it.
+    let is_path =
+        |of: &Pattern| !path.is_empty() && of.regex().is_some_and(|regex| regex.is_match(path));
     kinds.iter().any(|kind| rule.places.holds(*kind)) && rule.path.as_ref().is_none_or(is_path)
 }
 

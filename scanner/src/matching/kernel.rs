@@ -285,6 +285,8 @@ impl Tile {
     }
 
     /// Keeps the positions whose hash is that of a fingerprint.
+    // By itself it keeps everything in registers.
+    #[inline(never)]
     fn narrow(&mut self, tables: &Tables, bytes: &[u8]) {
         let mut kept = 0;
         let found = self.positions.get(..self.found).unwrap_or_default();

@@ -276,6 +276,7 @@ impl Prefilter {
     }
 
     /// Keeps the literals whose fingerprint stands at `at`.
+    #[inline(never)]
     fn confirm(&self, bytes: &[u8], at: usize, hits: &mut Vec<Hit>) {
         let Some(four) = bytes.get(at..) else { return };
         let mut here = [0; 4];

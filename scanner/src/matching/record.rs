@@ -22,7 +22,7 @@ const ITEMS: usize = 64;
 
 /// A name and its value.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Pair {
+pub(super) struct Pair {
     name: Range<usize>,
     value: Range<usize>,
     layout: &'static str,
@@ -41,11 +41,17 @@ const FORMS: [(&str, Form); 5] = [
     ("cbor", cbor),
 ];
 
-/// The match of `rule` in a record of which a keyword's literal may stand in the name at `at`. The span is
-/// that in `bytes`.
-pub(super) fn judge(rule: &Rule, bytes: &[u8], at: usize, path: &str) -> Option<Confirmed> {
+/// The match of `rule` in one of `pairs`, in whose name a keyword's literal stands at `at`. The span is that
+/// in `bytes`.
+pub(super) fn judge(
+    rule: &Rule,
+    bytes: &[u8],
+    pairs: &[Pair],
+    at: usize,
+    path: &str,
+) -> Option<Confirmed> {
     let Anchor::Assignment(keywords) = &rule.anchor else { return None };
-    find(bytes, at, keywords, |pair| {
+    find(bytes, pairs, at, keywords, |pair| {
         let value = bytes.get(pair.value.clone()).filter(|value| value.len() <= rule.max_len)?;
         // Checks ask for quotes where a value is known to be all of a string.
         let text = Zeroizing::new([b"\"", value, b"\""].concat());
@@ -66,40 +72,41 @@ pub(super) fn judge(rule: &Rule, bytes: &[u8], at: usize, path: &str) -> Option<
     })
 }
 
+/// Adds every pair whose name covers `at`. Nearly everywhere there is none, whatever the rule.
+pub(super) fn pairs(bytes: &[u8], at: usize, pairs: &mut Vec<Pair>) {
+    // A byte before the name that tells its length may be a letter too.
+    let is_name = |at: &usize| bytes.get(*at).is_some_and(|byte| assignment::is_name(*byte));
+    let least = at.saturating_sub(assignment::NAME);
+    for start in (least..=at).rev().take_while(is_name) {
+        for (layout, form) in FORMS {
+            if let Some((end, value)) = form(bytes, start)
+                && end > at
+                && is_text(bytes, &value)
+            {
+                pairs.push(Pair { name: start..end, value, layout });
+            }
+        }
+    }
+}
+
 /// The first pair that `take` wants of those whose name holds one of `keywords`, with its literal at `at`.
 fn find<T>(
     bytes: &[u8],
+    pairs: &[Pair],
     at: usize,
     keywords: &[Keyword],
     mut take: impl FnMut(&Pair) -> Option<T>,
 ) -> Option<T> {
-    for keyword in keywords {
-        if keyword.is_flag {
-            continue;
-        }
+    for keyword in keywords.iter().filter(|keyword| !keyword.is_flag) {
         let Some(word) = keyword.find(bytes, at) else { continue };
-        // A byte before the name that tells its length may be a letter too.
-        let mut start = word.start;
-        loop {
-            for (layout, form) in FORMS {
-                let Some((end, value)) = form(bytes, start) else { continue };
-                let pair = Pair { name: start..end, value, layout };
-                if end >= word.end
-                    && is_text(bytes, &pair.value)
-                    && assignment::is_named(bytes, keyword, &word, &pair.name)
-                    && let Some(taken) = take(&pair)
-                {
-                    return Some(taken);
-                }
+        for pair in pairs {
+            if pair.name.start <= word.start
+                && pair.name.end >= word.end
+                && assignment::is_named(bytes, keyword, &word, &pair.name)
+                && let Some(taken) = take(pair)
+            {
+                return Some(taken);
             }
-            let before =
-                start.checked_sub(1).filter(|before| word.end - before <= assignment::NAME);
-            let Some(before) =
-                before.filter(|at| bytes.get(*at).is_some_and(|it| assignment::is_name(*it)))
-            else {
-                break;
-            };
-            start = before;
         }
     }
     None

@@ -92,7 +92,9 @@ fn pairs(keyword: &str, bytes: &[u8]) -> Vec<(&'static str, String, String)> {
         if here.eq_ignore_ascii_case(&literal) {
             let told =
                 |range: &Range<usize>| String::from_utf8(bytes[range.clone()].to_vec()).unwrap();
-            let found: Option<()> = find(bytes, at, &keyword, |pair| {
+            let mut here = Vec::new();
+            super::pairs(bytes, at, &mut here);
+            let found: Option<()> = find(bytes, &here, at, &keyword, |pair| {
                 all.push((pair.layout, told(&pair.name), told(&pair.value)));
                 None
             });

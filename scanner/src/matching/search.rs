@@ -388,7 +388,9 @@ impl Search<'_> {
         let holds_bytes =
             |from: From<'_>| from.decoded.steps().last().is_some_and(Notation::holds_bytes);
         if from.is_none_or(holds_bytes)
-            && let Some(confirmed) = record::judge(self.rule, text, at, self.window.name)
+            && !scratch.pairs.is_empty()
+            && let Some(confirmed) =
+                record::judge(self.rule, text, &scratch.pairs, at, self.window.name)
         {
             let judged = Ok(confirmed);
             scratch.meter.judged(self.id, &judged);

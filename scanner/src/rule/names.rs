@@ -1,24 +1,116 @@
 //! What the name of a variable, a key or a flag says about the value that is assigned to it.
 
 /// Last words of names whose values are secret, as long as something else says whose they are.
-const LAST_WORDS: &str = "\
-    apikey apisecret apitoken appkey appsecret auth authkey authorization authtoken bearer cookie cred \
-    credential credentials creds dsn jwt key keys mnemonic otp pass passphrase passwd password pat pepper \
-    pin psk pw pwd salt secret secrets seed sig signature token tokens webhook";
+const LAST_WORDS: [&str; 40] = [
+    "apikey",
+    "apisecret",
+    "apitoken",
+    "appkey",
+    "appsecret",
+    "auth",
+    "authkey",
+    "authorization",
+    "authtoken",
+    "bearer",
+    "cookie",
+    "cred",
+    "credential",
+    "credentials",
+    "creds",
+    "dsn",
+    "jwt",
+    "key",
+    "keys",
+    "mnemonic",
+    "otp",
+    "pass",
+    "passphrase",
+    "passwd",
+    "password",
+    "pat",
+    "pepper",
+    "pin",
+    "psk",
+    "pw",
+    "pwd",
+    "salt",
+    "secret",
+    "secrets",
+    "seed",
+    "sig",
+    "signature",
+    "token",
+    "tokens",
+    "webhook",
+];
 
 /// What a name of one word ends with: `dbpassword`, `hubtoken`.
-const ENDINGS: &str = "\
-    accesskey apikey authkey passphrase passwd password privatekey secret secretkey token";
+const ENDINGS: [&str; 10] = [
+    "accesskey",
+    "apikey",
+    "authkey",
+    "passphrase",
+    "passwd",
+    "password",
+    "privatekey",
+    "secret",
+    "secretkey",
+    "token",
+];
 
 /// Words behind those that do not take the meaning away: `secret_key_base`, `token_value`.
-const SUFFIXES: &str =
-    "b64 base base64 current default new old override plain plaintext str string text value var";
+const SUFFIXES: [&str; 15] = [
+    "b64",
+    "base",
+    "base64",
+    "current",
+    "default",
+    "new",
+    "old",
+    "override",
+    "plain",
+    "plaintext",
+    "str",
+    "string",
+    "text",
+    "value",
+    "var",
+];
 
 /// Words that make another thing of a key or token: `public_key`, `next_token`.
-const OPEN: &str = "\
-    brace bracket cache change closing colon column continuation dot foreign hot idempotency map next object \
-    opening page pagination paging paren partition primary public request row semicolon short sort starting \
-    syntax vocab";
+const OPEN: [&str; 31] = [
+    "brace",
+    "bracket",
+    "cache",
+    "change",
+    "closing",
+    "colon",
+    "column",
+    "continuation",
+    "dot",
+    "foreign",
+    "hot",
+    "idempotency",
+    "map",
+    "next",
+    "object",
+    "opening",
+    "page",
+    "pagination",
+    "paging",
+    "paren",
+    "partition",
+    "primary",
+    "public",
+    "request",
+    "row",
+    "semicolon",
+    "short",
+    "sort",
+    "starting",
+    "syntax",
+    "vocab",
+];
 
 /// Words of a name, last first: parted by anything but letters and digits, and where a capital follows a
 /// small letter.
@@ -43,8 +135,8 @@ fn words(name: &[u8]) -> impl Iterator<Item = &[u8]> {
     })
 }
 
-fn is_in(list: &str, word: &[u8]) -> bool {
-    list.split(' ').any(|entry| entry.as_bytes().eq_ignore_ascii_case(word))
+fn is_in(list: &[&str], word: &[u8]) -> bool {
+    list.iter().any(|entry| entry.as_bytes().eq_ignore_ascii_case(word))
 }
 
 /// Whether a name is that of a key or token that is no secret: an index, a place in a list, the mark of a
@@ -57,11 +149,11 @@ fn is_in(list: &str, word: &[u8]) -> bool {
 /// assert!(!says_open(b"CACHE_PASSWORD") && !says_open(b"page_access_token") && !says_open(b"token"));
 /// ```
 pub fn says_open(name: &[u8]) -> bool {
-    let mut words = words(name).skip_while(|word| is_number(word) || is_in(SUFFIXES, word));
-    let is_key = |word: &[u8]| is_in("key keys token tokens", word);
+    let mut words = words(name).skip_while(|word| is_number(word) || is_in(&SUFFIXES, word));
+    let is_key = |word: &[u8]| is_in(&["key", "keys", "token", "tokens"], word);
     // `publicKeyToken` is as open as its key.
     words.next().is_some_and(is_key)
-        && words.find(|word| !is_key(word)).is_some_and(|word| is_in(OPEN, word))
+        && words.find(|word| !is_key(word)).is_some_and(|word| is_in(&OPEN, word))
 }
 
 fn is_number(word: &[u8]) -> bool {
@@ -70,7 +162,7 @@ fn is_number(word: &[u8]) -> bool {
 
 /// Whether text behind a word leaves its meaning: `_2`, `Value`, nothing.
 pub fn keeps_meaning(tail: &[u8]) -> bool {
-    words(tail).all(|word| is_number(word) || is_in(SUFFIXES, word))
+    words(tail).all(|word| is_number(word) || is_in(&SUFFIXES, word))
 }
 
 /// Whether a name says that its value is secret.
@@ -82,7 +174,7 @@ pub fn keeps_meaning(tail: &[u8]) -> bool {
 /// assert!(!says_secret(b"TOKEN_TYPE") && !says_secret(b"public_key") && !says_secret(b"keyboard"));
 /// ```
 pub fn says_secret(name: &[u8]) -> bool {
-    let mut words = words(name).skip_while(|word| is_number(word) || is_in(SUFFIXES, word));
+    let mut words = words(name).skip_while(|word| is_number(word) || is_in(&SUFFIXES, word));
     let Some(last) = words.next() else { return false };
     let letters = last
         .len()
@@ -92,7 +184,7 @@ pub fn says_secret(name: &[u8]) -> bool {
         let tail = last.len().checked_sub(ending.len()).and_then(|at| last.get(at..));
         tail.is_some_and(|tail| tail.eq_ignore_ascii_case(ending.as_bytes()))
     };
-    (is_in(LAST_WORDS, last) || ENDINGS.split(' ').any(ends)) && !says_open(name)
+    (is_in(&LAST_WORDS, last) || ENDINGS.into_iter().any(ends)) && !says_open(name)
 }
 
 #[cfg(test)]
