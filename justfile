@@ -65,3 +65,9 @@ bench target:
 bench-rules target:
     cargo build --release --locked --package cryoscan --package cryoscan-benches
     target/release/rule-cost target/release/cryoscan {{ target }}
+
+# The same on corpora from live processes, by kernel and threads, beside other programs; minutes
+bench-all record:
+    cargo build --release --locked --package cryoscan --package cryoscan-tests --package cryoscan-benches
+    benches/corpus/make target/corpora
+    benches/compare target/corpora --peers target/peers --record {{ record }}

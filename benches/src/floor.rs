@@ -72,6 +72,6 @@ fn pass(file: &Path, buffer: &mut [u8]) -> io::Result<u64> {
 }
 
 /// CPU time of this thread, user and system.
-fn cpu_time() -> Duration {
+pub(crate) fn cpu_time() -> Duration {
     Duration::try_from(clock_gettime(ClockId::ThreadCPUTime)).unwrap_or_default()
 }

@@ -5,6 +5,7 @@
 use std::io::{Read, Write};
 use std::path::Path;
 
+use cryoscan::matching::Kernel;
 use cryoscan::scan::Settings;
 use cryoscan_tests::builder::{Archive, Checkpoint, Mapping, Order, Process, Producer};
 use cryoscan_tests::fixtures;
@@ -44,12 +45,20 @@ fn findings(scanned: &Scanned) -> String {
 fn assert_no_cut_matters(path: &Path, name: &str) -> Scanned {
     let whole = scan(&[path], &settings(1, 4 << 20));
     assert_eq!(whole.whole().faults(), Vec::<String>::new(), "{name}");
-    for (threads, window) in CUTS {
-        let cut = scan(&[path], &settings(threads, window));
-        let what = format!("{name}, {threads} threads, windows of {window} bytes");
-        assert_same(&cut.lines.join("\n"), &whole.lines.join("\n"), &what);
+    let kernels = Kernel::available();
+    for ((threads, window), kernel) in CUTS.into_iter().zip(kernels.into_iter().cycle()) {
+        assert_no_difference(path, name, (threads, window, kernel), &whole);
     }
     whole
+}
+
+/// Scans one archive with so many threads, windows of so many bytes, and on that kernel.
+fn assert_no_difference(path: &Path, name: &str, how: (usize, u64, Kernel), expected: &Scanned) {
+    let (threads, window, kernel) = how;
+    let other = scan(&[path], &Settings { kernel: Some(kernel), ..settings(threads, window) });
+    let kernel = kernel.name();
+    let what = format!("{name}, {threads} threads, windows of {window} bytes, {kernel}");
+    assert_same(&other.lines.join("\n"), &expected.lines.join("\n"), &what);
 }
 
 /// Scans the members of an archive in other orders, compressed, unpacked and from a pipe.
@@ -87,6 +96,13 @@ fn no_partition_of_the_work_changes_the_report() {
     let files = Files::new();
     let whole = assert_no_cut_matters(&files.add("rich.tar", &sample.archive.tar()), "tar");
     assert_no_cut_matters(&files.add("rich.tar.gz", &sample.archive.gzip()), "gzip");
+    // On every kernel with every cut, not only on one with each.
+    for kernel in Kernel::available() {
+        for (threads, window) in CUTS {
+            let how = (threads, window, kernel);
+            assert_no_difference(&files.add("rich.tar", &sample.archive.tar()), "tar", how, &whole);
+        }
+    }
     for sown in &sample.sown {
         assert!(whole.whole().finding(sown.value.as_bytes()).is_some(), "{sown:?} is not found");
     }

@@ -1,5 +1,8 @@
 //! Values whose name alone says that they are secret: whether they could be.
 
+use std::collections::HashSet;
+use std::sync::LazyLock;
+
 use super::{
     Outcome, Placeholder, Subject, Verdict, connection, entropy, placeholder, random_text, uri,
 };
@@ -194,10 +197,23 @@ fn is_made_of_words(value: &[u8]) -> bool {
     covered.saturating_mul(2) > letters
 }
 
+/// The words of [`WORDS`].
+static KNOWN: LazyLock<HashSet<&[u8]>> =
+    LazyLock::new(|| WORDS.split_ascii_whitespace().map(str::as_bytes).collect());
+
+/// Letters of the longest of them, or more.
+const LONGEST: usize = 24;
+
 /// Letters of a word that are those of known ones: all, or those of its beginning and end.
 fn in_words(word: &[u8]) -> usize {
     let is = |part: &[u8]| {
-        part.len() >= 4 && WORDS.split(' ').any(|known| known.as_bytes().eq_ignore_ascii_case(part))
+        let mut small = [0; LONGEST];
+        let small = small.get_mut(..part.len()).filter(|small| small.len() >= 4);
+        small.is_some_and(|small| {
+            small.copy_from_slice(part);
+            small.make_ascii_lowercase();
+            KNOWN.contains(&*small)
+        })
     };
     if is(word)
         || word.split_last().is_some_and(|(last, rest)| matches!(last, b's' | b'S') && is(rest))

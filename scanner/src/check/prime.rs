@@ -242,7 +242,7 @@ mod tests {
         let remainder = modular::remainder(&limbs, 2111);
         let head = u64::from_le_bytes(other[..8].try_into().unwrap()) - u64::from(remainder);
         other[..8].copy_from_slice(&head.to_le_bytes());
-        if other[0] % 2 == 0 {
+        if other[0].is_multiple_of(2) {
             other[..8].copy_from_slice(&(head - 2111).to_le_bytes());
         }
         assert_eq!(judge(&other), Outcome::Fail);

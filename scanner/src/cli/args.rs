@@ -16,6 +16,7 @@ use super::pages::{CompletionsArgs, ManArgs};
 use super::rules::RulesCommand;
 use super::user_rules::{FilesArgs, SelectArgs};
 use super::value::{Output, format_names, memory, output, window};
+use crate::matching::Kernel;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -244,6 +245,13 @@ pub(super) struct ScanArgs {
         env = "CRYOSCAN_WINDOW_SIZE", hide_env_values = true
     )]
     pub(super) window_size: u64,
+
+    /// For which processor the loops over every byte are taken, for tests: scalar, avx2, avx512
+    #[arg(
+        long, value_name = "NAME", value_parser = Kernel::named, hide = true,
+        env = "CRYOSCAN_KERNEL", hide_env_values = true
+    )]
+    pub(super) kernel: Option<Kernel>,
 
     #[command(flatten)]
     pub(super) rules: FilesArgs,

@@ -17,6 +17,7 @@ use super::progress::Watch;
 use super::{user_rules, value};
 use crate::diagnostic::{Code, Diagnostic, Level};
 use crate::limits::Limits;
+use crate::matching::Kernel;
 use crate::report::{
     DiagnosticRecord, Measured, Record, SeverityCounts, Style, Summary, Verdict, escape,
 };
@@ -47,6 +48,7 @@ pub(super) fn run(args: ScanArgs, style: &Style, bar: &ProgressBar) -> anyhow::R
         seconds: started.elapsed().as_secs_f64(),
         peak_memory_bytes,
         scanned_bytes: outcome.scanned_bytes,
+        kernel: settings.kernel.unwrap_or_else(Kernel::best).name(),
     });
     match conclude(&mut reports, &outcome, code, measured) {
         Err(_) if reports.nobody_reads() => Ok(0),
@@ -72,6 +74,7 @@ fn settings(args: &ScanArgs) -> anyhow::Result<Settings> {
             .map_or_else(|| thread::available_parallelism().map_or(1, usize::from), usize::from),
         memory: args.memory,
         window: args.window_size,
+        kernel: args.kernel,
         limits,
         show_secrets: args.show_secrets,
         max_places: args.max_places,

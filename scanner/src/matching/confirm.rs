@@ -20,6 +20,8 @@ pub(super) struct Run<'a> {
     pub cut: Cut,
     /// The path of the file it stands in; empty in memory.
     pub path: &'a str,
+    /// Where the row of letters, digits, `-` and `_` ends in which the candidate stands, where that is known.
+    pub word_end: Option<usize>,
 }
 
 /// A candidate that is a match.
@@ -80,6 +82,9 @@ fn find(rule: &Rule, run: Run<'_>, at: usize) -> Option<Found> {
     match &rule.anchor {
         Anchor::Run { len, .. } => Some(Found::of(at..at + len)),
         Anchor::Prefix => {
+            if run.word_end.is_some_and(|end| !rule.pattern.may_begin(run.text, at, end)) {
+                return None;
+            }
             let input = Input::new(run.text).range(at..).anchored(Anchored::Yes);
             // Most candidates are none: not worth the automaton that knows groups.
             let end = rule.pattern.end_of_anchored(&input)?;

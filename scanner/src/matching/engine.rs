@@ -12,7 +12,7 @@ use super::search::{Haystack, Search, TextRun};
 use super::{environment, overlap, runs};
 use crate::check::{Confidence, Outcome};
 use crate::region::{CELL, Decoded, Locus, REACH, RegionKind, Window};
-use crate::rule::{Anchor, Class, MAX_MATCH, Pattern, Rule, RuleId, RuleSet};
+use crate::rule::{Anchor, Class, MAX_MATCH, Pattern, Rule, RuleId, RuleSet, is_of_word};
 use crate::secret::SecretBytes;
 use crate::tally::{Evidence, Judgement, Match, ValueKey};
 
@@ -81,6 +81,8 @@ pub struct Scratch {
     /// Marks of texts that are not looked at any more.
     pub(super) marks: Vec<Marks>,
     pub(super) meter: Meter,
+    /// A place that is looked at, and where the row of letters, digits, `-` and `_` ends in which it stands.
+    pub(super) word: Option<(usize, usize)>,
     /// What binary records at the place that is looked at assign to a name there.
     pub(super) pairs: Vec<Pair>,
 }
@@ -215,6 +217,7 @@ impl Engine {
         };
         let mut text = TextRun::default();
         let mut rules = Vec::new();
+        scratch.word = None;
         for hits in haystack.marks.hits.chunk_by(|one, other| one.at == other.at) {
             let Some(at) = hits.first().and_then(|hit| usize::try_from(hit.at).ok()) else {
                 return;
@@ -229,6 +232,9 @@ impl Engine {
                 rules.sort_unstable();
                 rules.dedup();
             }
+            // Places come in order: one before the end stands in the same row.
+            let known = scratch.word.map(|(_, end)| end).filter(|end| *end > at);
+            scratch.word = Some((at, known.unwrap_or_else(|| word_end(haystack.text, at))));
             scratch.pairs.clear();
             let is_name = |id: &RuleId| matches!(self.rules.get(*id).anchor, Anchor::Assignment(_));
             if rules.iter().any(is_name) {
@@ -350,6 +356,12 @@ impl Engine {
             lines: None,
         }
     }
+}
+
+/// Where the row of letters, digits, `-` and `_` ends that begins at `at`.
+fn word_end(text: &[u8], at: usize) -> usize {
+    let rest = text.get(at..).unwrap_or_default();
+    at + rest.iter().take_while(|byte| is_of_word(**byte)).count()
 }
 
 /// Whether a window holds zeros only: pages that were freed or never filled. The empty text of a

@@ -111,7 +111,7 @@ mod tests {
         let mut all = Vec::new();
         let anchors = memchr::memmem::find_iter(bytes, ANCHOR);
         each(&window, anchors, |range| {
-            all.push(String::from_utf8_lossy(&bytes[range]).into_owned())
+            all.push(String::from_utf8_lossy(&bytes[range]).into_owned());
         });
         all.sort();
         all

@@ -4,6 +4,10 @@
 //! bucket takes is the product of the bytes that its literals have at each of four positions; how often
 //! memory has that is estimated from how often one byte follows another there.
 
+#[expect(
+    clippy::disallowed_types,
+    reason = "looked up, never walked; half of the time of a tree"
+)]
 use std::collections::HashMap;
 
 use super::kernel::{GROUPS, Kernel, Tables, WIDTH, hash};
@@ -150,6 +154,7 @@ impl Model {
 }
 
 /// The fingerprint of each literal: the rarest, where several are as good one that others have too.
+#[expect(clippy::disallowed_types, reason = "as above")]
 fn choose(literals: &[Shape<'_>], model: &Model) -> Vec<Fingerprint> {
     let mut shares: HashMap<[Bytes; WIDTH], (f32, u16)> = HashMap::new();
     let all: Vec<Vec<Fingerprint>> = literals.iter().map(fingerprints).collect();

@@ -3,7 +3,7 @@
 //!
 //! A kernel may mark too much, never too little: what it marks is looked at again. So all kernels
 //! lead to the same matches. This is the only file with `unsafe` code: loads from arrays, and calls of
-//! functions that need a feature of the processor, which [`Kernel::best`] has seen there.
+//! functions that need a feature of the processor, which [`Kernel::available`] has seen there.
 
 #![expect(unsafe_code, reason = "vector loads and calls of functions for some processors")]
 
@@ -57,9 +57,13 @@ pub(super) const WORDS: u8 = 16;
 /// Of a run of 24 characters, half stand in one block.
 pub(super) const TOKEN_ROW: usize = 12;
 
-/// For which processor the loops are written.
+/// For which processor the loops are written: one that this machine can run, for nothing but
+/// [`Kernel::available`] makes it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kernel {
+pub struct Kernel(Processor);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Processor {
     /// Any.
     Scalar,
     /// x86-64 with AVX2.
@@ -70,22 +74,42 @@ pub enum Kernel {
     Avx512,
 }
 
+/// A kernel that is not there.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("no kernel {name:?} on this processor; there is {}", names(.available))]
+pub struct NoKernel {
+    /// What was asked for.
+    pub name: String,
+    /// What there is, the fastest first.
+    pub available: Vec<Kernel>,
+}
+
+/// Names in a row.
+fn names(kernels: &[Kernel]) -> String {
+    kernels.iter().map(|kernel| kernel.name()).collect::<Vec<_>>().join(", ")
+}
+
 impl Kernel {
-    /// Those that this machine can run, the fastest first.
+    /// Those that this machine can run, the fastest first; the last one runs everywhere.
     pub fn available() -> Vec<Self> {
-        let mut all = vec![Self::Scalar];
+        let mut all = vec![Self(Processor::Scalar)];
         #[cfg(target_arch = "x86_64")]
         {
-            if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("bmi1") {
-                all.insert(0, Self::Avx2);
+            let counts = is_x86_feature_detected!("popcnt");
+            let is_half = is_x86_feature_detected!("avx2")
+                && is_x86_feature_detected!("bmi1")
+                && is_x86_feature_detected!("bmi2")
+                && is_x86_feature_detected!("lzcnt");
+            if is_half && counts {
+                all.insert(0, Self(Processor::Avx2));
             }
             let is_wide = is_x86_feature_detected!("avx512f")
                 && is_x86_feature_detected!("avx512bw")
                 && is_x86_feature_detected!("avx512vl")
                 && is_x86_feature_detected!("avx512vbmi")
                 && is_x86_feature_detected!("avx512vbmi2");
-            if is_wide {
-                all.insert(0, Self::Avx512);
+            if is_wide && counts {
+                all.insert(0, Self(Processor::Avx512));
             }
         }
         all
@@ -93,28 +117,38 @@ impl Kernel {
 
     /// The fastest of this machine.
     pub fn best() -> Self {
-        Self::available().first().copied().unwrap_or(Self::Scalar)
+        Self::available().first().copied().unwrap_or(Self(Processor::Scalar))
+    }
+
+    /// The one of that name.
+    ///
+    /// # Errors
+    /// When there is none, or this machine cannot run it.
+    pub fn named(name: &str) -> Result<Self, NoKernel> {
+        let available = Self::available();
+        let found = available.iter().find(|kernel| kernel.name() == name).copied();
+        found.ok_or_else(|| NoKernel { name: name.to_owned(), available })
     }
 
     /// Whether its tables take each byte by itself, not the cross product of halves of bytes.
     pub(super) fn is_exact(self) -> bool {
-        match self {
-            Self::Scalar => true,
+        match self.0 {
+            Processor::Scalar => true,
             #[cfg(target_arch = "x86_64")]
-            Self::Avx2 => false,
+            Processor::Avx2 => false,
             #[cfg(target_arch = "x86_64")]
-            Self::Avx512 => true,
+            Processor::Avx512 => true,
         }
     }
 
     /// Its name.
     pub fn name(self) -> &'static str {
-        match self {
-            Self::Scalar => "scalar",
+        match self.0 {
+            Processor::Scalar => "scalar",
             #[cfg(target_arch = "x86_64")]
-            Self::Avx2 => "avx2",
+            Processor::Avx2 => "avx2",
             #[cfg(target_arch = "x86_64")]
-            Self::Avx512 => "avx512",
+            Processor::Avx512 => "avx512",
         }
     }
 }
@@ -218,6 +252,7 @@ pub(super) struct Tile {
 }
 
 impl Default for Tile {
+    #[expect(clippy::large_stack_arrays, reason = "half of a page of a stack, once a thread")]
     fn default() -> Self {
         let none = [0; BLOCKS];
         Self {
@@ -262,19 +297,19 @@ impl Tile {
             }
         }
         self.found = 0;
-        match kernel {
-            Kernel::Scalar => {
+        match kernel.0 {
+            Processor::Scalar => {
                 for range in blocks {
                     self.marks_scalar(tables, bytes, range.clone());
                 }
                 self.positions_scalar(last);
             }
             #[cfg(target_arch = "x86_64")]
-            // SAFETY: only `Kernel::available` makes it, where the processor has the features.
-            Kernel::Avx2 => unsafe { self.avx2(tables, bytes, blocks, last) },
+            // SAFETY: only `Kernel::available` makes it, where the processor has all of these features.
+            Processor::Avx2 => unsafe { self.avx2(tables, bytes, blocks, last) },
             #[cfg(target_arch = "x86_64")]
-            // SAFETY: only `Kernel::available` makes it, where the processor has the features.
-            Kernel::Avx512 => unsafe { self.avx512(tables, bytes, blocks, last) },
+            // SAFETY: only `Kernel::available` makes it, where the processor has all of these features.
+            Processor::Avx512 => unsafe { self.avx512(tables, bytes, blocks, last) },
         }
         self.narrow(tables, bytes);
     }
@@ -324,6 +359,7 @@ impl Tile {
 
     /// Flags from masks; compilers make vectors of it.
     #[inline(always)]
+    #[expect(clippy::inline_always, reason = "compiled for the processor of its caller")]
     fn judge(&mut self, last: usize) {
         let last = last.min(BLOCKS);
         for block in 0..last {
@@ -345,11 +381,11 @@ impl Tile {
             let words = words & words >> 4;
             let words = words & words >> 8;
             let words = words & words >> 7;
-            self.flags[block] = u8::from(two | four != 0) * WIDE
-                | u8::from(token != 0) * TOKEN
-                | u8::from(self.escapes[block] != 0) * ESCAPE
-                | u8::from(self.streams[block] != 0) * STREAM
-                | u8::from(words != 0) * WORDS;
+            self.flags[block] = (u8::from((two | four) != 0) * WIDE)
+                | (u8::from(token != 0) * TOKEN)
+                | (u8::from(self.escapes[block] != 0) * ESCAPE)
+                | (u8::from(self.streams[block] != 0) * STREAM)
+                | (u8::from(words != 0) * WORDS);
         }
     }
 }
@@ -370,10 +406,10 @@ const CLASSES: [u8; 128] = {
     while byte < 128 {
         let is_token = byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'-' | b'_');
         let is_letter = byte.is_ascii_lowercase() || matches!(byte, b' ' | b'\n' | b',' | b'"');
-        classes[byte as usize] = (is_token as u8) * IS_TOKEN
-            | (is_letter as u8) * IS_LETTER
-            | (matches!(byte, b'%' | b'\\') as u8) * IS_ESCAPE
-            | (matches!(byte, 0x1f | 0x78) as u8) * IS_STREAM;
+        classes[byte as usize] = ((is_token as u8) * IS_TOKEN)
+            | ((is_letter as u8) * IS_LETTER)
+            | ((matches!(byte, b'%' | b'\\') as u8) * IS_ESCAPE)
+            | ((matches!(byte, 0x1f | 0x78) as u8) * IS_STREAM);
         byte += 1;
     }
     classes
@@ -524,8 +560,9 @@ impl Tile {
             let first = i16::try_from(block * BLOCK).unwrap_or(i16::MAX);
             let first = _mm512_set1_epi16(first);
             let low = _mm512_cvtepu8_epi16(_mm512_castsi512_si256(packed));
+            let low = _mm512_add_epi16(first, low);
             // SAFETY: the array has room for 64 positions, of which these are the first 32.
-            unsafe { _mm512_storeu_si512(room.as_mut_ptr().cast(), _mm512_add_epi16(first, low)) };
+            unsafe { _mm512_storeu_si512(room.as_mut_ptr().cast(), low) };
             let count = marks.count_ones() as usize;
             if count > BLOCK / 2 {
                 let high = _mm512_cvtepu8_epi16(_mm512_extracti64x4_epi64::<1>(packed));
@@ -698,16 +735,25 @@ impl Tile {
             let Some(room) = self.positions.get_mut(self.found..self.found + BLOCK) else { return };
             let count = left.count_ones() as usize;
             for slot in room.iter_mut().take(FEW) {
-                *slot = first.wrapping_add(left.trailing_zeros() as u16);
+                *slot = first.wrapping_add(lowest(left));
                 left &= left.wrapping_sub(1);
             }
             for slot in room.iter_mut().take(count).skip(FEW) {
-                *slot = first.wrapping_add(left.trailing_zeros() as u16);
+                *slot = first.wrapping_add(lowest(left));
                 left &= left.wrapping_sub(1);
             }
             self.found += count;
         }
     }
+}
+
+/// The number of the lowest bit; 64 if there is none.
+#[cfg(target_arch = "x86_64")]
+#[inline]
+#[expect(clippy::cast_possible_truncation, reason = "no more than 64")]
+#[target_feature(enable = "bmi1")]
+fn lowest(mask: u64) -> u16 {
+    mask.trailing_zeros() as u16
 }
 
 /// Rows of sixteen bytes of [`CLASS_HALVES`] whose bits are for tokens.

@@ -209,7 +209,7 @@ pub(super) fn judge(rule: &Rule, place: &Place<'_>, span: &Range<usize>) -> Opti
                 continue;
             }
             let Some(text) = run.text.get(from..end) else { continue };
-            let inner = Run { text, cut: super::search::WHOLE, path: run.path };
+            let inner = Run { text, cut: super::search::WHOLE, path: run.path, word_end: None };
             let Some(candidate) = place.at.checked_sub(from).filter(|at| *at < text.len()) else {
                 continue;
             };

@@ -31,5 +31,5 @@ pub mod proving;
 
 pub use encoding::{Decode, ENCODINGS, Encoding, Island, Run, SpanMap};
 pub use engine::{Engine, Scanned, Scratch, Throttled};
-pub use kernel::Kernel;
+pub use kernel::{Kernel, NoKernel};
 pub use meter::{Clock, Costs, RuleCost, Statistics};

@@ -38,6 +38,9 @@ struct Literal {
     rules: Vec<RuleId>,
 }
 
+/// Which bytes may follow a literal, and its rules.
+type Followed = (Bytes, Vec<RuleId>);
+
 /// A literal with a fingerprint of some hash.
 #[derive(Debug)]
 struct Entry {
@@ -141,7 +144,7 @@ fn offset(at: u32) -> usize {
 impl Prefilter {
     /// The literals of all rules that have some, for a kernel.
     pub(super) fn new(set: &RuleSet, kernel: Kernel) -> Self {
-        let mut all: BTreeMap<(&[u8], bool), (Bytes, Vec<RuleId>)> = BTreeMap::new();
+        let mut all: BTreeMap<(&[u8], bool), Followed> = BTreeMap::new();
         for (id, rule) in (0..).map(RuleId).zip(set.rules()) {
             let any_case = matches!(rule.anchor, Anchor::Assignment(_));
             let followers = followers(rule);
@@ -207,6 +210,10 @@ impl Prefilter {
 
     /// Marks what stands out in `bytes`.
     pub(super) fn read(&self, bytes: &[u8], marks: &mut Marks) {
+        #[cfg(test)]
+        if kernel_tests::is_replaced(bytes, marks) {
+            return;
+        }
         let Marks { hits, blocks, tile, .. } = marks;
         hits.clear();
         blocks.clear();
@@ -242,7 +249,7 @@ impl Prefilter {
             if let Some(to) = copy.get_mut(..rest.len()) {
                 to.copy_from_slice(rest);
             }
-            put(whole, &copy, &[0..2]);
+            put(whole, &copy, std::slice::from_ref(&(0..2)));
         }
         hits.sort_unstable();
         hits.dedup();
@@ -320,6 +327,9 @@ pub(super) fn is_zeros(bytes: &[u8]) -> bool {
 
 const _: () =
     assert!(BLOCKS * BLOCK == TILE && TILE.is_multiple_of(PAGE), "pages are whole in tiles");
+
+#[cfg(test)]
+mod kernel_tests;
 
 #[cfg(test)]
 mod tests {

@@ -291,7 +291,7 @@ impl Search<'_> {
             let shown = end.min(start.saturating_add(self.rule.max_len));
             let text = self.haystack.text.get(start..shown).unwrap_or_default();
             let path = self.window.name;
-            let run = Run { text, cut: Cut { start: false, end: shown < end }, path };
+            let run = Run { text, cut: Cut { start: false, end: shown < end }, path, word_end: None };
             scratch.meter.candidate(self.id);
             for found in confirm::find_all(self.rule, run, 0) {
                 let judged = confirm::judge(self.rule, run, found);
@@ -365,7 +365,8 @@ impl Search<'_> {
         let (range, cut) = around;
         let start = range.start;
         let Some(text) = self.haystack.text.get(range) else { return };
-        let run = Run { text, cut, path: self.window.name };
+        let word_end = scratch.word.filter(|(of, _)| *of == at).map(|(_, end)| end - start);
+        let run = Run { text, cut, path: self.window.name, word_end };
         scratch.meter.candidate(self.id);
         let all = confirm::find_all(self.rule, run, at - start);
         if all.is_empty() {
@@ -446,7 +447,11 @@ impl Search<'_> {
         kind: Option<RegionKind>,
         scratch: &mut Scratch,
     ) {
-        let judged = confirm::judge(self.rule, Run { text, cut, path: self.window.name }, found);
+        let judged = confirm::judge(
+            self.rule,
+            Run { text, cut, path: self.window.name, word_end: None },
+            found,
+        );
         scratch.meter.candidate(self.id);
         scratch.meter.judged(self.id, &judged);
         if let Ok(confirmed) = judged {

@@ -255,4 +255,6 @@ pub struct Measured {
     pub peak_memory_bytes: u64,
     /// Bytes that the rules have seen.
     pub scanned_bytes: u64,
+    /// For which processor the loops over every byte were written: `scalar`, `avx2`, `avx512`.
+    pub kernel: &'static str,
 }

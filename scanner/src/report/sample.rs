@@ -60,6 +60,7 @@ pub(crate) fn findings() -> Vec<Record> {
                 seconds: 1.25,
                 peak_memory_bytes: 70_000_000,
                 scanned_bytes: 1_052_428_800,
+                kernel: "avx2",
             }),
         }),
     ]

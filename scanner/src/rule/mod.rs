@@ -23,7 +23,7 @@ pub use model::{
     Anchor, Class, Edge, Encodings, Keyword, Near, Places, Report, Rule, RuleId, RuleSet, View,
 };
 pub use names::{keeps_meaning, says_open, says_secret};
-pub use pattern::Pattern;
+pub use pattern::{Pattern, is_of_word};
 
 pub use select::UnknownSelector;
 pub use terms::Terms;

@@ -9,6 +9,7 @@ use regex_automata::meta::Regex;
 use regex_automata::nfa::thompson;
 use regex_automata::util::pool::Pool;
 use regex_automata::util::syntax;
+use regex_syntax::hir::{Class, Hir, HirKind};
 
 /// Bytes of the largest automaton.
 const NFA_SIZE: usize = 16 << 20;
@@ -24,6 +25,59 @@ pub struct Pattern {
     relaxed: Option<String>,
     regex: OnceLock<Regex>,
     anchored: Anchored,
+    word: OnceLock<Option<Word>>,
+}
+
+/// How a match begins: with a row of letters, digits, `-` and `_` and the byte that ends it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Word {
+    /// Bytes of the row.
+    len: (usize, usize),
+    /// The byte behind it.
+    next: u8,
+}
+
+/// Whether a byte may be one of a [`Word`].
+pub fn is_of_word(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_')
+}
+
+impl Word {
+    /// That of a pattern, if all of its matches begin with one.
+    fn of(hir: &Hir) -> Option<Self> {
+        let HirKind::Concat(parts) = hir.kind() else { return None };
+        let mut len = (0_usize, 0_usize);
+        for part in parts {
+            if let HirKind::Literal(literal) = part.kind()
+                && let Some(at) = literal.0.iter().position(|byte| !is_of_word(*byte))
+            {
+                let next = *literal.0.get(at)?;
+                return Some(Self { len: (len.0.checked_add(at)?, len.1.checked_add(at)?), next });
+            }
+            if !holds_words_only(part) {
+                return None;
+            }
+            let least = part.properties().minimum_len()?;
+            let most = part.properties().maximum_len().unwrap_or(usize::MAX);
+            len = (len.0.checked_add(least)?, len.1.saturating_add(most));
+        }
+        None
+    }
+}
+
+/// Whether all that a part of a pattern takes are bytes of a [`Word`].
+fn holds_words_only(hir: &Hir) -> bool {
+    match hir.kind() {
+        HirKind::Empty => true,
+        HirKind::Literal(literal) => literal.0.iter().all(|byte| is_of_word(*byte)),
+        HirKind::Class(Class::Bytes(class)) => {
+            class.iter().all(|range| (range.start()..=range.end()).all(is_of_word))
+        }
+        HirKind::Class(Class::Unicode(_)) | HirKind::Look(_) => false,
+        HirKind::Repetition(repetition) => holds_words_only(&repetition.sub),
+        HirKind::Capture(capture) => holds_words_only(&capture.sub),
+        HirKind::Concat(parts) | HirKind::Alternation(parts) => parts.iter().all(holds_words_only),
+    }
 }
 
 /// The automaton that only says where a match ends that begins at a known place: it is made in a tenth of
@@ -41,14 +95,18 @@ impl Clone for Anchored {
 }
 
 impl Pattern {
+    fn made(source: String, relaxed: Option<String>) -> Self {
+        let (regex, anchored, word) = (OnceLock::new(), Anchored::default(), OnceLock::new());
+        Self { source, relaxed, regex, anchored, word }
+    }
+
     pub(super) fn new(source: String) -> Self {
-        Self { source, relaxed: None, regex: OnceLock::new(), anchored: Anchored::default() }
+        Self::made(source, None)
     }
 
     /// A pattern that is written as `source` and runs as `relaxed`.
     pub(super) fn relaxed(source: String, relaxed: String) -> Self {
-        let (regex, anchored) = (OnceLock::new(), Anchored::default());
-        Self { source, relaxed: Some(relaxed), regex, anchored }
+        Self::made(source, Some(relaxed))
     }
 
     /// Whether what runs is not what was written.
@@ -95,13 +153,24 @@ impl Pattern {
         self.regex()?.search_half(&input).map(|found| found.offset())
     }
 
+    /// Whether a match may begin at `at` where the row of letters, digits, `-` and `_` ends at `end`: most
+    /// candidates of tokens of several parts are refused by it, without a walk along the row.
+    pub fn may_begin(&self, text: &[u8], at: usize, end: usize) -> bool {
+        let word = self.word.get_or_init(|| self.hir().and_then(|hir| Word::of(&hir)));
+        word.is_none_or(|word| {
+            let (least, most) = word.len;
+            let len = end.saturating_sub(at);
+            (least..=most).contains(&len) && text.get(end) == Some(&word.next)
+        })
+    }
+
     /// What runs.
     fn runs(&self) -> &str {
         self.relaxed.as_deref().unwrap_or(&self.source)
     }
 
     /// The syntax tree of what runs.
-    pub(super) fn hir(&self) -> Option<regex_syntax::hir::Hir> {
+    pub(super) fn hir(&self) -> Option<Hir> {
         syntax::parse_with(self.runs(), &byte_syntax()).ok()
     }
 

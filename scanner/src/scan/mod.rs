@@ -35,7 +35,7 @@ use crate::checkpoint::{Checkpoint, Filter};
 use crate::diagnostic::{Diagnostic, Level};
 use crate::finding::Earlier;
 use crate::limits::Limits;
-use crate::matching::{Engine, Statistics};
+use crate::matching::{Engine, Kernel, Statistics};
 use crate::region::CELL;
 use crate::report::{DiagnosticRecord, Record, Rules, Run, SCHEMA, Tool};
 use crate::rule::{RuleFileError, RuleSet};
@@ -51,6 +51,9 @@ pub struct Settings {
     pub memory: u64,
     /// Bytes of a window, rounded up to whole cells.
     pub window: u64,
+    /// For which processor the loops over every byte are taken; `None`: the fastest that this machine
+    /// can run. The report does not depend on it.
+    pub kernel: Option<Kernel>,
     /// Bounds against hostile input.
     pub limits: Limits,
     /// Whether records show values.
@@ -83,6 +86,7 @@ impl Default for Settings {
             threads: 1,
             memory: 512 << 20,
             window: 4 << 20,
+            kernel: None,
             limits: Limits::default(),
             show_secrets: false,
             max_places: 32,
@@ -236,7 +240,8 @@ fn engine(settings: &Settings) -> Result<(Engine, String), ScanError> {
         rules.add_grep(pattern)?;
     }
     let (key, key_name) = fingerprint_key(settings);
-    Ok((Engine::new(rules, key), key_name))
+    let kernel = settings.kernel.unwrap_or_else(Kernel::best);
+    Ok((Engine::on(kernel, rules, key), key_name))
 }
 
 /// Takes the records of a report.

@@ -132,3 +132,24 @@ fn the_sample_is_a_file_that_changes_nothing() {
     let with = cryoscan(&[&args[..], &["--config", &file]].concat());
     assert_eq!(stdout(&with), stdout(&cryoscan(&args)));
 }
+
+#[test]
+fn a_kernel_is_named_in_the_environment_and_in_what_was_measured() {
+    let folder = folder("config-kernel");
+    let target = folder.join("text");
+    fs::write(&target, "nothing").unwrap();
+    let scan = |kernel: &str| {
+        let args = ["--raw", "-f", "jsonl", target.to_str().unwrap()];
+        run(command(&args).env("CRYOSCAN_KERNEL", kernel))
+    };
+    let named = scan("scalar");
+    assert_eq!(named.status.code(), Some(0), "{}", stderr(&named));
+    assert!(stdout(&named).contains("\"kernel\":\"scalar\""), "{}", stdout(&named));
+    for wrong in ["mmx", "", "AVX2"] {
+        let refused = scan(wrong);
+        let said = stderr(&refused);
+        assert_eq!(refused.status.code(), Some(2), "{said}");
+        assert!(said.contains(&format!("{wrong:?} on this processor")), "{said}");
+        assert!(said.contains("scalar"), "{said}");
+    }
+}
