@@ -291,7 +291,8 @@ impl Search<'_> {
             let shown = end.min(start.saturating_add(self.rule.max_len));
             let text = self.haystack.text.get(start..shown).unwrap_or_default();
             let path = self.window.name;
-            let run = Run { text, cut: Cut { start: false, end: shown < end }, path, word_end: None };
+            let run =
+                Run { text, cut: Cut { start: false, end: shown < end }, path, word_end: None };
             scratch.meter.candidate(self.id);
             for found in confirm::find_all(self.rule, run, 0) {
                 let judged = confirm::judge(self.rule, run, found);
