@@ -1,6 +1,6 @@
 //! Values whose name alone says that they are secret: whether they could be.
 
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
 use super::{
@@ -198,7 +198,7 @@ fn is_made_of_words(value: &[u8]) -> bool {
 }
 
 /// The words of [`WORDS`].
-static KNOWN: LazyLock<HashSet<&[u8]>> =
+static KNOWN: LazyLock<BTreeSet<&[u8]>> =
     LazyLock::new(|| WORDS.split_ascii_whitespace().map(str::as_bytes).collect());
 
 /// Letters of the longest of them, or more.

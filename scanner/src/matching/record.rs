@@ -32,7 +32,7 @@ pub(super) struct Pair {
 type Form = fn(&[u8], usize) -> Option<(usize, Range<usize>)>;
 
 /// Sources: Redis, `src/listpack.c` and `src/ziplist.c`; bsonspec.org, version 1.1; the specification of
-/// MessagePack; RFC 8949.
+/// MessagePack; RFC 8949, which is the last.
 const FORMS: [(&str, Form); 5] = [
     ("redis listpack", listpack),
     ("redis ziplist", ziplist),
@@ -77,8 +77,13 @@ pub(super) fn pairs(bytes: &[u8], at: usize, pairs: &mut Vec<Pair>) {
     // A byte before the name that tells its length may be a letter too.
     let is_name = |at: &usize| bytes.get(*at).is_some_and(|byte| assignment::is_name(*byte));
     let least = at.saturating_sub(assignment::NAME);
+    // Maps of CBOR begin with bytes that are no ASCII; to look for one takes longest. A fold without an
+    // early end is what compilers make vectors of.
+    let before = bytes.get(least.saturating_sub(MAP)..at).unwrap_or_default();
+    let is_ascii = before.iter().fold(0, |all, byte| all | byte) < 0x80;
+    let forms = if is_ascii { FORMS.get(..FORMS.len() - 1) } else { FORMS.get(..) };
     for start in (least..=at).rev().take_while(is_name) {
-        for (layout, form) in FORMS {
+        for (layout, form) in forms.unwrap_or_default() {
             if let Some((end, value)) = form(bytes, start)
                 && end > at
                 && is_text(bytes, &value)
