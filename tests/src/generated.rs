@@ -289,7 +289,7 @@ fn released(base64: &[u8]) -> Option<Vec<Vec<u8>>> {
         match value {
             Value::Object(object) => rest.extend(object.values()),
             Value::String(text) => values.push(canonical(text.as_bytes())),
-            _ => {}
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) => {}
         }
     }
     Some(values)

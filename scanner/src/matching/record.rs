@@ -32,13 +32,12 @@ pub(super) struct Pair {
 type Form = fn(&[u8], usize) -> Option<(usize, Range<usize>)>;
 
 /// Sources: Redis, `src/listpack.c` and `src/ziplist.c`; bsonspec.org, version 1.1; the specification of
-/// MessagePack; RFC 8949, which is the last.
-const FORMS: [(&str, Form); 5] = [
+/// MessagePack. CBOR (RFC 8949) is told by its map only.
+const FORMS: [(&str, Form); 4] = [
     ("redis listpack", listpack),
     ("redis ziplist", ziplist),
     ("bson", bson),
     ("messagepack", message_pack),
-    ("cbor", cbor),
 ];
 
 /// The match of `rule` in one of `pairs`, in whose name a keyword's literal stands at `at`. The span is that
@@ -77,19 +76,32 @@ pub(super) fn pairs(bytes: &[u8], at: usize, pairs: &mut Vec<Pair>) {
     // A byte before the name that tells its length may be a letter too.
     let is_name = |at: &usize| bytes.get(*at).is_some_and(|byte| assignment::is_name(*byte));
     let least = at.saturating_sub(assignment::NAME);
-    // Maps of CBOR begin with bytes that are no ASCII; to look for one takes longest. A fold without an
-    // early end is what compilers make vectors of.
-    let before = bytes.get(least.saturating_sub(MAP)..at).unwrap_or_default();
-    let is_ascii = before.iter().fold(0, |all, byte| all | byte) < 0x80;
-    let forms = if is_ascii { FORMS.get(..FORMS.len() - 1) } else { FORMS.get(..) };
+    let mut put = |start: usize, end: usize, value: Range<usize>, layout| {
+        if end > at && is_text(bytes, &value) {
+            pairs.push(Pair { name: start..end, value, layout });
+        }
+    };
+    let is_named = |name: Range<usize>| {
+        bytes.get(name).is_some_and(|name| name.iter().all(|byte| assignment::is_name(*byte)))
+    };
+    let mut known = None;
     for start in (least..=at).rev().take_while(is_name) {
-        for (layout, form) in forms.unwrap_or_default() {
-            if let Some((end, value)) = form(bytes, start)
-                && end > at
-                && is_text(bytes, &value)
-            {
-                pairs.push(Pair { name: start..end, value, layout });
+        for (layout, form) in FORMS {
+            if let Some((end, value)) = form(bytes, start) {
+                put(start, end, value, layout);
             }
+        }
+        if let Some((key, end, value)) = cbor(bytes, start)
+            && end > at
+            && is_named(at..end)
+            && is_text(bytes, &value)
+            && is_in_map(
+                bytes,
+                known.get_or_insert_with(|| maps(bytes, least.saturating_sub(MAP)..at)),
+                key,
+            )
+        {
+            put(start, end, value, "cbor");
         }
     }
 }
@@ -232,8 +244,9 @@ fn message_pack(bytes: &[u8], start: usize) -> Option<(usize, Range<usize>)> {
     bytes.get(value.clone()).is_some().then_some((end, value))
 }
 
-/// Text in a map. The bytes that say how long it is are letters, so the map must be there too.
-fn cbor(bytes: &[u8], start: usize) -> Option<(usize, Range<usize>)> {
+/// Where the key that is the name begins, where the name ends, and the value. The bytes that say how long
+/// they are are letters, so the map must be there too.
+fn cbor(bytes: &[u8], start: usize) -> Option<(usize, usize, Range<usize>)> {
     let short = back(bytes, start, 1).filter(|head| (0x61..=0x77).contains(head));
     let (key, len) = match short {
         Some(head) => (start - 1, usize::from(head & 0x1f)),
@@ -248,12 +261,28 @@ fn cbor(bytes: &[u8], start: usize) -> Option<(usize, Range<usize>)> {
         0x59 | 0x79 => string(end, 3, big(bytes, end + 1, 2)?),
         _ => None,
     }?;
-    bytes.get(value.clone()).filter(|_| is_in_map(bytes, key)).map(|_| (end, value))
+    bytes.get(value.clone()).map(|_| (key, end, value))
 }
 
-/// Whether a map of CBOR begins shortly before `key` that has a key there.
-fn is_in_map(bytes: &[u8], key: usize) -> bool {
-    (key.saturating_sub(MAP)..key).rev().any(|map| {
+/// Where maps of CBOR may begin.
+fn maps(bytes: &[u8], range: Range<usize>) -> Vec<usize> {
+    let here = bytes.get(range.clone()).unwrap_or_default();
+    // A fold without an early end is what compilers make vectors of: nearly all text is ASCII.
+    if here.iter().fold(0, |all, byte| all | byte) < 0x80 {
+        return Vec::new();
+    }
+    range
+        .zip(here)
+        .filter(|(_, byte)| matches!(byte, 0xa1..=0xb8 | 0xbf))
+        .map(|(at, _)| at)
+        .collect()
+}
+
+/// Whether one of `maps`, shortly before `key`, has a key there.
+fn is_in_map(bytes: &[u8], maps: &[usize], key: usize) -> bool {
+    let near =
+        maps.iter().rev().copied().filter(|map| (key.saturating_sub(MAP)..key).contains(map));
+    near.into_iter().any(|map| {
         let (mut at, pairs) = match byte(bytes, map) {
             Some(head @ 0xa1..=0xb7) => (map + 1, usize::from(head & 0x1f)),
             Some(0xb8) => (map + 2, byte(bytes, map + 1).map_or(0, usize::from)),

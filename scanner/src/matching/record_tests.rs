@@ -204,7 +204,7 @@ proptest! {
         pairs("password", &bytes);
         for at in 0..bytes.len() {
             behind(&bytes, at);
-            is_in_map(&bytes, at);
+            is_in_map(&bytes, &maps(&bytes, 0..at), at);
         }
     }
 }
