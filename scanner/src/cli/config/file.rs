@@ -262,7 +262,7 @@ pid = [1, 2]
                     (ArgAction::Append, _) => "[]".to_owned(),
                     (_, [default]) => format!("'{default}'"),
                     _ => {
-                        let some = ["high", "1", "/x"].iter().find(takes);
+                        let some = ["high", "1", "/x", "scalar"].iter().find(takes);
                         format!("'{}'", some.unwrap_or_else(|| panic!("{long}: add a value")))
                     }
                 };
