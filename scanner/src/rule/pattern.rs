@@ -37,7 +37,7 @@ struct Word {
     next: u8,
 }
 
-/// Whether a byte may be one of a [`Word`].
+/// Whether a byte is a letter, a digit, `-` or `_`: what the first parts of tokens are made of.
 pub fn is_of_word(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_')
 }
