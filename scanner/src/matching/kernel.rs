@@ -186,8 +186,9 @@ pub(super) fn hash(bytes: [u8; WIDTH]) -> u32 {
 pub(super) const HASHES: usize = 1 << HASH_BITS;
 
 impl Tables {
-    /// Tables that take the given bytes by group and position, each with a bit for each bucket, and fingerprints of the given hashes; `high` are the buckets of
-    /// the last group that may take bytes that are no ASCII.
+    /// Tables that take the given bytes by group and position, each with a bit for each bucket, and
+    /// fingerprints of the given hashes; `high` are the buckets of the last group that may take bytes that
+    /// are no ASCII.
     pub(super) fn new(
         bytes: &[[[u8; 256]; WIDTH]; GROUPS],
         high: u8,
@@ -252,7 +253,7 @@ pub(super) struct Tile {
 }
 
 impl Default for Tile {
-    #[expect(clippy::large_stack_arrays, reason = "half of a page of a stack, once a thread")]
+    #[expect(clippy::large_stack_arrays, reason = "33 KB, for a few of these a thread")]
     fn default() -> Self {
         let none = [0; BLOCKS];
         Self {

@@ -82,7 +82,9 @@ pub(crate) fn followers(rule: &Rule) -> Vec<(&[u8], [bool; 256])> {
 fn follow(hir: &Hir, literal: &[u8]) -> Option<[bool; 256]> {
     let mut following = [false; 256];
     let ends = walk(hir, literal, 1, &mut following);
-    (ends >> literal.len() & 1 == 0).then_some(following)
+    // Where nothing follows, the literal is not what matches begin with: nothing is known then.
+    let is_known = ends >> literal.len() & 1 == 0 && following.contains(&true);
+    is_known.then_some(following)
 }
 
 /// Reads on in a literal, of which as many bytes have been read as `from` has bits for, by what a part of a
@@ -178,4 +180,25 @@ pub(super) fn exact_run(hir: &Hir) -> Option<([bool; 256], usize)> {
         }
     }
     Some((table, len))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_may_follow_a_literal() {
+        let follow = |pattern: &str| {
+            let syntax = super::super::pattern::byte_syntax();
+            let hir = regex_automata::util::syntax::parse_with(pattern, &syntax).unwrap();
+            let following = follow(&hir, b"abc")?;
+            let bytes = (0..=u8::MAX).filter(|byte| following[usize::from(*byte)]);
+            Some(bytes.map(char::from).collect::<String>())
+        };
+        assert_eq!(follow("abc[xy]z").as_deref(), Some("xy"));
+        assert_eq!(follow("(?:abc|abd)(?:x{2}|y?z)").as_deref(), Some("xyz"));
+        assert_eq!(follow("a[bc]{2}x").as_deref(), Some("x"));
+        assert_eq!(follow("abcx*"), None, "a match may end there");
+        assert_eq!(follow("q=abcx"), None, "no match begins with it");
+    }
 }
