@@ -87,6 +87,11 @@ fn follow(hir: &Hir, literal: &[u8]) -> Option<[bool; 256]> {
     is_known.then_some(following)
 }
 
+/// With which bytes matches of `hir` may begin; `None` if a match may be empty.
+pub(super) fn first_bytes(hir: &Hir) -> Option<[bool; 256]> {
+    follow(hir, &[])
+}
+
 /// Reads on in a literal, of which as many bytes have been read as `from` has bits for, by what a part of a
 /// pattern takes; gives how many have been read then. What is taken behind its end is put down.
 fn walk(hir: &Hir, literal: &[u8], from: u32, following: &mut [bool; 256]) -> u32 {
@@ -114,8 +119,15 @@ fn walk(hir: &Hir, literal: &[u8], from: u32, following: &mut [bool; 256]) -> u3
             let has = |byte| class.iter().any(|it| (it.start()..=it.end()).contains(&byte));
             take(from, &has)
         }
-        // Patterns match bytes: there is no such class.
-        HirKind::Class(Class::Unicode(_)) => take(from, &|_| true),
+        // Alternatives of single characters are such a class too.
+        HirKind::Class(Class::Unicode(class)) => {
+            let is_ascii = class.maximum_len() == Some(1);
+            let has = |byte| {
+                let holds = |byte| class.iter().any(|it| (it.start()..=it.end()).contains(&byte));
+                !is_ascii || holds(char::from(byte))
+            };
+            take(from, &has)
+        }
         HirKind::Capture(capture) => walk(&capture.sub, literal, from, following),
         HirKind::Concat(parts) => {
             parts.iter().fold(from, |read, part| walk(part, literal, read, following))
