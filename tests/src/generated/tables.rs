@@ -46,7 +46,7 @@ stale text directly behind them: no reader could tell where it ends. What only a
 digits) stands assigned to that name in every surrounding. Left out are kinds that only the path of a file tells.
 
 Made by `cargo run --release -p cryoscan-tests --bin generated -- --cryoscan target/release/cryoscan`; other values with
-`--seed N`, and every miss with `--misses`. `tests/tests/generated.rs` holds a few kinds to all of it.
+`--seed N`, and every miss with `--misses`. `tests/tests/behaviour/generated.rs` holds a few kinds to all of it.
 
 ";
 

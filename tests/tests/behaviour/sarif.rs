@@ -49,7 +49,7 @@ fn scan(targets: &[&Path]) -> Reports {
 }
 
 fn schema() -> jsonschema::Validator {
-    let schema = include_str!("../schemas/sarif-schema-2.1.0.json");
+    let schema = include_str!("../../schemas/sarif-schema-2.1.0.json");
     let schema = serde_json::from_str(schema).unwrap();
     jsonschema::options().should_validate_formats(true).build(&schema).unwrap()
 }

@@ -52,7 +52,7 @@ fn lines(inspection: &Inspection) -> String {
     let mut out = Vec::new();
     json(inspection, &mut out).unwrap();
     let value = serde_json::from_slice(&out).unwrap();
-    let schema = include_str!("../../docs/generated/inspect.schema.json");
+    let schema = include_str!("../../../docs/generated/inspect.schema.json");
     let schema = jsonschema::validator_for(&serde_json::from_str(schema).unwrap()).unwrap();
     let fault = schema.validate(&value).err();
     assert_eq!(fault.map(|fault| format!("{fault} at {}", fault.instance_path())), None);
