@@ -5,16 +5,17 @@ use std::ops::Range;
 
 use super::confirm::Confirmed;
 use super::kernel::Kernel;
+use super::memo::{Keys, Memo};
 use super::meter::Meter;
 use super::prefilter::{Marks, Prefilter, is_zeros};
 use super::record::{self, Pair};
 use super::search::{Haystack, Search, TextRun};
 use super::{environment, overlap, runs};
-use crate::check::{Confidence, Outcome};
+use crate::check::Confidence;
 use crate::region::{CELL, Decoded, Locus, REACH, RegionKind, Window};
 use crate::rule::{Anchor, Class, MAX_MATCH, Pattern, Rule, RuleId, RuleSet, is_of_word};
 use crate::secret::SecretBytes;
-use crate::tally::{Evidence, Judgement, Match, ValueKey};
+use crate::tally::{Judgement, Match, ValueKey};
 
 /// The widest match in bytes: UTF-16 takes two a character.
 pub(super) const WIDEST: u64 = 2 * MAX_MATCH as u64;
@@ -85,6 +86,8 @@ pub struct Scratch {
     pub(super) word: Option<(usize, usize)>,
     /// What binary records at the place that is looked at assign to a name there.
     pub(super) pairs: Vec<Pair>,
+    /// What was judged before.
+    pub(super) memo: Memo,
 }
 
 /// The rules, ready to be run.
@@ -97,6 +100,7 @@ pub struct Engine {
     /// Whether some rule could match nothing but zeros.
     finds_zeros: bool,
     key: [u8; 32],
+    memo: Keys,
 }
 
 impl Engine {
@@ -128,7 +132,7 @@ impl Engine {
             // Labels and files are told by where they lie; zeros are no text, and no prime.
             Anchor::Label | Anchor::Path | Anchor::Text | Anchor::Number | Anchor::Words => false,
         });
-        Self { rules, prefilter, others, finds_zeros, key }
+        Self { rules, prefilter, others, finds_zeros, key, memo: Keys::default() }
     }
 
     /// The rules.
@@ -198,6 +202,7 @@ impl Engine {
         scratch: &mut Scratch,
     ) -> Vec<Candidate> {
         scratch.candidates.clear();
+        scratch.memo.begin(&self.memo, window.name);
         self.literals(window, haystack, scratch);
         self.others(window, haystack, scratch);
         let mut candidates = std::mem::take(&mut scratch.candidates);
@@ -310,10 +315,7 @@ impl Engine {
         let partner = self.rules.get(candidate.rule).near.as_ref().map(|near| near.rule.as_str());
         let confirmed = &mut candidate.confirmed;
         confirmed.confidence = confirmed.confidence.max(Confidence::High);
-        confirmed.evidence.push(Evidence {
-            check: format!("near {}", partner.unwrap_or_default()),
-            outcome: Outcome::Pass,
-        });
+        confirmed.add_evidence(&format!("near {}", partner.unwrap_or_default()));
     }
 
     fn finish(&self, window: &Window<'_>, candidate: Candidate) -> Match {
@@ -347,9 +349,7 @@ impl Engine {
                 confidence: confirmed.confidence,
                 rank: confirmed.rank,
                 rule,
-                name: confirmed.name,
-                evidence: confirmed.evidence,
-                attributes: confirmed.attributes,
+                grounds: confirmed.grounds,
                 length: u32::try_from(value.len()).unwrap_or(u32::MAX),
             },
             value,

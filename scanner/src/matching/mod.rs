@@ -14,6 +14,7 @@ mod islands;
 mod kernel;
 mod labels;
 mod length_word;
+mod memo;
 mod meter;
 mod number;
 mod overlap;
