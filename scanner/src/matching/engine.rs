@@ -9,6 +9,7 @@ use super::memo::{Keys, Memo};
 use super::meter::Meter;
 use super::prefilter::{Marks, Prefilter, is_zeros};
 use super::record::{self, Pair};
+use super::repeats::{Repeats, Visit};
 use super::search::{Haystack, Search, TextRun};
 use super::{environment, overlap, runs};
 use crate::check::Confidence;
@@ -88,6 +89,8 @@ pub struct Scratch {
     pub(super) pairs: Vec<Pair>,
     /// What was judged before.
     pub(super) memo: Memo,
+    /// Text that was met before.
+    pub(super) repeats: Repeats,
 }
 
 /// The rules, ready to be run.
@@ -222,6 +225,8 @@ impl Engine {
         };
         let mut text = TextRun::default();
         let mut rules = Vec::new();
+        let mut visit = Visit::default();
+        let mut done = 0;
         scratch.word = None;
         for hits in haystack.marks.hits.chunk_by(|one, other| one.at == other.at) {
             let Some(at) = hits.first().and_then(|hit| usize::try_from(hit.at).ok()) else {
@@ -229,6 +234,16 @@ impl Engine {
             };
             if haystack.address(at) >= last {
                 return;
+            }
+            let rest = haystack.marks.hits.get(done..).unwrap_or_default();
+            done += hits.len();
+            if !visit.covers(at) {
+                text.cover(haystack.text, at);
+                let Scratch { memo, repeats, .. } = &mut *scratch;
+                repeats.leave(std::mem::take(&mut visit));
+                if text.range().contains(&at) {
+                    visit = repeats.enter(memo, haystack.text, text.range(), haystack.cut, rest);
+                }
             }
             // A rule may have several literals of which one begins with another.
             rules.clear();
@@ -246,17 +261,28 @@ impl Engine {
                 record::pairs(haystack.text, at, &mut scratch.pairs);
             }
             for id in &rules {
+                let candidate = visit.next();
                 let search = self.search(window, *id, haystack);
                 if search.is_wanted(scratch) {
                     let start = scratch.meter.now();
                     if search.is_allowed(at, scratch) {
-                        text.cover(haystack.text, at);
-                        search.confirm(search.around(at, &text), at, None, scratch);
+                        let is_of_run = visit.covers(at) && search.sees_run_only(at, visit.end());
+                        if is_of_run && visit.is_nothing(candidate) {
+                            scratch.meter.candidate(*id);
+                            search.record(at, None, scratch);
+                        } else {
+                            text.cover(haystack.text, at);
+                            let around = search.around(at, &text);
+                            if !search.confirm(around, at, None, scratch) && is_of_run {
+                                visit.note_nothing(candidate);
+                            }
+                        }
                     }
                     scratch.meter.charge(Some(*id), start);
                 }
             }
         }
+        scratch.repeats.leave(visit);
     }
 
     /// Candidates of rules without literals.

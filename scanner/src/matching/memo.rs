@@ -83,6 +83,9 @@ pub(super) struct Memo {
     held: usize,
     marks: Vec<u64>,
     grounds: Vec<Option<Arc<Grounds>>>,
+    /// Whether nothing is found here, for comparison.
+    #[cfg(test)]
+    pub(super) is_off: bool,
 }
 
 impl Memo {
@@ -96,6 +99,10 @@ impl Memo {
     /// Whether there may be an answer for a candidate: a few nanoseconds where there is none, which is nearly
     /// everywhere.
     pub(super) fn may_hold(&self, rule: RuleId, text: &[u8], at: usize) -> bool {
+        #[cfg(test)]
+        if self.is_off {
+            return false;
+        }
         let (word, bit) = mark(rule, text, at);
         self.marks.get(word).is_some_and(|word| word & bit != 0)
     }
@@ -168,18 +175,28 @@ impl Memo {
         if len > LONGEST {
             return None;
         }
-        let span = start..start + len;
-        let text = match &self.last {
-            Some((last, text)) if *last == span => *text,
-            _ => self.keys.0.each_ref().map(|key| {
-                let mut hasher = key.build_hasher();
-                hasher.write_u64(self.path);
-                hasher.write(run.text);
-                hasher.finish()
-            }),
-        };
-        self.last = Some((span, text));
+        let text = self.hash(start..start + len, run.text);
         Some(Key { text, rule, len, at, cut: run.cut, layout })
+    }
+
+    /// The hash of what stands in the haystack at `span`.
+    pub(super) fn hash(&mut self, span: Range<usize>, text: &[u8]) -> [u64; 2] {
+        if let Some((_, hash)) = self.last.as_ref().filter(|(last, _)| *last == span) {
+            return *hash;
+        }
+        let hash = self.keys.0.each_ref().map(|key| {
+            let mut hasher = key.build_hasher();
+            hasher.write_u64(self.path);
+            hasher.write(text);
+            hasher.finish()
+        });
+        self.last = Some((span, hash));
+        hash
+    }
+
+    /// What hashes under a key of the engine.
+    pub(super) fn hasher(&self) -> DefaultHasher {
+        self.keys.0[1].build_hasher()
     }
 
     /// Makes room, when answers have come for all that there is.
@@ -240,10 +257,5 @@ fn mark(rule: RuleId, text: &[u8], at: usize) -> (usize, u64) {
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::super::confirm::{self, Refused};
-    use super::*;
-    use crate::rule::{Rule, RuleSet, Selection, file};
-}
+#[path = "memo_tests.rs"]
+mod tests;

@@ -20,6 +20,7 @@ mod number;
 mod overlap;
 mod prefilter;
 mod record;
+mod repeats;
 mod runs;
 mod search;
 mod sql;

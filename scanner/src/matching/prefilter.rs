@@ -89,7 +89,8 @@ impl Head {
 pub(super) struct Hit {
     /// Offset of its first byte.
     pub at: u32,
-    literal: u32,
+    /// Which one.
+    pub(super) literal: u32,
 }
 
 /// What stands out in a text.

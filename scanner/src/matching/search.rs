@@ -354,24 +354,31 @@ impl Search<'_> {
         }
     }
 
-    /// Confirms one candidate in the text around it. `kind` is the kind of region, where it is
-    /// not told by the address alone.
+    /// Whether what the rule sees of a candidate is a part of the text run that ends at `end`.
+    pub(super) fn sees_run_only(&self, at: usize, end: usize) -> bool {
+        let goes_on = matches!(self.rule.anchor, Anchor::Assignment(_))
+            && assignment::goes_on(self.haystack.text, at, end);
+        self.rule.view != View::Bytes && !goes_on
+    }
+
+    /// Confirms one candidate in the text around it; gives whether its pattern found anything there. `kind` is
+    /// the kind of region, where it is not told by the address alone.
     pub(super) fn confirm(
         &self,
         around: Around,
         at: usize,
         kind: Option<RegionKind>,
         scratch: &mut Scratch,
-    ) {
+    ) -> bool {
         let (range, cut) = around;
         let start = range.start;
-        let Some(text) = self.haystack.text.get(range) else { return };
+        let Some(text) = self.haystack.text.get(range) else { return false };
         let word_end = scratch.word.filter(|(of, _)| *of == at).map(|(_, end)| end - start);
         let run = Run { text, cut, path: self.window.name, word_end };
         scratch.meter.candidate(self.id);
         let Some(all) = self.judge_all(run, start, at - start, None, scratch) else {
             self.record(at, kind, scratch);
-            return;
+            return false;
         };
         for judged in all.iter() {
             let bounded = self.by_length(run, start, at, judged, scratch);
@@ -381,6 +388,7 @@ impl Search<'_> {
                 self.push(text, start, confirmed, Place::Of(kind), scratch);
             }
         }
+        true
     }
 
     /// The values at a candidate in a text that starts at `start` in the haystack, judged; with `layout`,
@@ -410,7 +418,7 @@ impl Search<'_> {
     }
 
     /// Looks for a name and a value in a binary record, where no text assigns anything.
-    fn record(&self, at: usize, kind: Option<RegionKind>, scratch: &mut Scratch) {
+    pub(super) fn record(&self, at: usize, kind: Option<RegionKind>, scratch: &mut Scratch) {
         let Haystack { text, from, .. } = self.haystack;
         let holds_bytes =
             |from: From<'_>| from.decoded.steps().last().is_some_and(Notation::holds_bytes);
@@ -543,6 +551,11 @@ fn wide(decoded: Decoded) -> Option<usize> {
 pub(super) struct TextRun(Range<usize>);
 
 impl TextRun {
+    /// Where it is.
+    pub(super) fn range(&self) -> Range<usize> {
+        self.0.clone()
+    }
+
     /// Finds the run that covers `at`, unless it is known; candidates come in order.
     pub(super) fn cover(&mut self, text: &[u8], at: usize) {
         if !self.0.contains(&at) {
