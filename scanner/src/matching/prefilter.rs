@@ -123,7 +123,8 @@ pub fn looked_for(set: &RuleSet, kernel: Kernel) -> Vec<Vec<LookedFor>> {
 pub(super) struct Hit {
     /// Offset of its first byte.
     pub at: u32,
-    literal: u32,
+    /// Which one.
+    pub(super) literal: u32,
 }
 
 impl Hit {

@@ -12,7 +12,6 @@ use super::confirm::{self, Confirmed, Run};
 use super::search::WHOLE;
 use crate::check::{Confidence, Outcome};
 use crate::rule::{Anchor, Keyword, Rule};
-use crate::tally::Evidence;
 
 /// Bytes before a pair in which its map may begin.
 const MAP: usize = 512;
@@ -61,12 +60,10 @@ pub(super) fn judge(
         let mut confirmed = confirm::judge(rule, run, found).ok()?;
         let span = &confirmed.span;
         confirmed.span = pair.value.start + span.start - 1..pair.value.start + span.end - 1;
-        if confirmed.evidence.iter().all(|evidence| evidence.outcome != Outcome::Weak) {
+        if confirmed.grounds.evidence.iter().all(|evidence| evidence.outcome != Outcome::Weak) {
             confirmed.confidence = confirmed.confidence.max(Confidence::Medium);
         }
-        let check = "length-word".to_owned();
-        confirmed.evidence.push(Evidence { check, outcome: Outcome::Pass });
-        confirmed.attributes.insert("string.layout", pair.layout.to_owned());
+        confirmed.add_layout(pair.layout);
         Some(confirmed)
     })
 }
