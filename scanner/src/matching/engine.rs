@@ -242,6 +242,12 @@ impl Engine {
             }
             let rest = haystack.marks.hits.get(done..).unwrap_or_default();
             done += hits.len();
+            // A rule may have several literals of which one begins with another.
+            rules.clear();
+            self.prefilter.rules(haystack.text, hits, &mut rules);
+            if rules.is_empty() {
+                continue;
+            }
             if !visit.covers(at) {
                 text.cover(haystack.text, at);
                 let Scratch { memo, repeats, .. } = &mut *scratch;
@@ -249,13 +255,6 @@ impl Engine {
                 if text.range().contains(&at) {
                     visit = repeats.enter(memo, haystack.text, text.range(), haystack.cut, rest);
                 }
-            }
-            // A rule may have several literals of which one begins with another.
-            rules.clear();
-            rules.extend(hits.iter().flat_map(|hit| self.prefilter.rules(*hit)).copied());
-            if hits.len() > 1 {
-                rules.sort_unstable();
-                rules.dedup();
             }
             let cell = haystack.cell(window, at);
             let is_spent = |hit: &Hit| scratch.spent.get(hit.literal()) == Some(&cell);
@@ -301,7 +300,8 @@ impl Engine {
                     scratch.meter.charge(Some(*id), start);
                 }
             }
-            if are_spent {
+            // Of keywords others of the same literal may be left.
+            if are_spent && !rules.iter().any(is_name) {
                 for hit in hits {
                     if let Some(spent) = scratch.spent.get_mut(hit.literal()) {
                         *spent = cell;

@@ -81,7 +81,7 @@ pub(super) fn pairs(bytes: &[u8], at: usize, pairs: &mut Vec<Pair>) {
     let is_named = |name: Range<usize>| {
         bytes.get(name).is_some_and(|name| name.iter().all(|byte| assignment::is_name(*byte)))
     };
-    let maps = if first > at { Vec::new() } else { maps(bytes, least.saturating_sub(MAP)..at) };
+    let mut known = None;
     // A byte before the name that tells its length may be of a name too.
     for start in (first..=at).rev() {
         for (layout, form) in forms(bytes, start) {
@@ -89,12 +89,15 @@ pub(super) fn pairs(bytes: &[u8], at: usize, pairs: &mut Vec<Pair>) {
                 put(start, end, value, layout);
             }
         }
-        if !maps.is_empty()
-            && let Some((key, end, value)) = cbor(bytes, start)
+        if let Some((key, end, value)) = cbor(bytes, start)
             && end > at
+            && is_in_map(
+                bytes,
+                known.get_or_insert_with(|| maps(bytes, least.saturating_sub(MAP)..at)),
+                key,
+            )
             && is_named(at..end)
             && is_text(bytes, &value)
-            && is_in_map(bytes, &maps, key)
         {
             put(start, end, value, "cbor");
         }
