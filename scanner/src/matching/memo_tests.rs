@@ -137,6 +137,6 @@ fn the_cases_hold_matches_and_are_met_again() {
         let cut = Cut { start: false, end: false };
         let (all, _) = matches(engine, scratch, &bytes, 0x7f12_3400_0000, cut);
         assert!(all.len() >= 8, "{all:#?}");
-        assert!(scratch.memo.slots.iter().flatten().count() >= 8);
+        assert!(scratch.memo.slots.iter().flatten().count() >= 8, "they are kept");
     });
 }
