@@ -36,7 +36,9 @@ pub(super) fn run(subject: &Subject<'_>) -> Verdict {
             verdict
         }
         Placeholder::WeakDefault => Verdict::of(Outcome::Fail, subject),
-        Placeholder::No if could_be(value, is_quoted, random_text::is_varied) => Verdict::of(Outcome::Pass, subject),
+        Placeholder::No if could_be(value, is_quoted, random_text::is_varied) => {
+            Verdict::of(Outcome::Pass, subject)
+        }
         Placeholder::No => Verdict::of(Outcome::Fail, subject),
     }
 }

@@ -58,11 +58,7 @@ pub(super) fn supabase(subject: &Subject<'_>) -> Verdict {
 
 /// Every JWT that is not of the kind fails and is left to the rule for plain ones. One of `texts` stands in
 /// the claims of each that is.
-fn of(
-    subject: &Subject<'_>,
-    texts: &[&str],
-    kind: fn(&Object) -> Option<Attributes>,
-) -> Verdict {
+fn of(subject: &Subject<'_>, texts: &[&str], kind: fn(&Object) -> Option<Attributes>) -> Verdict {
     let token = jwt::could_claim(subject, texts).then(|| jwt::read(subject)).flatten();
     let found = token.and_then(|(mut verdict, claims)| {
         verdict.attributes.append(&mut kind(&claims)?);

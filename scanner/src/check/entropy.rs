@@ -29,9 +29,9 @@ fn sum(value: &[u8]) -> u64 {
             *count = count.saturating_add(1);
         }
     }
-    counts.iter().fold(0_u64, |sum, &count| {
-        sum.saturating_add(u64::from(count).saturating_mul(log2(count)))
-    })
+    counts
+        .iter()
+        .fold(0_u64, |sum, &count| sum.saturating_add(u64::from(count).saturating_mul(log2(count))))
 }
 
 /// The same for so many bytes as a table goes to: each byte adds what its count adds to the sum.

@@ -52,11 +52,7 @@ fn text<'a>(claims: &'a Object, key: &str) -> Option<&'a str> {
 }
 
 /// Judges a token of an issuer: one of `texts` stands in its claims.
-fn judge(
-    subject: &Subject<'_>,
-    texts: &[&str],
-    is_issued: impl Fn(&Object) -> bool,
-) -> Verdict {
+fn judge(subject: &Subject<'_>, texts: &[&str], is_issued: impl Fn(&Object) -> bool) -> Verdict {
     match jwt::could_claim(subject, texts).then(|| jwt::read(subject)).flatten() {
         Some((mut verdict, claims)) if is_issued(&claims) => {
             for (name, claim) in [("jwt.scp", "scp"), ("github.repository", "repository")] {

@@ -132,9 +132,10 @@ pub fn findings(
 
 /// The order of the report.
 fn order(finding: &Finding) -> impl Ord {
-    let lowest = finding.places.first().map(|place| {
-        (place.region, place.pid, place.address, place.path.as_deref(), place.offset)
-    });
+    let lowest = finding
+        .places
+        .first()
+        .map(|place| (place.region, place.pid, place.address, place.path.as_deref(), place.offset));
     let Finding { severity, confidence, rule, fingerprint, .. } = finding;
     (Reverse(*severity), Reverse(*confidence), rule.id.as_str(), fingerprint.as_str(), lowest)
 }

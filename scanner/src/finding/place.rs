@@ -67,8 +67,7 @@ pub(super) fn choose(
     // A line of a report stays readable for programs with small buffers.
     let bytes = |place: &Place| serde_json::to_vec(place).map_or(0, |line| line.len());
     let most: usize = shown.iter().map(most_bytes).sum();
-    let mut sum =
-        if most <= PLACES_BYTES { most } else { shown.iter().map(bytes).sum::<usize>() };
+    let mut sum = if most <= PLACES_BYTES { most } else { shown.iter().map(bytes).sum::<usize>() };
     while sum > PLACES_BYTES && shown.len() > 1 {
         sum = shown.pop().map_or(0, |place| sum.saturating_sub(bytes(&place)));
     }

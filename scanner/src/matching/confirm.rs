@@ -89,7 +89,6 @@ impl Found {
     pub(super) fn of(span: Range<usize>) -> Self {
         Self { whole: span.clone(), span, name: None }
     }
-
 }
 
 /// The match of `rule` that the candidate at `at` leads to.

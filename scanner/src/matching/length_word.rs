@@ -303,7 +303,10 @@ mod tests {
         let at = 96 + header.len();
         let base = (0x7f12_3400_0000 + over).wrapping_sub(at as u64);
         let lengths = Memory { bytes: &bytes, base }.lengths(at, unit);
-        lengths.iter().map(|length| (length.layout.name(), length.bytes, length.has_header)).collect()
+        lengths
+            .iter()
+            .map(|length| (length.layout.name(), length.bytes, length.has_header))
+            .collect()
     }
 
     const TEXT: &[u8] = b"sk_abcdefghijklmnopqrstuvwxyz0123456789ABC\0\0";

@@ -27,7 +27,9 @@ fn text(kind: usize, number: u8) -> Vec<u8> {
         5 => format!("SECRET_KEY={}\nDB_PASSWORD={}\nTOKEN={hex}", &base64[..40], &hex[..16]),
         6 => format!("--password\0{}", &base64[..16]),
         7 => format!("{}{}", ["ghp", "_"].concat(), &hex[..36]),
-        8 => format!("the token of a user and the key of an account are {number} words\n").repeat(4),
+        8 => {
+            format!("the token of a user and the key of an account are {number} words\n").repeat(4)
+        }
         9 => format!("Set-Cookie: sessionid={}; HttpOnly; csrf_token={}", &hex[..32], &hex[8..40]),
         10 => hex,
         _ => base64,

@@ -17,7 +17,7 @@ const WAYS: usize = 4;
 
 /// Bytes of the longest run, and candidates in one.
 const LONGEST: usize = 4 << 10;
-const CANDIDATES: usize = 2 << 10;
+const CANDIDATES: usize = 1 << 10;
 
 /// Bits that tell whether a run was met; they are cleared when an eighth of them are set.
 const MET: usize = 1 << 18;
@@ -114,14 +114,13 @@ impl Repeats {
         let is_known = is_known && !memo.is_off;
         if is_known || is_short && self.balance > 0 {
             let end = hits.partition_point(|hit| (hit.at as usize) < run.end);
-            let hits = hits.get(..end).unwrap_or_default().iter().map(|hit| {
-                (hit.at as u64 - run.start as u64) << 32 | u64::from(hit.literal)
-            });
+            let hits = hits
+                .get(..end)
+                .unwrap_or_default()
+                .iter()
+                .map(|hit| (hit.at as u64 - run.start as u64) << 32 | u64::from(hit.literal));
             let text = memo.hash(run.clone(), bytes);
-            let cut = Cut {
-                start: cut.start && run.start == 0,
-                end: cut.end && run.end == all,
-            };
+            let cut = Cut { start: cut.start && run.start == 0, end: cut.end && run.end == all };
             if let Some(hits) = memo.keys.of_numbers(hits) {
                 let key = Key { text, len: bytes.len() as u32, cut, hits };
                 let first = place(&key);

@@ -466,7 +466,8 @@ impl Search<'_> {
             start: start_in_memory,
             unit,
             // Nearly all that is refused is no value at all: not worth a long look.
-            before: confirmed.map(|_| start - text_run::start(haystack.text, start, LONGEST_BEFORE)),
+            before: confirmed
+                .map(|_| start - text_run::start(haystack.text, start, LONGEST_BEFORE)),
         };
         length_word::judge(rule, &place, &judged.found, |run, from, at, layout| {
             self.judge_all(run, start + from, at, Some(layout), scratch)

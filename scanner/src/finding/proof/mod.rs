@@ -116,7 +116,9 @@ impl Kept<'_> {
     /// What a check has read off it, wherever that was.
     fn attribute(&self, name: &str) -> Option<&str> {
         let mut tallies = self.value.found.tallies.iter();
-        tallies.find_map(|(.., tally)| tally.best.0.grounds.attributes.get(name)).map(String::as_str)
+        tallies
+            .find_map(|(.., tally)| tally.best.0.grounds.attributes.get(name))
+            .map(String::as_str)
     }
 
     /// What a report may call it: its rule, and the variable that holds it.
