@@ -64,7 +64,7 @@ impl Keys {
             let product = u128::from(a.wrapping_add(of_a)) * u128::from(b.wrapping_add(of_b));
             sum.wrapping_add(product)
         });
-        [sum as u64, (sum >> 64) as u64]
+        halves(&sum.to_le_bytes())
     }
 
     /// The hash of so many numbers at most as there are keys for; `None` of more.
@@ -83,12 +83,8 @@ impl Keys {
         let (whole, rest) = text.as_chunks::<MARKED>();
         let mut last = [0; MARKED];
         last.iter_mut().zip(rest).for_each(|(to, from)| *to = *from);
-        let pair = |bytes: &[u8; MARKED]| {
-            let number = u128::from_le_bytes(*bytes);
-            [number as u64, (number >> 64) as u64]
-        };
-        let last = (!rest.is_empty()).then(|| pair(&last));
-        self.hash([path, text.len() as u64], whole.iter().map(pair).chain(last))
+        let last = (!rest.is_empty()).then(|| halves(&last));
+        self.hash([path, text.len() as u64], whole.iter().map(halves).chain(last))
     }
 }
 
@@ -111,6 +107,12 @@ impl Key {
         let mixed = (self.text[0] ^ self.text[1] ^ place.wrapping_mul(ODD)).wrapping_mul(ODD);
         (mixed >> 32) as usize & slots.saturating_sub(1) & !(WAYS - 1)
     }
+}
+
+/// The numbers in the two halves of some bytes.
+fn halves(bytes: &[u8; MARKED]) -> [u64; 2] {
+    let [low, high] = [0, 8].map(|at| bytes.get(at..).and_then(<[u8]>::first_chunk));
+    [low, high].map(|half| half.copied().map_or(0, u64::from_le_bytes))
 }
 
 /// An odd number without a pattern: the golden ratio in 64 bits.
@@ -324,7 +326,7 @@ impl Memo {
         }
         let mut hasher = DefaultHasher::new();
         grounds.hash(&mut hasher);
-        let index = hasher.finish() as usize % GROUNDS;
+        let index = usize::try_from(hasher.finish() >> 32).unwrap_or_default() % GROUNDS;
         let Some(known) = self.grounds.get_mut(index) else { return 0 };
         if let Some(known) = known.as_ref().filter(|known| *known == grounds) {
             *grounds = Arc::clone(known);
@@ -346,8 +348,7 @@ fn mark(rule: RuleId, text: &[u8], at: usize) -> (usize, u64) {
     } else {
         bytes.iter_mut().zip(behind).for_each(|(to, from)| *to = *from);
     }
-    let number = u128::from_le_bytes(bytes);
-    let (low, high) = (number as u64, (number >> 64) as u64);
+    let [low, high] = halves(&bytes);
     let mixed = (low ^ u64::from(rule.0)).wrapping_mul(ODD).rotate_left(32) ^ high;
     let bit = (mixed.wrapping_mul(ODD) >> 40) as usize % MARKS;
     (bit / 64, 1 << (bit % 64))

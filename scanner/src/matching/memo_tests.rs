@@ -19,18 +19,18 @@ fn text(kind: usize, number: u8) -> Vec<u8> {
     let signature = BASE64URL_NOPAD.encode(&digest);
     let token = [part("{\"alg\":\"HS256\"}"), part(&claims), signature].join(".");
     let text = match kind {
-        0 => format!("password={}", &base64[..14]),
+        0 => format!("password={base64:.14}"),
         1 => format!("{{\"access_token\":\"{hex}\",\"token_type\":\"bearer\"}}"),
         2 => token,
         3 => format!("Authorization: Bearer {token}"),
-        4 => format!("postgres://app:{}@db.internal:5432/shop", &hex[..14]),
-        5 => format!("SECRET_KEY={}\nDB_PASSWORD={}\nTOKEN={hex}", &base64[..40], &hex[..16]),
-        6 => format!("--password\0{}", &base64[..16]),
-        7 => format!("{}{}", ["ghp", "_"].concat(), &hex[..36]),
+        4 => format!("postgres://app:{hex:.14}@db.internal:5432/shop"),
+        5 => format!("SECRET_KEY={base64:.40}\nDB_PASSWORD={hex:.16}\nTOKEN={hex}"),
+        6 => format!("--password\0{base64:.16}"),
+        7 => format!("{}{hex:.36}", ["ghp", "_"].concat()),
         8 => {
             format!("the token of a user and the key of an account are {number} words\n").repeat(4)
         }
-        9 => format!("Set-Cookie: sessionid={}; HttpOnly; csrf_token={}", &hex[..32], &hex[8..40]),
+        9 => format!("Set-Cookie: sessionid={hex:.32}; HttpOnly; csrf_token={base64:.32}"),
         10 => hex,
         _ => base64,
     };

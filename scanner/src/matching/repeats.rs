@@ -73,6 +73,11 @@ impl Visit {
         self.candidates - 1
     }
 
+    /// Passes over so many candidates, which nobody looks at.
+    pub(super) fn pass(&mut self, count: usize) {
+        self.candidates += count;
+    }
+
     /// Whether that candidate is known to come to nothing.
     pub(super) fn is_nothing(&self, candidate: usize) -> bool {
         let known = self.known.as_ref().and_then(|known| known.get(candidate / 64));
@@ -121,8 +126,10 @@ impl Repeats {
                 .map(|hit| (hit.at as u64 - run.start as u64) << 32 | u64::from(hit.literal));
             let text = memo.hash(run.clone(), bytes);
             let cut = Cut { start: cut.start && run.start == 0, end: cut.end && run.end == all };
-            if let Some(hits) = memo.keys.of_numbers(hits) {
-                let key = Key { text, len: bytes.len() as u32, cut, hits };
+            if let Some(hits) = memo.keys.of_numbers(hits)
+                && let Ok(len) = u32::try_from(bytes.len())
+            {
+                let key = Key { text, len, cut, hits };
                 let first = place(&key);
                 let mut ways = self.slots.get(first..first + WAYS).unwrap_or_default().iter();
                 let same = ways.find_map(|slot| slot.as_ref().filter(|(of, _)| *of == key));
