@@ -7,6 +7,7 @@ use proptest::prelude::*;
 use sha2::{Digest, Sha256};
 
 use super::super::engine::{Engine, Scratch};
+use super::{Keys, WORDS};
 use crate::region::{Cut, Form, Holder, HolderKind, Piece, RegionKind, Space, Window};
 use crate::rule::RuleSet;
 
@@ -141,4 +142,29 @@ fn the_cases_hold_matches_and_are_met_again() {
         assert!(all.len() >= 8, "{all:#?}");
         assert!(scratch.memo.slots.iter().flatten().count() >= 8, "they are kept");
     });
+}
+
+#[test]
+fn texts_that_differ_hash_differently() {
+    let keys = Keys::default();
+    let mut hashes = std::collections::BTreeSet::new();
+    let mut count = 0;
+    // Every length with its tail, a NUL more or less, one bit at each place, and another path.
+    for len in (0..80).chain([2048, 8 * WORDS - 1, 8 * WORDS]) {
+        let text = vec![0; len];
+        hashes.extend([keys.of_text(0, &text), keys.of_text(1, &text)]);
+        count += 2;
+        for at in 0..len {
+            let mut text = text.clone();
+            text[at] = 1 << (at % 8);
+            hashes.insert(keys.of_text(0, &text));
+            count += 1;
+        }
+    }
+    assert_eq!(hashes.len(), count);
+    assert_ne!(keys.of_text(0, b"text"), Keys::default().of_text(0, b"text"));
+    let numbers =
+        |range: std::ops::Range<u64>| keys.of_numbers(range.collect::<Vec<_>>().into_iter());
+    assert_ne!(numbers(0..7), numbers(0..8));
+    assert!(numbers(0..WORDS as u64).is_some() && numbers(0..WORDS as u64 + 1).is_none());
 }
