@@ -44,7 +44,7 @@ impl Lexicon {
 /// Short texts of two bytes or more, 32 of them at most, that are looked for together, in any case.
 #[derive(Debug)]
 pub(super) struct Parts {
-    parts: Vec<&'static [u8]>,
+    texts: Vec<&'static [u8]>,
     /// By byte, the parts that begin with it, and those whose second byte it is.
     first: [u32; 256],
     second: [u32; 256],
@@ -52,9 +52,9 @@ pub(super) struct Parts {
 
 impl Parts {
     /// The parts of a list, in lower case.
-    pub(super) fn of(parts: Vec<&'static [u8]>) -> Self {
+    pub(super) fn of(texts: Vec<&'static [u8]>) -> Self {
         let (mut first, mut second) = ([0; 256], [0; 256]);
-        for (bit, part) in (0_u32..32).zip(&parts) {
+        for (bit, part) in (0_u32..32).zip(&texts) {
             for (set, byte) in [&mut first, &mut second].into_iter().zip(*part) {
                 for byte in [byte.to_ascii_lowercase(), byte.to_ascii_uppercase()] {
                     if let Some(set) = set.get_mut(usize::from(byte)) {
@@ -63,7 +63,7 @@ impl Parts {
                 }
             }
         }
-        Self { parts, first, second }
+        Self { texts, first, second }
     }
 
     /// Whether one of them stands in `text`.
@@ -80,7 +80,7 @@ impl Parts {
     /// Whether one of the parts of a set stands at an offset.
     fn is_one_at(&self, text: &[u8], at: usize, set: u32) -> bool {
         let rest = text.get(at..).unwrap_or_default();
-        (0_u32..32).zip(&self.parts).any(|(bit, part)| {
+        (0_u32..32).zip(&self.texts).any(|(bit, part)| {
             set >> bit & 1 == 1
                 && rest.get(..part.len()).is_some_and(|head| head.eq_ignore_ascii_case(part))
         })

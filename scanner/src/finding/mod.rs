@@ -123,22 +123,21 @@ pub fn findings(
         .filter_map(|value| finding(value, context))
         .chain(holds.iter().filter_map(|(rule, held)| yara::finding(*rule, held, context)))
         .collect();
-    findings.sort_by_cached_key(|finding| {
-        let lowest = finding.places.first().map(|place| {
-            (place.region, place.pid, place.address, place.path.clone(), place.offset)
-        });
-        (
-            Reverse(finding.severity),
-            Reverse(finding.confidence),
-            finding.rule.id.clone(),
-            finding.fingerprint.clone(),
-            lowest,
-        )
-    });
+    findings.sort_by(|a, b| order(a).cmp(&order(b)));
     for (index, finding) in findings.iter_mut().enumerate() {
         finding.id = format!("{}-{:04}", context.name, index.saturating_add(1));
     }
     findings
+}
+
+/// The order of the report.
+fn order(finding: &Finding) -> impl Ord {
+    let lowest = finding
+        .places
+        .first()
+        .map(|place| (place.region, place.pid, place.address, place.path.as_deref(), place.offset));
+    let Finding { severity, confidence, rule, fingerprint, .. } = finding;
+    (Reverse(*severity), Reverse(*confidence), rule.id.as_str(), fingerprint.as_str(), lowest)
 }
 
 fn finding(value: &Value<'_>, context: &Context<'_>) -> Option<Finding> {

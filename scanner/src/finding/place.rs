@@ -56,27 +56,45 @@ pub(super) fn choose(
     processes: u64,
     context: &Context<'_>,
 ) -> Places {
-    let order = |place: &Place| {
-        (
-            place.region,
-            place.pid,
-            place.address,
-            place.path.clone(),
-            place.image.clone(),
-            place.offset,
-        )
-    };
-    all.sort_by_cached_key(order);
+    fn order(place: &Place) -> impl Ord {
+        let Place { region, pid, address, path, image, offset, .. } = place;
+        (*region, *pid, *address, path.as_deref(), image.as_deref(), *offset)
+    }
+    let by_order = |a: &Place, b: &Place| order(a).cmp(&order(b));
+    all.sort_by(by_order);
     let mut shown = select(all, context.max_places);
-    shown.sort_by_cached_key(order);
+    shown.sort_by(by_order);
     // A line of a report stays readable for programs with small buffers.
     let bytes = |place: &Place| serde_json::to_vec(place).map_or(0, |line| line.len());
-    let mut sum: usize = shown.iter().map(bytes).sum();
+    let most: usize = shown.iter().map(most_bytes).sum();
+    let mut sum = if most <= PLACES_BYTES { most } else { shown.iter().map(bytes).sum::<usize>() };
     while sum > PLACES_BYTES && shown.len() > 1 {
         sum = shown.pop().map_or(0, |place| sum.saturating_sub(bytes(&place)));
     }
     let omitted = total.saturating_sub(shown.len() as u64);
     Places { shown, omitted, processes }
+}
+
+/// Bytes that a place takes in JSON at most: its names and numbers, and texts, of which each character may need
+/// an escape.
+fn most_bytes(place: &Place) -> usize {
+    const NAMES: usize = 768;
+    const ESCAPE: usize = 6;
+    let Place { comm, socket, vma, path, container_path, image, decoded, .. } = place;
+    if socket.is_some() {
+        return PLACES_BYTES.saturating_add(1);
+    }
+    let vma = vma.as_ref();
+    let of_vma = [
+        vma.map_or(0, |vma| vma.kind.len()),
+        vma.map_or(0, |vma| vma.prot.len()),
+        vma.and_then(|vma| vma.path.as_ref()).map_or(0, String::len),
+    ];
+    let texts = [comm, path, container_path, image];
+    let texts = texts.into_iter().map(|text| text.as_ref().map_or(0, String::len));
+    let decoded = decoded.iter().map(|step| step.len().saturating_add(3));
+    let all: usize = texts.chain(of_vma).chain(decoded).sum();
+    all.saturating_mul(ESCAPE).saturating_add(NAMES)
 }
 
 /// At most `most` places: one of each process first, then of each file, of each kind of region.

@@ -142,12 +142,10 @@ fn found(rule: &Rule, text: &[u8], groups: &Groups) -> Option<Found> {
     (span.len() <= rule.max_len).then_some(Found::of(span))
 }
 
-/// The values in what `rule` matches around the candidate at `at`, judged; `None` if there are none.
-pub(super) fn judge_all(rule: &Rule, run: Run<'_>, at: usize) -> Option<Arc<[Judged]>> {
+/// The values in what `rule` matches around the candidate at `at`, judged.
+pub(super) fn judge_all(rule: &Rule, run: Run<'_>, at: usize) -> Vec<Judged> {
     let all = find_all(rule, run, at).into_iter();
-    let judged =
-        all.map(|found| Judged { found: found.span.clone(), answer: judge(rule, run, found) });
-    (judged.len() > 0).then(|| judged.collect())
+    all.map(|found| Judged { found: found.span.clone(), answer: judge(rule, run, found) }).collect()
 }
 
 /// The values in what `rule` matches around the candidate at `at`: one, or those of its items.

@@ -2,7 +2,6 @@
 //! behind it.
 
 use std::ops::Range;
-use std::sync::Arc;
 
 use crate::check::Confidence;
 use crate::rule::{Class, Rule, View};
@@ -240,7 +239,7 @@ pub(super) fn judge(
     rule: &Rule,
     place: &Place<'_>,
     span: &Range<usize>,
-    mut judge_all: impl FnMut(Run<'_>, usize, usize, Layout) -> Option<Arc<[Judged]>>,
+    mut judge_all: impl FnMut(Run<'_>, usize, usize, Layout) -> Vec<Judged>,
 ) -> Option<Confirmed> {
     if rule.view == View::Bytes || rule.class == Class::Grep {
         return None;
@@ -265,10 +264,9 @@ pub(super) fn judge(
                 continue;
             };
             let all = judge_all(inner, from, candidate, length.layout);
-            let here = |judged: &&Judged| judged.found.start + from == span.start;
-            let judged = all.as_ref().and_then(|all| all.iter().find(here));
-            let Some(Ok(confirmed)) = judged.map(|judged| &judged.answer) else { continue };
-            let mut confirmed = confirmed.clone();
+            let here = |judged: &Judged| judged.found.start + from == span.start;
+            let judged = all.into_iter().find(here);
+            let Some(Ok(mut confirmed)) = judged.map(|judged| judged.answer) else { continue };
             confirmed.span = confirmed.span.start + from..confirmed.span.end + from;
             return Some(confirmed);
         }
@@ -276,16 +274,12 @@ pub(super) fn judge(
     None
 }
 
-/// Judgements of what stands in a string of that layout.
-pub(super) fn with_layout(all: &[Judged], layout: Layout) -> Arc<[Judged]> {
-    let add = |judged: &Judged| {
-        let mut answer = judged.answer.clone();
-        if let Ok(confirmed) = &mut answer {
-            confirmed.add_layout(layout.name());
-        }
-        Judged { found: judged.found.clone(), answer }
-    };
-    all.iter().map(add).collect()
+/// The judgement of what stands in a string of that layout.
+pub(super) fn with_layout(mut judged: Judged, layout: Layout) -> Judged {
+    if let Ok(confirmed) = &mut judged.answer {
+        confirmed.add_layout(layout.name());
+    }
+    judged
 }
 
 /// Where in the text that the rule saw a string of so many bytes ends.

@@ -3,31 +3,31 @@
 //! A judgement is a pure function of the rule, the text that it sees, where the candidate is in it, which of
 //! the text's ends are cut, and the path of the file. All of them are the key, so that an answer from here is
 //! the one that would be given anew, whatever was seen before. Of text there is a hash of 128 bits, under keys
-//! that each engine draws for itself: neither values nor anything that they could be guessed from are kept.
+//! that each engine draws for itself: no value is kept, nor what only its value is made of.
 
 use std::hash::{BuildHasher, DefaultHasher, Hash, Hasher, RandomState};
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::confirm::{Judged, Run};
+use super::confirm::{Confirmed, Judged, Refused, Run};
 use super::length_word::Layout;
+use crate::check::Confidence;
 use crate::region::Cut;
 use crate::rule::RuleId;
 use crate::tally::Grounds;
 
 /// Answers at first and at most; the number grows as they come.
 const FEWEST: usize = 1 << 10;
-const MOST: usize = 1 << 16;
+const MOST: usize = 1 << 17;
 
-/// Bytes of all answers together, about.
+/// Answers that may lie in the place of any of them.
+const WAYS: usize = 4;
+
+/// Bytes of the grounds of all answers together, about.
 const HELD: usize = 8 << 20;
 
-/// Bytes of the longest text whose answers are kept: longer ones are hardly the same again, and take longer to
-/// hash than most rules take to judge them.
+/// Bytes of the longest text whose answers are kept: longer ones are hardly the same again.
 const LONGEST: usize = 2 << 10;
-
-/// Values of one text.
-const VALUES: usize = 4;
 
 /// Different grounds: many values are judged by the same.
 const GROUNDS: usize = 1 << 10;
@@ -36,45 +36,133 @@ const GROUNDS: usize = 1 << 10;
 const MARKS: usize = 1 << 18;
 const MARKED: usize = 16;
 
+/// Words that may be hashed at once.
+const WORDS: usize = 512;
+
+/// Words in front of those: two that tell what is hashed, for each of two of them a key.
+const HEAD: usize = 2;
+
 /// The secret keys of an engine's hashes.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Keys([RandomState; 2]);
+#[derive(Debug, Clone)]
+pub(super) struct Keys(Arc<[u64]>);
+
+impl Default for Keys {
+    fn default() -> Self {
+        let random = RandomState::new();
+        Self((0..WORDS + HEAD).map(|index| random.hash_one(index)).collect())
+    }
+}
+
+impl Keys {
+    /// NH of RFC 4418 §5.2 on words of 64 bits: under keys that nobody knows, two inputs that differ hash to
+    /// the same with a probability of 2^-64 at most. `head` tells what is hashed, and how long that is.
+    fn hash(&self, head: [u64; HEAD], words: impl Iterator<Item = [u64; 2]>) -> [u64; 2] {
+        let pairs = std::iter::once(head).chain(words);
+        let sum = pairs.zip(self.0.chunks_exact(2)).fold(0_u128, |sum, (words, keys)| {
+            let [a, b] = words;
+            let [of_a, of_b] = [keys[0], keys[1]];
+            let product = u128::from(a.wrapping_add(of_a)) * u128::from(b.wrapping_add(of_b));
+            sum.wrapping_add(product)
+        });
+        halves(&sum.to_le_bytes())
+    }
+
+    /// The hash of so many numbers at most as there are keys for; `None` of more.
+    pub(super) fn of_numbers(&self, numbers: impl ExactSizeIterator<Item = u64>) -> Option<u64> {
+        let len = numbers.len();
+        let mut numbers = numbers;
+        let pairs = std::iter::from_fn(|| {
+            numbers.next().map(|first| [first, numbers.next().unwrap_or_default()])
+        });
+        let [low, high] = self.hash([u64::MAX, len as u64], pairs);
+        (len <= WORDS).then_some(low ^ high)
+    }
+
+    /// The hash of a text of no more bytes than there are keys for, in a file.
+    fn of_text(&self, path: u64, text: &[u8]) -> [u64; 2] {
+        let (whole, rest) = text.as_chunks::<MARKED>();
+        let mut last = [0; MARKED];
+        last.iter_mut().zip(rest).for_each(|(to, from)| *to = *from);
+        let last = (!rest.is_empty()).then(|| halves(&last));
+        self.hash([path, text.len() as u64], whole.iter().map(halves).chain(last))
+    }
+}
 
 /// What an answer is of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Key {
     text: [u64; 2],
     rule: RuleId,
-    len: usize,
-    at: usize,
+    len: u32,
+    at: u32,
     cut: Cut,
     layout: Option<Layout>,
 }
 
 impl Key {
+    /// The first of the slots that it may lie in.
     fn slot(&self, slots: usize) -> usize {
-        let place = (self.at as u64) << 32 ^ u64::from(self.rule.0) << 8;
+        let place = u64::from(self.at) << 32 ^ u64::from(self.rule.0) << 8;
         let place = place ^ self.layout.map_or(0, |layout| layout as u64 + 1);
-        let mixed = (self.text[0] ^ place.wrapping_mul(ODD)).wrapping_mul(ODD);
-        (mixed >> 32) as usize & (slots - 1)
+        let mixed = (self.text[0] ^ self.text[1] ^ place.wrapping_mul(ODD)).wrapping_mul(ODD);
+        (mixed >> 32) as usize & slots.saturating_sub(1) & !(WAYS - 1)
     }
+}
+
+/// The numbers in the two halves of some bytes.
+fn halves(bytes: &[u8; MARKED]) -> [u64; 2] {
+    let [low, high] = [0, 8].map(|at| bytes.get(at..).and_then(<[u8]>::first_chunk));
+    [low, high].map(|half| half.copied().map_or(0, u64::from_le_bytes))
 }
 
 /// An odd number without a pattern: the golden ratio in 64 bits.
 const ODD: u64 = 0x9e37_79b9_7f4a_7c15;
 
+/// A range in a text that is not long.
+type Span = [u32; 2];
+
+fn span(range: &Range<usize>) -> Option<Span> {
+    Some([u32::try_from(range.start).ok()?, u32::try_from(range.end).ok()?])
+}
+
+fn range([start, end]: Span) -> Range<usize> {
+    start as usize..end as usize
+}
+
+/// An answer that is kept.
+#[derive(Debug)]
+enum Kept {
+    Refused(Refused),
+    Confirmed {
+        span: Span,
+        confidence: Confidence,
+        rank: u8,
+        /// Bytes that are held, about.
+        size: u32,
+        grounds: Arc<Grounds>,
+    },
+}
+
 #[derive(Debug)]
 struct Slot {
     key: Key,
-    answers: Arc<[Judged]>,
-    /// Bytes that are held.
-    size: usize,
+    found: Span,
+    kept: Kept,
+}
+
+impl Slot {
+    fn size(&self) -> usize {
+        match &self.kept {
+            Kept::Refused(_) => 0,
+            Kept::Confirmed { size, .. } => *size as usize,
+        }
+    }
 }
 
 /// The answers of one worker.
 #[derive(Debug, Default)]
 pub(super) struct Memo {
-    keys: Keys,
+    pub(super) keys: Keys,
     path: u64,
     /// The text that was hashed last, by where it stands.
     last: Option<(Range<usize>, [u64; 2])>,
@@ -92,7 +180,10 @@ impl Memo {
     /// Prepares for texts of one haystack, which stands in a file of that path, or in memory.
     pub(super) fn begin(&mut self, keys: &Keys, path: &str) {
         self.keys = keys.clone();
-        self.path = self.keys.0[0].hash_one(path);
+        // The path is known to whoever reads the report: it needs no key.
+        let mut hasher = DefaultHasher::new();
+        path.hash(&mut hasher);
+        self.path = hasher.finish();
         self.last = None;
     }
 
@@ -107,7 +198,7 @@ impl Memo {
         self.marks.get(word).is_some_and(|word| word & bit != 0)
     }
 
-    /// The answers for a candidate in a text that starts at `start` in the haystack.
+    /// The answer for a candidate in a text that starts at `start` in the haystack.
     pub(super) fn get(
         &mut self,
         rule: RuleId,
@@ -115,13 +206,26 @@ impl Memo {
         start: usize,
         at: usize,
         layout: Option<Layout>,
-    ) -> Option<Arc<[Judged]>> {
+    ) -> Option<Judged> {
         let key = self.key(rule, run, start, at, layout)?;
-        let slot = self.slots.get(key.slot(self.slots.len()))?.as_ref()?;
-        (slot.key == key).then(|| Arc::clone(&slot.answers))
+        let first = key.slot(self.slots.len());
+        let ways = self.slots.get(first..first + WAYS)?;
+        let slot = ways.iter().flatten().find(|slot| slot.key == key)?;
+        let answer = match &slot.kept {
+            Kept::Refused(refused) => Err(*refused),
+            Kept::Confirmed { span, confidence, rank, grounds, .. } => Ok(Confirmed {
+                span: range(*span),
+                confidence: *confidence,
+                rank: *rank,
+                grounds: Arc::clone(grounds),
+                canonical: None,
+                plain: None,
+            }),
+        };
+        Some(Judged { found: range(slot.found), answer })
     }
 
-    /// Keeps answers, unless they are many or hold what a value is made of.
+    /// Keeps an answer, unless it holds what a value is made of.
     pub(super) fn put(
         &mut self,
         rule: RuleId,
@@ -129,33 +233,35 @@ impl Memo {
         start: usize,
         at: usize,
         layout: Option<Layout>,
-        answers: &Arc<[Judged]>,
+        judged: &mut Judged,
     ) {
-        let confirmed = || answers.iter().filter_map(|judged| judged.answer.as_ref().ok());
-        let holds_value =
-            confirmed().any(|answer| answer.canonical.is_some() || answer.plain.is_some());
-        if answers.len() > VALUES || holds_value {
-            return;
-        }
         let Some(key) = self.key(rule, run, start, at, layout) else { return };
-        let mut size = size_of_val(&**answers);
-        let shared = answers.iter().map(|judged| {
-            let mut answer = judged.answer.clone();
-            if let Ok(confirmed) = &mut answer {
-                size += self.share(&mut confirmed.grounds);
+        let Some(found) = span(&judged.found) else { return };
+        let kept = match &mut judged.answer {
+            Err(refused) => Kept::Refused(*refused),
+            Ok(confirmed) => {
+                if confirmed.canonical.is_some() || confirmed.plain.is_some() {
+                    return;
+                }
+                let size = self.share(&mut confirmed.grounds);
+                let Some(span) = span(&confirmed.span) else { return };
+                let Confirmed { confidence, rank, .. } = *confirmed;
+                let grounds = Arc::clone(&confirmed.grounds);
+                Kept::Confirmed { span, confidence, rank, size, grounds }
             }
-            Judged { found: judged.found.clone(), answer }
-        });
-        let answers = shared.collect();
+        };
+        let new = Slot { key, found, kept };
         self.grow();
-        let index = key.slot(self.slots.len());
-        let Some(slot) = self.slots.get_mut(index) else { return };
-        let before = slot.as_ref().map_or(0, |slot| slot.size);
-        if self.held - before + size > HELD {
+        let first = new.key.slot(self.slots.len());
+        let ways = self.slots.get_mut(first..first + WAYS).unwrap_or_default();
+        let free = ways.iter().position(|slot| slot.as_ref().is_none_or(|it| it.key == key));
+        let Some(slot) = ways.get_mut(free.unwrap_or(self.put % WAYS)) else { return };
+        let held = self.held - slot.as_ref().map_or(0, Slot::size) + new.size();
+        if held > HELD {
             return;
         }
-        self.held = self.held - before + size;
-        *slot = Some(Slot { key, answers, size });
+        self.held = held;
+        *slot = Some(new);
         let (word, bit) = mark(rule, run.text, at);
         if let Some(word) = self.marks.get_mut(word) {
             *word |= bit;
@@ -176,27 +282,18 @@ impl Memo {
             return None;
         }
         let text = self.hash(start..start + len, run.text);
+        let [len, at] = span(&(len..at))?;
         Some(Key { text, rule, len, at, cut: run.cut, layout })
     }
 
-    /// The hash of what stands in the haystack at `span`.
+    /// The hash of what stands in the haystack at `span`, of no more bytes than there are keys for.
     pub(super) fn hash(&mut self, span: Range<usize>, text: &[u8]) -> [u64; 2] {
         if let Some((_, hash)) = self.last.as_ref().filter(|(last, _)| *last == span) {
             return *hash;
         }
-        let hash = self.keys.0.each_ref().map(|key| {
-            let mut hasher = key.build_hasher();
-            hasher.write_u64(self.path);
-            hasher.write(text);
-            hasher.finish()
-        });
+        let hash = self.keys.of_text(self.path, text);
         self.last = Some((span, hash));
         hash
-    }
-
-    /// What hashes under a key of the engine.
-    pub(super) fn hasher(&self) -> DefaultHasher {
-        self.keys.0[1].build_hasher()
     }
 
     /// Makes room, when answers have come for all that there is.
@@ -210,25 +307,26 @@ impl Memo {
             self.marks.resize(MARKS / 64, 0);
         }
         let old = std::mem::take(&mut self.slots);
-        self.slots.resize_with((4 * slots).clamp(FEWEST, MOST), || None);
+        self.slots.resize_with((2 * slots).clamp(FEWEST, MOST), || None);
         for slot in old.into_iter().flatten() {
-            let index = slot.key.slot(self.slots.len());
-            if let Some(free) = self.slots.get_mut(index) {
-                self.held -= free.as_ref().map_or(0, |slot| slot.size);
-                *free = Some(slot);
+            let first = slot.key.slot(self.slots.len());
+            let ways = self.slots.get_mut(first..first + WAYS).unwrap_or_default();
+            match ways.iter_mut().find(|slot| slot.is_none()) {
+                Some(free) => *free = Some(slot),
+                None => self.held -= slot.size(),
             }
         }
     }
 
     /// Puts grounds that are there already in the place of equal ones; gives the bytes of what is new, about.
-    fn share(&mut self, grounds: &mut Arc<Grounds>) -> usize {
+    fn share(&mut self, grounds: &mut Arc<Grounds>) -> u32 {
         const NODE: usize = 512;
         if self.grounds.is_empty() {
             self.grounds.resize(GROUNDS, None);
         }
         let mut hasher = DefaultHasher::new();
         grounds.hash(&mut hasher);
-        let index = hasher.finish() as usize % GROUNDS;
+        let index = usize::try_from(hasher.finish() >> 32).unwrap_or_default() % GROUNDS;
         let Some(known) = self.grounds.get_mut(index) else { return 0 };
         if let Some(known) = known.as_ref().filter(|known| *known == grounds) {
             *grounds = Arc::clone(known);
@@ -236,7 +334,8 @@ impl Memo {
         }
         *known = Some(Arc::clone(grounds));
         let texts = grounds.attributes.values().map(String::len).sum::<usize>();
-        size_of::<Grounds>() + NODE + texts + grounds.evidence.len() * 2 * size_of::<String>()
+        let evidence = grounds.evidence.len() * 2 * size_of::<String>();
+        u32::try_from(size_of::<Grounds>() + NODE + texts + evidence).unwrap_or(u32::MAX)
     }
 }
 
@@ -249,8 +348,7 @@ fn mark(rule: RuleId, text: &[u8], at: usize) -> (usize, u64) {
     } else {
         bytes.iter_mut().zip(behind).for_each(|(to, from)| *to = *from);
     }
-    let number = u128::from_le_bytes(bytes);
-    let (low, high) = (number as u64, (number >> 64) as u64);
+    let [low, high] = halves(&bytes);
     let mixed = (low ^ u64::from(rule.0)).wrapping_mul(ODD).rotate_left(32) ^ high;
     let bit = (mixed.wrapping_mul(ODD) >> 40) as usize % MARKS;
     (bit / 64, 1 << (bit % 64))

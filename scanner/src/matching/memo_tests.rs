@@ -7,6 +7,7 @@ use proptest::prelude::*;
 use sha2::{Digest, Sha256};
 
 use super::super::engine::{Engine, Scratch};
+use super::{Keys, WORDS};
 use crate::region::{Cut, Form, Holder, HolderKind, Piece, RegionKind, Space, Window};
 use crate::rule::RuleSet;
 
@@ -19,18 +20,18 @@ fn text(kind: usize, number: u8) -> Vec<u8> {
     let signature = BASE64URL_NOPAD.encode(&digest);
     let token = [part("{\"alg\":\"HS256\"}"), part(&claims), signature].join(".");
     let text = match kind {
-        0 => format!("password={}", &base64[..14]),
+        0 => format!("password={base64:.14}"),
         1 => format!("{{\"access_token\":\"{hex}\",\"token_type\":\"bearer\"}}"),
         2 => token,
         3 => format!("Authorization: Bearer {token}"),
-        4 => format!("postgres://app:{}@db.internal:5432/shop", &hex[..14]),
-        5 => format!("SECRET_KEY={}\nDB_PASSWORD={}\nTOKEN={hex}", &base64[..40], &hex[..16]),
-        6 => format!("--password\0{}", &base64[..16]),
-        7 => format!("{}{}", ["ghp", "_"].concat(), &hex[..36]),
+        4 => format!("postgres://app:{hex:.14}@db.internal:5432/shop"),
+        5 => format!("SECRET_KEY={base64:.40}\nDB_PASSWORD={hex:.16}\nTOKEN={hex}"),
+        6 => format!("--password\0{base64:.16}"),
+        7 => format!("{}{hex:.36}", ["ghp", "_"].concat()),
         8 => {
             format!("the token of a user and the key of an account are {number} words\n").repeat(4)
         }
-        9 => format!("Set-Cookie: sessionid={}; HttpOnly; csrf_token={}", &hex[..32], &hex[8..40]),
+        9 => format!("Set-Cookie: sessionid={hex:.32}; HttpOnly; csrf_token={base64:.32}"),
         10 => hex,
         _ => base64,
     };
@@ -139,6 +140,31 @@ fn the_cases_hold_matches_and_are_met_again() {
         let cut = Cut { start: false, end: false };
         let (all, _) = matches(engine, scratch, &bytes, 0x7f12_3400_0000, cut);
         assert!(all.len() >= 8, "{all:#?}");
-        assert!(scratch.memo.slots.iter().flatten().count() >= 8);
+        assert!(scratch.memo.slots.iter().flatten().count() >= 8, "they are kept");
     });
+}
+
+#[test]
+fn texts_that_differ_hash_differently() {
+    let keys = Keys::default();
+    let mut hashes = std::collections::BTreeSet::new();
+    let mut count = 0;
+    // Every length with its tail, a NUL more or less, one bit at each place, and another path.
+    for len in (0..80).chain([2048, 8 * WORDS - 1, 8 * WORDS]) {
+        let text = vec![0; len];
+        hashes.extend([keys.of_text(0, &text), keys.of_text(1, &text)]);
+        count += 2;
+        for at in 0..len {
+            let mut text = text.clone();
+            text[at] = 1 << (at % 8);
+            hashes.insert(keys.of_text(0, &text));
+            count += 1;
+        }
+    }
+    assert_eq!(hashes.len(), count);
+    assert_ne!(keys.of_text(0, b"text"), Keys::default().of_text(0, b"text"));
+    let numbers =
+        |range: std::ops::Range<u64>| keys.of_numbers(range.collect::<Vec<_>>().into_iter());
+    assert_ne!(numbers(0..7), numbers(0..8));
+    assert!(numbers(0..WORDS as u64).is_some() && numbers(0..WORDS as u64 + 1).is_none());
 }

@@ -4,7 +4,6 @@
 //! That a rule finds nothing at a candidate is told by the run that the candidate stands in, and by which of
 //! its ends are cut. So what is skipped is what would have been looked at in vain, whatever was seen before.
 
-use std::hash::{Hash, Hasher};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -12,12 +11,13 @@ use super::memo::Memo;
 use super::prefilter::Hit;
 use crate::region::Cut;
 
-/// Runs that are known at a time.
-const SLOTS: usize = 1 << 14;
+/// Runs that are known at a time, and those that may lie in the place of any of them.
+const SLOTS: usize = 1 << 15;
+const WAYS: usize = 4;
 
 /// Bytes of the longest run, and candidates in one.
 const LONGEST: usize = 4 << 10;
-const CANDIDATES: usize = 2 << 10;
+const CANDIDATES: usize = 1 << 10;
 
 /// Bits that tell whether a run was met; they are cleared when an eighth of them are set.
 const MET: usize = 1 << 18;
@@ -30,7 +30,7 @@ const BALANCE: Range<i32> = -64..1024;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Key {
     text: [u64; 2],
-    len: usize,
+    len: u32,
     cut: Cut,
     /// Hash of the literals in it.
     hits: u64,
@@ -41,6 +41,7 @@ struct Key {
 pub(super) struct Repeats {
     /// By key, the candidates that came to nothing.
     slots: Vec<Option<(Key, Arc<[u64]>)>>,
+    put: usize,
     met: Vec<u64>,
     set: usize,
     balance: i32,
@@ -118,17 +119,23 @@ impl Repeats {
         let is_known = is_known && !memo.is_off;
         if is_known || is_short && self.balance > 0 {
             let end = hits.partition_point(|hit| (hit.at as usize) < run.end);
-            let mut hasher = memo.hasher();
-            for hit in hits.get(..end).unwrap_or_default() {
-                (hit.at as usize - run.start).hash(&mut hasher);
-                hit.literal.hash(&mut hasher);
-            }
+            let hits = hits
+                .get(..end)
+                .unwrap_or_default()
+                .iter()
+                .map(|hit| (hit.at as u64 - run.start as u64) << 32 | u64::from(hit.literal));
             let text = memo.hash(run.clone(), bytes);
             let cut = Cut { start: cut.start && run.start == 0, end: cut.end && run.end == all };
-            let key = Key { text, len: run.len(), cut, hits: hasher.finish() };
-            let slot = self.slots.get(place(&key)).and_then(Option::as_ref);
-            known = slot.filter(|(of, _)| *of == key).map(|(_, nothing)| Arc::clone(nothing));
-            new = known.is_none().then(|| (key, Vec::new()));
+            if let Some(hits) = memo.keys.of_numbers(hits)
+                && let Ok(len) = u32::try_from(bytes.len())
+            {
+                let key = Key { text, len, cut, hits };
+                let first = place(&key);
+                let mut ways = self.slots.get(first..first + WAYS).unwrap_or_default().iter();
+                let same = ways.find_map(|slot| slot.as_ref().filter(|(of, _)| *of == key));
+                known = same.map(|(_, nothing)| Arc::clone(nothing));
+                new = known.is_none().then(|| (key, Vec::new()));
+            }
         }
         Visit { run, candidates: 0, known, new }
     }
@@ -139,7 +146,11 @@ impl Repeats {
         if self.slots.is_empty() {
             self.slots.resize(SLOTS, None);
         }
-        if let Some(slot) = self.slots.get_mut(place(&key)) {
+        self.put += 1;
+        let first = place(&key);
+        let ways = self.slots.get_mut(first..first + WAYS).unwrap_or_default();
+        let free = ways.iter().position(|slot| slot.as_ref().is_none_or(|(of, _)| *of == key));
+        if let Some(slot) = ways.get_mut(free.unwrap_or(self.put % WAYS)) {
             *slot = Some((key, nothing.into()));
         }
     }
@@ -171,6 +182,9 @@ impl Repeats {
     }
 }
 
+/// The first of the slots of a run.
 fn place(key: &Key) -> usize {
-    (key.text[0] ^ key.hits) as usize % SLOTS
+    const ODD: u64 = 0x9e37_79b9_7f4a_7c15;
+    let mixed = (key.text[0] ^ key.text[1] ^ key.hits).wrapping_mul(ODD);
+    (mixed >> 32) as usize % SLOTS / WAYS * WAYS
 }

@@ -1,7 +1,6 @@
 //! One rule over one text: where its candidates are, and what becomes of each.
 
 use std::ops::Range;
-use std::sync::Arc;
 
 use super::confirm::{self, Confirmed, Found, Judged, Refused, Run};
 use super::encoding::SpanMap;
@@ -392,13 +391,14 @@ impl Search<'_> {
         let word_end = scratch.word.filter(|(of, _)| *of == at).map(|(_, end)| end - start);
         let run = Run { text, cut, path: self.window.name, word_end };
         scratch.meter.candidate(self.id);
-        let Some(all) = self.judge_all(run, start, at - start, None, scratch) else {
+        let all = self.judge_all(run, start, at - start, None, scratch);
+        if all.is_empty() {
             self.record(at, kind, scratch);
             return false;
-        };
-        for judged in all.iter() {
-            let bounded = self.by_length(run, start, at, judged, scratch);
-            let answer = bounded.map_or_else(|| judged.answer.clone(), Ok);
+        }
+        for judged in all {
+            let bounded = self.by_length(run, start, at, &judged, scratch);
+            let answer = bounded.map_or(judged.answer, Ok);
             scratch.meter.judged(self.id, said(&answer));
             if let Ok(confirmed) = answer {
                 self.push(text, start, confirmed, Place::Of(kind), scratch);
@@ -416,20 +416,23 @@ impl Search<'_> {
         at: usize,
         layout: Option<Layout>,
         scratch: &mut Scratch,
-    ) -> Option<Arc<[Judged]>> {
-        let is_known = scratch.memo.may_hold(self.id, run.text, at);
-        let known = if is_known { scratch.memo.get(self.id, run, start, at, layout) } else { None };
-        if known.is_some() {
-            return known;
+    ) -> Vec<Judged> {
+        if scratch.memo.may_hold(self.id, run.text, at)
+            && let Some(known) = scratch.memo.get(self.id, run, start, at, layout)
+        {
+            return vec![known];
         }
-        let all = match layout {
-            None => confirm::judge_all(self.rule, run, at)?,
+        let mut all = match layout {
+            None => confirm::judge_all(self.rule, run, at),
             Some(layout) => {
-                length_word::with_layout(&*self.judge_all(run, start, at, None, scratch)?, layout)
+                let all = self.judge_all(run, start, at, None, scratch);
+                all.into_iter().map(|judged| length_word::with_layout(judged, layout)).collect()
             }
         };
-        scratch.memo.put(self.id, run, start, at, layout, &all);
-        Some(all)
+        if let [one] = all.as_mut_slice() {
+            scratch.memo.put(self.id, run, start, at, layout, one);
+        }
+        all
     }
 
     /// Looks for a name and a value in a binary record, where no text assigns anything.

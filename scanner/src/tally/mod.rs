@@ -100,6 +100,24 @@ impl Tally {
         Self { count: 1, best: (judgement, locus), rules, lowest: BTreeMap::from([(locus, lines)]) }
     }
 
+    /// Adds one match, as merging its tally does.
+    fn add(&mut self, judgement: Judgement, locus: Locus, lines: Option<LineFeeds>) {
+        self.count = self.count.saturating_add(1);
+        self.rules.insert(judgement.rule);
+        let added = (judgement, locus);
+        if order(&added) < order(&self.best) {
+            self.best = added;
+        }
+        let is_full = self.lowest.len() >= PLACES_KEPT;
+        if is_full && self.lowest.last_key_value().is_some_and(|(last, _)| *last < locus) {
+            return;
+        }
+        self.lowest.insert(locus, lines);
+        while self.lowest.len() > PLACES_KEPT {
+            self.lowest.pop_last();
+        }
+    }
+
     /// Adds the matches of another tally of the same value, holder and kind of region.
     pub fn merge(&mut self, other: Self) {
         self.count = self.count.saturating_add(other.count);

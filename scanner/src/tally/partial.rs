@@ -3,11 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::{Held, Holding, Match, Shelf, Tally, ValueKey, Vault};
+use super::{Held, Holding, Judgement, Match, Shelf, Tally, ValueKey, Vault};
 use crate::coverage::Coverage;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::limits::Limits;
-use crate::region::{Holder, LabelKind, RegionKind};
+use crate::region::{Holder, LabelKind, Locus, RegionKind};
 use crate::secret::SecretBytes;
 
 /// Line feeds in the part of a file that one window owns.
@@ -52,16 +52,31 @@ impl Most {
 }
 
 impl Values {
-    fn add(&mut self, key: (ValueKey, Holder, RegionKind), added: Tally, most: Most) {
+    fn add(
+        &mut self,
+        key: (ValueKey, Holder, RegionKind),
+        judgement: Judgement,
+        place: (Locus, Option<LineFeeds>),
+        most: Most,
+    ) {
         let (value, holder, _) = key;
         let count = self.counts.entry((value, holder.set)).or_default();
-        *count = count.saturating_add(added.count);
+        *count = count.saturating_add(1);
+        let (locus, lines) = place;
+        // Once more where it is known already: nothing else changes.
+        if let Some(present) = self.tallies.get_mut(&key) {
+            return present.add(judgement, locus, lines);
+        }
         self.holders.insert((value, holder));
-        self.keep(key, added, most);
+        self.keep(key, Tally::of(judgement, locus, lines), most);
         self.trim(most);
     }
 
     fn merge(&mut self, other: Self, most: Most) {
+        if self.counts.is_empty() && !self.overflow {
+            *self = other;
+            return;
+        }
         for (key, added) in other.tallies {
             self.keep(key, added, most);
         }
@@ -152,11 +167,11 @@ impl Partial {
         if keep {
             keep_lowest(&mut self.kept, found.key, found.value);
         }
-        let tally = Tally::of(found.judgement, found.locus, found.lines);
+        let place = (found.locus, found.lines);
         if proven {
-            self.unproven.add(key, tally, Most::unproven(limits));
+            self.unproven.add(key, found.judgement, place, Most::unproven(limits));
         } else {
-            self.found.add(key, tally, Most::found(limits));
+            self.found.add(key, found.judgement, place, Most::found(limits));
         }
     }
 
