@@ -53,6 +53,7 @@ codes! {
     ImageMalformed "image-malformed" "A CRIU image does not decode from this offset on; the records before it were used.",
     ImageTruncated "image-truncated" "A CRIU image ends inside a record; the records before it were used.",
     ImageUnknown "image-unknown" "A file beside the images is no image that cryoscan knows; it was scanned as raw bytes.",
+    IndicatorLeftOut "indicator-left-out" "A line of a list of indicators of the user is none; it was left out, the others were looked for.",
     Internal "internal" "A fault in cryoscan itself while it scanned a part of the target; the rest was scanned. Please report it.",
     LateMetadata "late-metadata" "Pages came from a pipe before the pagemap that explains them; they were scanned as raw bytes, without addresses, cut at every page.",
     LedgerImbalance "ledger-imbalance" "The bytes scanned and skipped do not add up to the bytes of the checkpoint; please report it.",

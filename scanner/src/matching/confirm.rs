@@ -93,6 +93,8 @@ fn find(rule: &Rule, run: Run<'_>, at: usize) -> Option<Found> {
             }
             search(rule, &input)
         }
+        // Without a pattern.
+        Anchor::Listed => None,
         Anchor::Number | Anchor::Words | Anchor::Label | Anchor::Path | Anchor::Text => {
             search(rule, &Input::new(run.text).range(at..))
         }

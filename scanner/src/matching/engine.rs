@@ -111,13 +111,14 @@ impl Engine {
         let others = (0..)
             .map(RuleId)
             .zip(rules.rules())
-            .filter(|(_, rule)| !rule.anchor.has_literals())
+            .filter(|(_, rule)| !rule.anchor.has_literals() && rule.anchor != Anchor::Listed)
             .map(|(id, rule)| match &rule.anchor {
                 Anchor::Run { class, len, .. } => (id, runs::is_of_tokens(class, *len)),
                 Anchor::Prefix | Anchor::Inside | Anchor::Assignment(_) | Anchor::Number => {
                     (id, false)
                 }
                 Anchor::Words | Anchor::Label | Anchor::Path | Anchor::Text => (id, false),
+                Anchor::Listed => (id, false),
             })
             .collect();
         let finds_zeros = rules.rules().iter().any(|rule| match &rule.anchor {
@@ -127,6 +128,7 @@ impl Engine {
             Anchor::Run { class, .. } => class.first().is_some_and(|zero| *zero),
             // Labels and files are told by where they lie; zeros are no text, and no prime.
             Anchor::Label | Anchor::Path | Anchor::Text | Anchor::Number | Anchor::Words => false,
+            Anchor::Listed => false,
         });
         Self { rules, prefilter, others, finds_zeros, key }
     }
@@ -200,6 +202,7 @@ impl Engine {
         scratch.candidates.clear();
         self.literals(window, haystack, scratch);
         self.others(window, haystack, scratch);
+        self.listed(window, haystack, scratch);
         let mut candidates = std::mem::take(&mut scratch.candidates);
         overlap::suppress(&self.rules, &mut candidates);
         let near = self.near(&candidates);
@@ -273,6 +276,8 @@ impl Engine {
                 Anchor::Words => search.words(scratch),
                 Anchor::Path => search.start_of_file(scratch),
                 Anchor::Text => search.every_text(scratch),
+                // All of them together, in `listed`.
+                Anchor::Listed => {}
             }
             scratch.meter.charge(Some(*id), start);
         }
@@ -330,6 +335,8 @@ impl Engine {
             Class::Indicator => _ = hasher.update(b"indicator:"),
             // Text that the user looks for is a finding of its own beside a secret of a rule.
             Class::Grep => _ = hasher.update(self.rules.get(rule).id.as_bytes()),
+            // The same of what a list has.
+            Class::Listed => _ = hasher.update(b"listed:"),
         }
         hasher.update(canonical.expose());
         let mut key = [0; 16];

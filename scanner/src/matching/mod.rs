@@ -15,6 +15,7 @@ mod kernel;
 mod labels;
 mod length_word;
 mod meter;
+mod names;
 mod number;
 mod overlap;
 mod prefilter;

@@ -112,7 +112,7 @@ impl Search<'_> {
                 Anchor::Label | Anchor::Path | Anchor::Number => false,
                 Anchor::Run { word, .. } => !word || is_wide(),
                 Anchor::Prefix | Anchor::Inside | Anchor::Assignment(_) => true,
-                Anchor::Text | Anchor::Words => true,
+                Anchor::Text | Anchor::Words | Anchor::Listed => true,
             }
     }
 

@@ -265,7 +265,8 @@ impl Mask {
                 continue;
             };
             // Indicators are no secrets.
-            if rules.get(tally.best.0.rule).class == Class::Indicator {
+            let class = rules.get(tally.best.0.rule).class;
+            if matches!(class, Class::Indicator | Class::Listed) {
                 continue;
             }
             let all_holders = known.get(key).map(BTreeSet::len) == holders.get(key).copied();

@@ -138,7 +138,8 @@ impl Work<'_> {
                 }
                 let rule = self.engine.rules().get(found.judgement.rule);
                 let proven = rule.report == Report::Proven;
-                let shown = self.settings.show_secrets || rule.class == Class::Indicator;
+                let is_public = matches!(rule.class, Class::Indicator | Class::Listed);
+                let shown = self.settings.show_secrets || is_public;
                 if let Some(shelf) = finding::shelf(rule, &found) {
                     part.keep_for_proof(shelf, &found);
                 }

@@ -71,6 +71,9 @@ fn what(style: &Style, found: &Found, known: &Known) -> Vec<String> {
         ),
         (Some(_), _) => format!("Found by the rule {id}: `cryoscan rules show {id}`."),
         (None, Class::Grep) => "Found by a pattern of --grep.".to_owned(),
+        (None, Class::Indicator) if finding.attributes.contains_key("list") => {
+            "Found by a list of indicators given by --ioc.".to_owned()
+        }
         (None, Class::Yara) => format!("Found by the YARA rule {id}."),
         (None, _) => unknown(style, found, known),
     });

@@ -202,7 +202,9 @@ fn is_narrowed(anchor: &Anchor) -> bool {
     match anchor {
         Anchor::Prefix | Anchor::Inside | Anchor::Assignment(_) => true,
         Anchor::Label | Anchor::Path => true,
-        Anchor::Run { .. } | Anchor::Number | Anchor::Words | Anchor::Text => false,
+        Anchor::Run { .. } | Anchor::Number | Anchor::Words | Anchor::Text | Anchor::Listed => {
+            false
+        }
     }
 }
 
@@ -214,6 +216,7 @@ fn found_by(rule: &Rule) -> FoundBy {
         Anchor::Run { word: true, .. } => "word",
         Anchor::Number => "number",
         Anchor::Words => "words",
+        Anchor::Listed => "list",
         Anchor::Label => "label",
         Anchor::Path => "path",
         Anchor::Text => "text",

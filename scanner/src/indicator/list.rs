@@ -1,0 +1,243 @@
+//! Files of indicators.
+//!
+//! A reader of a format gives texts with their lines to [`Reading::take`]; there is one, of plain lists.
+
+use std::fmt;
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Read};
+use std::path::{Path, PathBuf};
+
+use super::parse::parse;
+use super::store::{Builder, Full, Indicators, Info};
+use crate::archive::name;
+use crate::diagnostic::{Code, Diagnostic, Level};
+
+/// Longest line that is read.
+const LINE: usize = 8 << 10;
+
+/// Lines that are wrong of which more than a count is kept.
+const FAULTS: usize = 100;
+
+/// What a fault shows of a line.
+const SHOWN: usize = 80;
+
+/// Lists of indicators, and what is wrong with them.
+#[derive(Debug)]
+pub struct Lists {
+    /// The indicators.
+    pub indicators: Indicators,
+    /// The first lines that are none.
+    pub faults: Vec<Fault>,
+    /// How many there are.
+    pub wrong: u64,
+}
+
+/// A line that is no indicator.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fault {
+    /// The file.
+    pub file: String,
+    /// The line of it, from 1.
+    pub line: u32,
+    /// Offset of the line.
+    pub offset: u64,
+    /// What was expected.
+    pub expected: String,
+    /// What was there, cut.
+    pub found: String,
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { file, line, expected, found, .. } = self;
+        write!(f, "{file}:{line}: {expected}: {found}")
+    }
+}
+
+impl Fault {
+    /// What a report says of it.
+    pub fn diagnostic(&self) -> Diagnostic {
+        let text = format!("line {} is no indicator; it was left out", self.line);
+        let note = Diagnostic::new(Level::Warning, Code::IndicatorLeftOut, &self.file, text);
+        let expected = self.expected.strip_prefix("expected ").unwrap_or(&self.expected);
+        note.at(self.offset).expected(expected, self.found.clone())
+    }
+}
+
+/// Why lists cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ListError {
+    /// A file cannot be read.
+    #[error("{path}: {error}")]
+    Unreadable {
+        /// The file.
+        path: String,
+        /// Why.
+        error: io::Error,
+    },
+    /// A file without an indicator.
+    #[error(
+        "{path}: no indicator in this list: expected addresses, domains, URLs or hashes, one a line"
+    )]
+    Empty {
+        /// The file.
+        path: String,
+    },
+    /// More than can be kept.
+    #[error("{path}: more lines or text than the lists of a scan may have: 4 GiB of either")]
+    TooMuch {
+        /// The file.
+        path: String,
+    },
+}
+
+impl Lists {
+    /// Reads lists, each with an indicator a line.
+    ///
+    /// # Errors
+    /// When a file cannot be read, or holds neither an indicator nor anything else. Lines that are wrong
+    /// are faults.
+    pub fn read(paths: &[PathBuf]) -> Result<Self, ListError> {
+        let mut reading = Reading::default();
+        for path in paths {
+            let name = name::display(path.as_os_str().as_encoded_bytes());
+            reading.list(path, name)?;
+        }
+        let Reading { builder, lists, faults, wrong, .. } = reading;
+        Ok(Self { indicators: builder.build(lists), faults, wrong })
+    }
+
+    /// The list that has no indicator but lines that are wrong.
+    ///
+    /// # Errors
+    /// When there is one.
+    pub fn check(&self) -> Result<(), ListError> {
+        match self.indicators.lists().iter().find(|list| list.count == 0) {
+            Some(list) => Err(ListError::Empty { path: list.name.clone() }),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Lists that are being read.
+#[derive(Debug, Default)]
+struct Reading {
+    builder: Builder,
+    lists: Vec<Info>,
+    faults: Vec<Fault>,
+    wrong: u64,
+    /// Lines of all lists.
+    lines: u32,
+}
+
+impl Reading {
+    fn list(&mut self, path: &Path, name: String) -> Result<(), ListError> {
+        let unreadable = |error| ListError::Unreadable { path: name.clone(), error };
+        let file = File::open(path).map_err(unreadable)?;
+        let mut reader = BufReader::with_capacity(256 << 10, file);
+        let mut hasher = blake3::Hasher::new();
+        let (wrong, lines_before) = (self.wrong, self.lines);
+        let mut count = 0u64;
+        let mut offset = 0u64;
+        let mut line = Vec::new();
+        loop {
+            line.clear();
+            let most = u64::try_from(LINE).unwrap_or(u64::MAX);
+            let read = (&mut reader).take(most).read_until(b'\n', &mut line).map_err(unreadable)?;
+            if read == 0 {
+                break;
+            }
+            hasher.update(&line);
+            self.lines = self
+                .lines
+                .checked_add(1)
+                .ok_or_else(|| ListError::TooMuch { path: name.clone() })?;
+            let start = offset;
+            offset = offset.saturating_add(u64::try_from(read).unwrap_or(u64::MAX));
+            let is_whole = line.last() == Some(&b'\n') || read < LINE;
+            if !is_whole {
+                offset = offset.saturating_add(skip(&mut reader, &mut hasher).map_err(unreadable)?);
+            }
+            let text = if start == 0 {
+                line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&line)
+            } else {
+                &line
+            };
+            let text = plain(text);
+            if text.is_empty() {
+                continue;
+            }
+            let parsed = if is_whole {
+                std::str::from_utf8(text)
+                    .map_err(|_| "expected text in UTF-8".to_owned())
+                    .and_then(|text| parse(text).map_err(|problem| problem.to_string()))
+            } else {
+                Err(format!("expected a line of at most {LINE} bytes"))
+            };
+            match parsed {
+                Ok(indicator) => {
+                    let added = self.builder.add(indicator, self.lines);
+                    added.map_err(|Full| ListError::TooMuch { path: name.clone() })?;
+                    count = count.saturating_add(1);
+                }
+                Err(expected) => {
+                    self.wrong = self.wrong.saturating_add(1);
+                    if self.faults.len() < FAULTS {
+                        let found =
+                            text.get(..SHOWN).map_or_else(|| quoted(text), |cut| quoted(cut) + "…");
+                        let line = self.lines.saturating_sub(lines_before);
+                        self.faults.push(Fault {
+                            file: name.clone(),
+                            line,
+                            offset: start,
+                            expected,
+                            found,
+                        });
+                    }
+                }
+            }
+        }
+        if count == 0 && self.wrong == wrong {
+            return Err(ListError::Empty { path: name });
+        }
+        let hash = format!("blake3:{}", hasher.finalize().to_hex());
+        self.lists.push(Info { name, count, hash, lines_before });
+        Ok(())
+    }
+}
+
+/// Skips what is left of a line; gives how much it was.
+fn skip(reader: &mut impl BufRead, hasher: &mut blake3::Hasher) -> io::Result<u64> {
+    let mut skipped = 0u64;
+    loop {
+        let part = reader.fill_buf()?;
+        let (end, is_last) = match memchr::memchr(b'\n', part) {
+            Some(at) => (at.saturating_add(1), true),
+            None => (part.len(), part.is_empty()),
+        };
+        hasher.update(part.get(..end).unwrap_or_default());
+        skipped = skipped.saturating_add(u64::try_from(end).unwrap_or(u64::MAX));
+        reader.consume(end);
+        if is_last {
+            return Ok(skipped);
+        }
+    }
+}
+
+/// What a line of a plain list says: nothing if it is a comment.
+fn plain(line: &[u8]) -> &[u8] {
+    let line = line.trim_ascii();
+    if line.starts_with(b"#") || line.starts_with(b";") || line.starts_with(b"//") {
+        return &[];
+    }
+    // In a URL the sign begins a fragment; a comment stands apart.
+    let comment = memchr::memchr_iter(b'#', line).find(|at| {
+        at.checked_sub(1).and_then(|at| line.get(at)).is_some_and(u8::is_ascii_whitespace)
+    });
+    comment.and_then(|at| line.get(..at)).unwrap_or(line).trim_ascii_end()
+}
+
+fn quoted(text: &[u8]) -> String {
+    format!("\"{}\"", String::from_utf8_lossy(text).escape_default())
+}

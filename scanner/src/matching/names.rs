@@ -1,0 +1,193 @@
+//! Where names and addresses may end, read off the masks of a tile while it is near; and what of the user's
+//! lists stands there.
+
+use super::confirm::Confirmed;
+use super::engine::{Candidate, Engine, Scratch, WIDEST};
+use super::kernel::{BLOCK, Tile};
+use super::search::{Haystack, Search};
+use crate::check::{Attributes, Confidence};
+use crate::indicator::Indicators;
+use crate::region::{Decoded, Window};
+use crate::secret::SecretBytes;
+
+/// How specific an indicator of a list is: the user has named it.
+const RANK: u8 = 64;
+
+/// Adds where in a tile names and addresses of lists may end. The tile begins at `first` in `text`; what lies
+/// beyond its ends may be anything.
+pub(super) fn read(
+    tile: &Tile,
+    last: usize,
+    text: &[u8],
+    first: usize,
+    indicators: &Indicators,
+    names: &mut Vec<u32>,
+    addresses: &mut Vec<u32>,
+) {
+    let mut name = |at: usize| {
+        let end = indicators.name_end(text, (first + at).min(text.len()));
+        names.extend(end.and_then(|end| u32::try_from(end).ok()));
+    };
+    each_name(&tile.words, &tile.dots, last, &mut name);
+    if indicators.has_v6() {
+        let mut address = |at: usize| {
+            let end = indicators.v6_end(text, (first + at).min(text.len()));
+            addresses.extend(end.and_then(|end| u32::try_from(end).ok()));
+        };
+        each_address(&tile.words, &tile.colons, last, &mut address);
+    }
+}
+
+/// Gives where the last word of a row of words ends that are joined by dots, or the tile before it.
+fn each_name(words: &[u64], dots: &[u64], last: usize, found: &mut impl FnMut(usize)) {
+    let (mut before, mut starts, mut open) = (1, 0, 0);
+    for block in 0..last {
+        let (word, dot) = (at(words, block), at(dots, block));
+        let behind = if block + 1 < last { at(words, block + 1) & 1 } else { 1 };
+        // Dots between two words, and the words that begin behind them.
+        let joints = dot & (word << 1 | before) & (word >> 1 | behind << 63);
+        let begun = (joints << 1 | starts) & word;
+        before = word >> 63;
+        starts = joints >> 63;
+        if begun == 0 && open == 0 {
+            continue;
+        }
+        // Where a word has begun, the sum carries on to what is behind its end.
+        let (sum, first) = word.overflowing_add(begun);
+        let (sum, second) = sum.overflowing_add(open);
+        open = u64::from(first | second);
+        each_bit(sum & !word & !joints, block, found);
+    }
+    if starts | open != 0 {
+        found(last * BLOCK);
+    }
+}
+
+/// Gives where a row of words ends that colons stand in, or the tile before it.
+fn each_address(words: &[u64], colons: &[u64], last: usize, found: &mut impl FnMut(usize)) {
+    let (mut before, mut open) = (1, 0);
+    for block in 0..last {
+        let (word, colon) = (at(words, block), at(colons, block));
+        let begun = (colon << 1 | before) & word;
+        let part = word | colon;
+        let behind =
+            if block + 1 < last { (at(words, block + 1) | at(colons, block + 1)) & 1 } else { 1 };
+        let goes_on = part >> 1 | behind << 63;
+        // `2001:db8::` ends with two colons.
+        let double = colon & (colon << 1 | before) & !goes_on;
+        before = colon >> 63;
+        each_bit(double, block, &mut |at| found(at + 1));
+        if begun == 0 && open == 0 {
+            continue;
+        }
+        let (sum, first) = word.overflowing_add(begun);
+        let (sum, second) = sum.overflowing_add(open);
+        open = u64::from(first | second);
+        each_bit(sum & !word & !(colon & goes_on), block, found);
+    }
+    if before | open != 0 {
+        found(last * BLOCK);
+    }
+}
+
+fn at(masks: &[u64], block: usize) -> u64 {
+    masks.get(block).copied().unwrap_or_default()
+}
+
+fn each_bit(mut mask: u64, block: usize, found: &mut impl FnMut(usize)) {
+    while mask != 0 {
+        found(block * BLOCK + usize::try_from(mask.trailing_zeros()).unwrap_or_default());
+        mask &= mask - 1;
+    }
+}
+
+impl Engine {
+    /// Candidates that are indicators of lists.
+    pub(super) fn listed(
+        &self,
+        window: &Window<'_>,
+        haystack: Haystack<'_>,
+        scratch: &mut Scratch,
+    ) {
+        let Some(indicators) = self.rules.indicators() else { return };
+        let marks = haystack.marks;
+        let hits = indicators.find(haystack.text, &marks.names, &marks.addresses, &marks.tokens);
+        let own = if haystack.from.is_some() { 0..u64::MAX } else { window.own.clone() };
+        for hit in hits {
+            let Some(id) = self.rules.listed(hit.kind) else { continue };
+            let rule = self.rules.get(id);
+            let search = Search { window, id, rule, haystack };
+            let start = haystack.address(hit.start);
+            if start >= own.end.saturating_add(WIDEST)
+                || !search.is_wanted(scratch)
+                || !search.is_allowed(hit.start, scratch)
+            {
+                continue;
+            }
+            let kind = haystack.from.map_or_else(|| window.space.kind_at(start), |from| from.kind);
+            let Some(listed) = indicators.of(&hit).filter(|_| rule.places.holds(kind)) else {
+                continue;
+            };
+            let value = SecretBytes::from(listed.text.into_bytes());
+            let confidence = if listed.is_range { Confidence::Low } else { rule.confidence };
+            let line = listed.line.to_string();
+            let attributes =
+                Attributes::from([("list", listed.list.to_owned()), ("list.line", line)]);
+            scratch.meter.candidate(id);
+            scratch.candidates.push(Candidate {
+                rule: id,
+                start,
+                end: haystack.address(hit.end),
+                decoded: Decoded::PLAIN,
+                island: 0,
+                kind,
+                confirmed: Confirmed {
+                    span: hit.span(),
+                    name: None,
+                    confidence,
+                    rank: RANK,
+                    evidence: Vec::new(),
+                    attributes,
+                    canonical: None,
+                    plain: None,
+                },
+                value,
+                lost: false,
+            });
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Words, dots and colons of a text, as a kernel marks them.
+    fn masks(text: &[u8], is: impl Fn(u8) -> bool) -> Vec<u64> {
+        let bit = |(at, byte): (usize, &u8)| u64::from(is(*byte)) << at;
+        text.chunks(BLOCK).map(|block| block.iter().enumerate().map(bit).sum()).collect()
+    }
+
+    fn ends(text: &str) -> (Vec<usize>, Vec<usize>) {
+        let text = text.as_bytes();
+        let words = masks(text, |byte| byte.is_ascii_alphanumeric() || byte == b'_');
+        let (mut names, mut addresses) = (Vec::new(), Vec::new());
+        each_name(&words, &masks(text, |byte| byte == b'.'), words.len(), &mut |at| names.push(at));
+        let colons = masks(text, |byte| byte == b':');
+        each_address(&words, &colons, words.len(), &mut |at| addresses.push(at));
+        addresses.sort_unstable();
+        (names, addresses)
+    }
+
+    #[test]
+    fn ends_are_where_no_more_of_a_name_follows() {
+        for shift in 0..130 {
+            let of = |text: &str| ends(&(" ".repeat(shift) + text + &" ".repeat(130)));
+            let here = |all: &[usize]| all.iter().map(|at| at + shift).collect::<Vec<_>>();
+            assert_eq!(of("a evil.example, b.c.d").0, here(&[14, 21]));
+            assert_eq!(of("word a. .b 1:2").0, here(&[]));
+            assert_eq!(of("a.b-c.d").0, here(&[3, 7]));
+            assert_eq!(of("12:34 2001:db8::1 1:: x:").1, here(&[5, 17, 21]));
+        }
+    }
+}
