@@ -104,8 +104,16 @@ impl Lists {
             let name = name::display(path.as_os_str().as_encoded_bytes());
             reading.list(path, name)?;
         }
-        let Reading { builder, lists, faults, wrong, .. } = reading;
-        Ok(Self { indicators: builder.build(lists), faults, wrong })
+        Ok(reading.end())
+    }
+
+    /// The list with this text.
+    #[cfg(test)]
+    pub(crate) fn of(text: &str) -> Self {
+        let mut reading = Reading::default();
+        let read = reading.lines(text.as_bytes(), "list".to_owned());
+        assert!(read.is_ok() || text.trim().is_empty(), "{read:?}");
+        reading.end()
     }
 
     /// The list that has no indicator but lines that are wrong.
@@ -135,7 +143,17 @@ impl Reading {
     fn list(&mut self, path: &Path, name: String) -> Result<(), ListError> {
         let unreadable = |error| ListError::Unreadable { path: name.clone(), error };
         let file = File::open(path).map_err(unreadable)?;
-        let mut reader = BufReader::with_capacity(256 << 10, file);
+        self.lines(BufReader::with_capacity(256 << 10, file), name)
+    }
+
+    fn end(self) -> Lists {
+        let Self { builder, lists, faults, wrong, .. } = self;
+        Lists { indicators: builder.build(lists), faults, wrong }
+    }
+
+    /// Reads a plain list.
+    fn lines(&mut self, mut reader: impl BufRead, name: String) -> Result<(), ListError> {
+        let unreadable = |error| ListError::Unreadable { path: name.clone(), error };
         let mut hasher = blake3::Hasher::new();
         let (wrong, lines_before) = (self.wrong, self.lines);
         let mut count = 0u64;

@@ -159,35 +159,5 @@ impl Engine {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Words, dots and colons of a text, as a kernel marks them.
-    fn masks(text: &[u8], is: impl Fn(u8) -> bool) -> Vec<u64> {
-        let bit = |(at, byte): (usize, &u8)| u64::from(is(*byte)) << at;
-        text.chunks(BLOCK).map(|block| block.iter().enumerate().map(bit).sum()).collect()
-    }
-
-    fn ends(text: &str) -> (Vec<usize>, Vec<usize>) {
-        let text = text.as_bytes();
-        let words = masks(text, |byte| byte.is_ascii_alphanumeric() || byte == b'_');
-        let (mut names, mut addresses) = (Vec::new(), Vec::new());
-        each_name(&words, &masks(text, |byte| byte == b'.'), words.len(), &mut |at| names.push(at));
-        let colons = masks(text, |byte| byte == b':');
-        each_address(&words, &colons, words.len(), &mut |at| addresses.push(at));
-        addresses.sort_unstable();
-        (names, addresses)
-    }
-
-    #[test]
-    fn ends_are_where_no_more_of_a_name_follows() {
-        for shift in 0..130 {
-            let of = |text: &str| ends(&(" ".repeat(shift) + text + &" ".repeat(130)));
-            let here = |all: &[usize]| all.iter().map(|at| at + shift).collect::<Vec<_>>();
-            assert_eq!(of("a evil.example, b.c.d").0, here(&[14, 21]));
-            assert_eq!(of("word a. .b 1:2").0, here(&[]));
-            assert_eq!(of("a.b-c.d").0, here(&[3, 7]));
-            assert_eq!(of("12:34 2001:db8::1 1:: x:").1, here(&[5, 17, 21]));
-        }
-    }
-}
+#[path = "names_tests.rs"]
+mod tests;
