@@ -7,7 +7,7 @@ use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
-use super::parse::parse;
+use super::parse::{Problem, parse};
 use super::store::{Builder, Full, Indicators, Info};
 use crate::archive::name;
 use crate::diagnostic::{Code, Diagnostic, Level};
@@ -152,12 +152,13 @@ impl Reading {
     }
 
     /// Reads a plain list.
-    fn lines(&mut self, mut reader: impl BufRead, name: String) -> Result<(), ListError> {
+    fn lines(&mut self, from: impl Read, name: String) -> Result<(), ListError> {
         let unreadable = |error| ListError::Unreadable { path: name.clone(), error };
-        let mut hasher = blake3::Hasher::new();
+        let too_much = || ListError::TooMuch { path: name.clone() };
+        let from = Hashed { from, hasher: blake3::Hasher::new() };
+        let mut reader = BufReader::with_capacity(256 << 10, from);
         let (wrong, lines_before) = (self.wrong, self.lines);
-        let mut count = 0u64;
-        let mut offset = 0u64;
+        let (mut count, mut offset) = (0u64, 0u64);
         let mut line = Vec::new();
         loop {
             line.clear();
@@ -166,67 +167,70 @@ impl Reading {
             if read == 0 {
                 break;
             }
-            hasher.update(&line);
-            self.lines = self
-                .lines
-                .checked_add(1)
-                .ok_or_else(|| ListError::TooMuch { path: name.clone() })?;
+            self.lines = self.lines.checked_add(1).ok_or_else(too_much)?;
             let start = offset;
             offset = offset.saturating_add(u64::try_from(read).unwrap_or(u64::MAX));
             let is_whole = line.last() == Some(&b'\n') || read < LINE;
             if !is_whole {
-                offset = offset.saturating_add(skip(&mut reader, &mut hasher).map_err(unreadable)?);
+                offset = offset.saturating_add(skip(&mut reader).map_err(unreadable)?);
             }
-            let text = if start == 0 {
-                line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&line)
-            } else {
-                &line
-            };
+            let text = Some(line.as_slice()).filter(|_| start == 0);
+            let text = text.and_then(|text| text.strip_prefix(b"\xef\xbb\xbf")).unwrap_or(&line);
             let text = plain(text);
             if text.is_empty() {
                 continue;
             }
-            let parsed = if is_whole {
-                std::str::from_utf8(text)
-                    .map_err(|_| "expected text in UTF-8".to_owned())
-                    .and_then(|text| parse(text).map_err(|problem| problem.to_string()))
-            } else {
-                Err(format!("expected a line of at most {LINE} bytes"))
+            let parsed = match std::str::from_utf8(text) {
+                _ if !is_whole => Err(Problem::Line(LINE)),
+                Err(_) => Err(Problem::NotText),
+                Ok(text) => parse(text),
             };
             match parsed {
                 Ok(indicator) => {
-                    let added = self.builder.add(indicator, self.lines);
-                    added.map_err(|Full| ListError::TooMuch { path: name.clone() })?;
+                    self.builder.add(indicator, self.lines).map_err(|Full| too_much())?;
                     count = count.saturating_add(1);
                 }
-                Err(expected) => {
-                    self.wrong = self.wrong.saturating_add(1);
-                    if self.faults.len() < FAULTS {
-                        let found =
-                            text.get(..SHOWN).map_or_else(|| quoted(text), |cut| quoted(cut) + "…");
-                        let line = self.lines.saturating_sub(lines_before);
-                        self.faults.push(Fault {
-                            file: name.clone(),
-                            line,
-                            offset: start,
-                            expected,
-                            found,
-                        });
-                    }
+                Err(problem) => {
+                    let line = self.lines.saturating_sub(lines_before);
+                    self.fault(&name, line, start, &problem, text);
                 }
             }
         }
         if count == 0 && self.wrong == wrong {
             return Err(ListError::Empty { path: name });
         }
-        let hash = format!("blake3:{}", hasher.finalize().to_hex());
+        let hash = format!("blake3:{}", reader.get_ref().hasher.finalize().to_hex());
         self.lists.push(Info { name, count, hash, lines_before });
         Ok(())
+    }
+
+    fn fault(&mut self, file: &str, line: u32, offset: u64, problem: &Problem, text: &[u8]) {
+        self.wrong = self.wrong.saturating_add(1);
+        if self.faults.len() < FAULTS {
+            let cut = text.get(..SHOWN);
+            let found = cut.map_or_else(|| quoted(text), |cut| quoted(cut) + "…");
+            let (file, expected) = (file.to_owned(), problem.to_string());
+            self.faults.push(Fault { file, line, offset, expected, found });
+        }
+    }
+}
+
+/// Hashes what is read.
+struct Hashed<R> {
+    from: R,
+    hasher: blake3::Hasher,
+}
+
+impl<R: Read> Read for Hashed<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.from.read(buffer)?;
+        self.hasher.update(buffer.get(..read).unwrap_or_default());
+        Ok(read)
     }
 }
 
 /// Skips what is left of a line; gives how much it was.
-fn skip(reader: &mut impl BufRead, hasher: &mut blake3::Hasher) -> io::Result<u64> {
+fn skip(reader: &mut impl BufRead) -> io::Result<u64> {
     let mut skipped = 0u64;
     loop {
         let part = reader.fill_buf()?;
@@ -234,7 +238,6 @@ fn skip(reader: &mut impl BufRead, hasher: &mut blake3::Hasher) -> io::Result<u6
             Some(at) => (at.saturating_add(1), true),
             None => (part.len(), part.is_empty()),
         };
-        hasher.update(part.get(..end).unwrap_or_default());
         skipped = skipped.saturating_add(u64::try_from(end).unwrap_or(u64::MAX));
         reader.consume(end);
         if is_last {

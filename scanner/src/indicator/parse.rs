@@ -1,5 +1,6 @@
 //! One indicator as people write it.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
@@ -48,6 +49,10 @@ pub(super) enum Problem {
     OneLabel,
     /// A URL longer than this.
     Long(usize),
+    /// A line longer than this.
+    Line(usize),
+    /// No UTF-8.
+    NotText,
 }
 
 impl fmt::Display for Problem {
@@ -67,6 +72,8 @@ impl fmt::Display for Problem {
                 "expected 32, 40, 64 or 128 hexadecimal digits (MD5, SHA-1, SHA-256, SHA-512), found {count}"
             ),
             Self::OneLabel => f.write_str("expected a domain of two labels or more, an address, a URL or a hash"),
+            Self::Line(most) => write!(f, "expected a line of less than {most} bytes"),
+            Self::NotText => f.write_str("expected text in UTF-8"),
             Self::Long(most) => write!(f, "expected a URL of at most {most} characters"),
         }
     }
@@ -96,66 +103,66 @@ pub(super) fn parse(text: &str) -> Result<Indicator, Problem> {
         return Err(Problem::NotAscii);
     }
     let text = armed(text);
-    let text = text.as_str();
-    if let Some(address) = address(text) {
-        return address;
+    let text = text.as_ref();
+    if text.bytes().next().is_some_and(|byte| byte.is_ascii_digit())
+        && let Ok(address) = text.parse::<Ipv4Addr>()
+    {
+        return range_v4(address, 32);
     }
     if text.len() >= HEX && text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
         return digest(text);
+    }
+    if !text.bytes().any(|byte| matches!(byte, b'/' | b':')) {
+        return domain(text).map(Indicator::Domain);
+    }
+    if let Some(address) = address(text) {
+        return address;
     }
     if let Some((scheme, rest)) = text.split_once("://") {
         return url(Some(scheme), rest);
     }
     // Of an address or a domain with a port or a path the scheme may be anything.
-    if text.contains(['/', ':']) {
-        return url(None, text).map_err(|problem| match problem {
-            Problem::Host => Problem::Unknown,
-            problem => problem,
-        });
-    }
-    domain(text).map(Indicator::Domain)
+    url(None, text).map_err(|problem| match problem {
+        Problem::Host => Problem::Unknown,
+        problem => problem,
+    })
 }
 
 /// Undoes what keeps people from following a link: `hxxp`, `[.]`, `(dot)`.
-fn armed(text: &str) -> String {
-    let text =
-        text.trim_matches(|c: char| c.is_ascii_whitespace() || matches!(c, '<' | '>' | '"' | '\''));
-    // Cheap for the many that are written plainly.
-    let is_plain = !text.bytes().any(|byte| matches!(byte, b'[' | b'(' | b'{' | b'\\' | b'*'));
-    let mut all = text.to_owned();
-    if !is_plain {
-        let pairs = [
-            ("[://]", "://"),
-            ("[:]//", "://"),
-            ("[.]", "."),
-            ("(.)", "."),
-            ("{.}", "."),
-            ("[dot]", "."),
-            ("(dot)", "."),
-            ("{dot}", "."),
-            ("[DOT]", "."),
-            ("\\.", "."),
-            ("[:]", ":"),
-        ];
-        for (from, to) in pairs {
-            if all.contains(from) {
-                all = all.replace(from, to);
-            }
-        }
-    }
-    let lower = all.get(..8.min(all.len())).unwrap_or_default().to_ascii_lowercase();
-    let schemes = [
+fn armed(text: &str) -> Cow<'_, str> {
+    const PAIRS: [(&str, &str); 11] = [
+        ("[://]", "://"),
+        ("[:]//", "://"),
+        ("[.]", "."),
+        ("(.)", "."),
+        ("{.}", "."),
+        ("[dot]", "."),
+        ("(dot)", "."),
+        ("{dot}", "."),
+        ("[DOT]", "."),
+        ("\\.", "."),
+        ("[:]", ":"),
+    ];
+    const SCHEMES: [(&str, &str); 5] = [
         ("hxxps:", "https:"),
         ("hxxp:", "http:"),
         ("h**ps:", "https:"),
         ("h**p:", "http:"),
         ("fxp:", "ftp:"),
     ];
-    for (from, to) in schemes {
-        if lower.starts_with(from) {
-            all.replace_range(..from.len(), to);
-            break;
+    let is_around = |c: char| c.is_ascii_whitespace() || matches!(c, '<' | '>' | '"' | '\'');
+    let mut all = Cow::Borrowed(text.trim_matches(is_around));
+    // Most are written plainly.
+    if all.bytes().any(|byte| matches!(byte, b'[' | b'(' | b'{' | b'\\')) {
+        for (from, to) in PAIRS {
+            if all.contains(from) {
+                all = Cow::Owned(all.replace(from, to));
+            }
         }
+    }
+    let is = |from: &str| all.get(..from.len()).is_some_and(|head| head.eq_ignore_ascii_case(from));
+    if let Some((from, to)) = SCHEMES.into_iter().find(|(from, _)| is(from)) {
+        all.to_mut().replace_range(..from.len(), to);
     }
     all
 }
@@ -213,19 +220,30 @@ fn digest(text: &str) -> Result<Indicator, Problem> {
 fn domain(text: &str) -> Result<String, Problem> {
     let text = text.strip_prefix("*.").or_else(|| text.strip_prefix('.')).unwrap_or(text);
     let text = text.strip_suffix('.').unwrap_or(text);
-    let is_label = |label: &str| {
-        (1..=LABEL).contains(&label.len())
-            && label.bytes().all(super::is_host)
-            && !label.starts_with('-')
-            && !label.ends_with('-')
-    };
-    if text.is_empty() || text.len() > NAME || !text.split('.').all(is_label) {
+    let bytes = text.as_bytes();
+    if bytes.is_empty() || bytes.len() > NAME {
         return Err(Problem::Unknown);
     }
-    let Some((_, last)) = text.rsplit_once('.') else { return Err(Problem::OneLabel) };
-    let is_top = last.len() >= 2 && !last.bytes().any(|byte| byte == b'_');
-    let begins = last.bytes().next().is_some_and(|byte| byte.is_ascii_alphabetic());
-    if !(is_top && begins) {
+    let (mut label, mut last, mut is_name) = (0, bytes, true);
+    for (at, byte) in bytes.iter().enumerate() {
+        let is_border = label == 0 || matches!(bytes.get(at.saturating_add(1)), None | Some(b'.'));
+        if *byte == b'.' {
+            is_name &= label > 0;
+            label = 0;
+            last = bytes.get(at.saturating_add(1)..).unwrap_or_default();
+        } else {
+            label = label.saturating_add(1);
+            is_name &= super::is_host(*byte) && label <= LABEL && !(is_border && *byte == b'-');
+        }
+    }
+    if !is_name || label == 0 {
+        return Err(Problem::Unknown);
+    }
+    if last.len() == bytes.len() {
+        return Err(Problem::OneLabel);
+    }
+    let is_top = last.len() >= 2 && last.iter().all(|byte| *byte != b'_');
+    if !is_top || !last.first().is_some_and(u8::is_ascii_alphabetic) {
         return Err(Problem::Unknown);
     }
     Ok(text.to_ascii_lowercase())
