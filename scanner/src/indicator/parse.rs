@@ -224,7 +224,7 @@ fn domain(text: &str) -> Result<String, Problem> {
     if bytes.is_empty() || bytes.len() > NAME {
         return Err(Problem::Unknown);
     }
-    let (mut label, mut last, mut is_name) = (0, bytes, true);
+    let (mut label, mut last, mut is_name) = (0usize, bytes, true);
     for (at, byte) in bytes.iter().enumerate() {
         let is_border = label == 0 || matches!(bytes.get(at.saturating_add(1)), None | Some(b'.'));
         if *byte == b'.' {

@@ -99,7 +99,7 @@ fn indicators_are_found_where_they_stand_in_every_writing() {
         row("198.51.100.0/24", "ipv4", 7, &[0x900]),
         row("2001:db8::bad", "ipv6", 8, &[0xa01]),
         row("203.0.113.7", "ipv4", 5, &[0x805, CELL - 5]),
-        row("evil.example", "domain", 3, &[0x20a + 16, 0x300 + 16, 0x400]),
+        row("evil.example", "domain", 3, &[0x20a + 16, 0x300 + 16, 0x400 + 13]),
         row("http://evil.example/payload.sh", "url", 2, &[0x105]),
     ];
     assert_eq!(listed(&scanned), expected);
