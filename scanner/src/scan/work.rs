@@ -17,7 +17,7 @@ use crate::matching::{Engine, Scratch};
 use crate::region::{CELL, Cut, Form, HolderKind, REACH, Space, Window};
 use crate::rule::{Class, Report};
 use crate::secret::SecretBytes;
-use crate::tally::{LineFeeds, Partial};
+use crate::tally::{LineFeeds, Partial, Sort};
 
 /// Bytes of one label that are kept to describe the process.
 const LABEL_KEPT: u64 = 64 << 10;
@@ -137,13 +137,17 @@ impl Work<'_> {
                     found.lines = Some(feeds);
                 }
                 let rule = self.engine.rules().get(found.judgement.rule);
-                let proven = rule.report == Report::Proven;
+                let sort = match (rule.class, rule.report) {
+                    (Class::Listed, _) => Sort::Listed,
+                    (_, Report::Proven) => Sort::Unproven,
+                    (_, Report::Always) => Sort::Found,
+                };
                 let is_public = matches!(rule.class, Class::Indicator | Class::Listed);
                 let shown = self.settings.show_secrets || is_public;
                 if let Some(shelf) = finding::shelf(rule, &found) {
                     part.keep_for_proof(shelf, &found);
                 }
-                part.add(found, &job.name, proven, shown, limits);
+                part.add(found, &job.name, sort, shown, limits);
             });
             throttled.extend(scanned.throttled);
             decoded = decoded.saturating_add(scanned.decoded);

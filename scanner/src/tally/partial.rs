@@ -49,19 +49,39 @@ impl Most {
     fn unproven(limits: &Limits) -> Self {
         Self { values: limits.unproven, holders: limits.holders_per_value }
     }
+
+    fn listed(limits: &Limits) -> Self {
+        Self { values: limits.listed, holders: limits.holders_per_value }
+    }
+}
+
+/// Among which values a match counts, so that many of one sort leave room for the others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sort {
+    /// Of a rule that reports what it finds.
+    Found,
+    /// Of a rule that reports only what is proven.
+    Unproven,
+    /// Of a list of indicators.
+    Listed,
 }
 
 impl Values {
-    fn add(&mut self, key: (ValueKey, Holder, RegionKind), added: Tally, most: Most) {
+    fn add(
+        &mut self,
+        key: (ValueKey, Holder, RegionKind),
+        added: Tally,
+        most: Most,
+    ) -> Vec<ValueKey> {
         let (value, holder, _) = key;
         let count = self.counts.entry((value, holder.set)).or_default();
         *count = count.saturating_add(added.count);
         self.holders.insert((value, holder));
         self.keep(key, added, most);
-        self.trim(most);
+        self.trim(most)
     }
 
-    fn merge(&mut self, other: Self, most: Most) {
+    fn merge(&mut self, other: Self, most: Most) -> Vec<ValueKey> {
         for (key, added) in other.tallies {
             self.keep(key, added, most);
         }
@@ -71,7 +91,7 @@ impl Values {
         }
         self.holders.extend(other.holders);
         self.overflow |= other.overflow;
-        self.trim(most);
+        self.trim(most)
     }
 
     /// Keeps the details of the lowest holders of a value.
@@ -95,15 +115,18 @@ impl Values {
     }
 
     /// Keeps the lowest values: which ones never depends on the order of the work, nor does it
-    /// whether any were left out.
-    fn trim(&mut self, most: Most) {
+    /// whether any were left out. Gives those that were.
+    fn trim(&mut self, most: Most) -> Vec<ValueKey> {
+        let mut dropped = Vec::new();
         while self.entries.len() > most.values {
             let Some((value, _)) = self.entries.pop_last() else { break };
             self.overflow = true;
             self.tallies.split_off(&(value, Holder::FIRST, RegionKind::FIRST));
             self.counts.split_off(&(value, 0));
             self.holders.split_off(&(value, Holder::FIRST));
+            dropped.push(value);
         }
+        dropped
     }
 }
 
@@ -114,6 +137,8 @@ pub struct Partial {
     pub found: Values,
     /// Values of rules that report only what is proven.
     pub unproven: Values,
+    /// Indicators of lists.
+    pub listed: Values,
     /// Rules that hold on a holder as a whole.
     pub holding: Holding,
     /// Values that the user needs to see.
@@ -135,16 +160,8 @@ pub struct Partial {
 }
 
 impl Partial {
-    /// Adds a match; `proven` says whether its rule reports only what is proven, `keep` whether its
-    /// value is kept for the report.
-    pub fn add(
-        &mut self,
-        found: Match,
-        name: &Arc<str>,
-        proven: bool,
-        keep: bool,
-        limits: &Limits,
-    ) {
+    /// Adds a match; `keep` says whether its value is kept for the report.
+    pub fn add(&mut self, found: Match, name: &Arc<str>, sort: Sort, keep: bool, limits: &Limits) {
         let key = (found.key, found.holder, found.kind);
         if !name.is_empty() {
             self.names.entry(found.holder).or_insert_with(|| Arc::clone(name));
@@ -153,10 +170,24 @@ impl Partial {
             keep_lowest(&mut self.kept, found.key, found.value);
         }
         let tally = Tally::of(found.judgement, found.locus, found.lines);
-        if proven {
-            self.unproven.add(key, tally, Most::unproven(limits));
-        } else {
-            self.found.add(key, tally, Most::found(limits));
+        match sort {
+            Sort::Found => {
+                self.found.add(key, tally, Most::found(limits));
+            }
+            Sort::Unproven => {
+                self.unproven.add(key, tally, Most::unproven(limits));
+            }
+            Sort::Listed => {
+                let dropped = self.listed.add(key, tally, Most::listed(limits));
+                self.forget(&dropped);
+            }
+        }
+    }
+
+    /// Drops the texts of indicators that are too many.
+    fn forget(&mut self, dropped: &[ValueKey]) {
+        for key in dropped {
+            self.kept.remove(key);
         }
     }
 
@@ -197,10 +228,12 @@ impl Partial {
         self.found.merge(other.found, Most::found(limits));
         self.vault.merge(other.vault);
         self.unproven.merge(other.unproven, Most::unproven(limits));
+        let dropped = self.listed.merge(other.listed, Most::listed(limits));
         self.holding.merge(other.holding, limits.holders_per_value);
         for (key, value) in other.kept {
             keep_lowest(&mut self.kept, key, value);
         }
+        self.forget(&dropped);
         self.names.extend(other.names);
         self.line_feeds.extend(other.line_feeds);
         self.labels.extend(other.labels);

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use cryoscan::indicator::{ListError, Lists};
+use cryoscan::limits::Limits;
 use cryoscan::matching::Kernel;
 use cryoscan::scan::{ChosenLists, Settings};
 use cryoscan_tests::builder::{Archive, Checkpoint, Mapping, Process, Producer};
@@ -216,6 +217,27 @@ fn an_indicator_hides_no_secret_and_no_secret_hides_it() {
     assert!(scanned.lines.iter().all(|line| !line.contains(&token)));
     let is_secret = |record: &&Value| record["class"] == "secret";
     assert!(scanned.records.iter().any(|record| is_secret(&record)));
+}
+
+#[test]
+fn a_process_that_holds_the_list_crowds_nothing_out() {
+    let files = Files::new();
+    let lines: Vec<String> = (0..2000).map(|at| format!("host-{at}.example")).collect();
+    let list = files.add("feed.txt", lines.join("\n").as_bytes());
+    let token = values::github_token(&mut Random::new(5));
+    let heap = Mapping::zero(HEAP, 0x40000).put(HEAP, lines.join("\n")).put(HEAP + 0x20000, &token);
+    let path = files.add("target.tar", &archive(heap).tar());
+    let limits = Limits { listed: 100, findings: 10, ..Limits::default() };
+    let settings = Settings { indicators: chosen(&[list]), limits, ..revealing() };
+    let scanned = scan(&[&path], &settings);
+    assert_eq!(scanned.whole().faults(), Vec::<String>::new());
+    assert_eq!(listed(&scanned).len(), 100);
+    assert!(scanned.whole().finding(token.as_bytes()).is_some());
+    let said = scanned.whole().notes("limit-reached").map(|note| note["message"].to_string());
+    let said: Vec<String> = said.collect();
+    assert!(said.len() == 1 && said[0].contains("more indicators of lists"), "{said:?}");
+    // 1,024 of them in one cell.
+    assert_eq!(scanned.whole().notes("throttled").count(), 1);
 }
 
 #[test]
