@@ -233,7 +233,8 @@ fn a_process_that_holds_the_list_crowds_nothing_out() {
     assert_eq!(scanned.whole().faults(), Vec::<String>::new());
     assert_eq!(listed(&scanned).len(), 100);
     assert!(scanned.whole().finding(token.as_bytes()).is_some());
-    let said = scanned.whole().notes("limit-reached").map(|note| note["message"].to_string());
+    let whole = scanned.whole();
+    let said = whole.notes("limit-reached").map(|note| note["message"].to_string());
     let said: Vec<String> = said.collect();
     assert!(said.len() == 1 && said[0].contains("more indicators of lists"), "{said:?}");
     // 1,024 of them in one cell.
