@@ -7,7 +7,7 @@ use anyhow::bail;
 
 use super::output::complain;
 use crate::diagnostic::Diagnostic;
-use crate::indicator::Lists;
+use crate::indicator::{Fault, Lists};
 use crate::report::{escape, number};
 use crate::scan::ChosenLists;
 
@@ -46,12 +46,12 @@ pub(super) fn chosen(
         }
     }
     lists.check()?;
-    let mut notes: Vec<Diagnostic> = lists.faults.iter().map(|fault| fault.diagnostic()).collect();
+    let mut notes: Vec<Diagnostic> = lists.faults.iter().map(Fault::diagnostic).collect();
     let unnamed = lists.wrong.saturating_sub(u64::try_from(notes.len()).unwrap_or(u64::MAX));
     if let Some(last) = notes.last_mut()
         && unnamed > 0
     {
-        last.message.push_str(&format!(" (and so were {unnamed} more of the lists)"));
+        last.message.extend([" (and so were ", &unnamed.to_string(), " more of the lists)"]);
     }
     Ok(Some(Arc::new(ChosenLists { indicators: Arc::new(lists.indicators), notes })))
 }

@@ -162,18 +162,14 @@ impl Reading {
         let mut line = Vec::new();
         loop {
             line.clear();
-            let most = u64::try_from(LINE).unwrap_or(u64::MAX);
-            let read = (&mut reader).take(most).read_until(b'\n', &mut line).map_err(unreadable)?;
+            let read = read_line(&mut reader, &mut line).map_err(unreadable)?;
             if read == 0 {
                 break;
             }
             self.lines = self.lines.checked_add(1).ok_or_else(too_much)?;
             let start = offset;
-            offset = offset.saturating_add(u64::try_from(read).unwrap_or(u64::MAX));
-            let is_whole = line.last() == Some(&b'\n') || read < LINE;
-            if !is_whole {
-                offset = offset.saturating_add(skip(&mut reader).map_err(unreadable)?);
-            }
+            offset = offset.saturating_add(read);
+            let is_whole = line.len() <= LINE;
             let text = Some(line.as_slice()).filter(|_| start == 0);
             let text = text.and_then(|text| text.strip_prefix(b"\xef\xbb\xbf")).unwrap_or(&line);
             let text = plain(text);
@@ -229,19 +225,20 @@ impl<R: Read> Read for Hashed<R> {
     }
 }
 
-/// Skips what is left of a line; gives how much it was.
-fn skip(reader: &mut impl BufRead) -> io::Result<u64> {
-    let mut skipped = 0u64;
+/// Reads a line with its end, of which no more than one byte beyond [`LINE`] is kept; gives how long it was.
+fn read_line(reader: &mut impl BufRead, line: &mut Vec<u8>) -> io::Result<u64> {
+    let mut read = 0u64;
     loop {
         let part = reader.fill_buf()?;
-        let (end, is_last) = match memchr::memchr(b'\n', part) {
-            Some(at) => (at.saturating_add(1), true),
-            None => (part.len(), part.is_empty()),
-        };
-        skipped = skipped.saturating_add(u64::try_from(end).unwrap_or(u64::MAX));
-        reader.consume(end);
-        if is_last {
-            return Ok(skipped);
+        let end = memchr::memchr(b'\n', part).map(|at| at.saturating_add(1));
+        let part = part.get(..end.unwrap_or(part.len())).unwrap_or_default();
+        let room = LINE.saturating_add(1).saturating_sub(line.len());
+        line.extend_from_slice(part.get(..room).unwrap_or(part));
+        let len = part.len();
+        read = read.saturating_add(u64::try_from(len).unwrap_or(u64::MAX));
+        reader.consume(len);
+        if end.is_some() || len == 0 {
+            return Ok(read);
         }
     }
 }

@@ -99,21 +99,19 @@ const OF_NOTHING: [[u8; 8]; 4] = [
 
 /// Reads an indicator, defanged or not.
 pub(super) fn parse(text: &str) -> Result<Indicator, Problem> {
-    if !text.is_ascii() {
+    let signs = signs(text);
+    if signs & FOREIGN != 0 {
         return Err(Problem::NotAscii);
+    }
+    // Most are written plainly.
+    if signs & (DEFANGED | AROUND) == 0 && signs & PATH == 0 {
+        return plain(text, signs);
     }
     let text = armed(text);
     let text = text.as_ref();
-    if text.bytes().next().is_some_and(|byte| byte.is_ascii_digit())
-        && let Ok(address) = text.parse::<Ipv4Addr>()
-    {
-        return range_v4(address, 32);
-    }
-    if text.len() >= HEX && text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-        return digest(text);
-    }
-    if !text.bytes().any(|byte| matches!(byte, b'/' | b':')) {
-        return domain(text).map(Indicator::Domain);
+    let signs = self::signs(text);
+    if signs & PATH == 0 {
+        return plain(text, signs);
     }
     if let Some(address) = address(text) {
         return address;
@@ -122,10 +120,52 @@ pub(super) fn parse(text: &str) -> Result<Indicator, Problem> {
         return url(Some(scheme), rest);
     }
     // Of an address or a domain with a port or a path the scheme may be anything.
-    url(None, text).map_err(|problem| match problem {
-        Problem::Host => Problem::Unknown,
-        problem => problem,
-    })
+    let read = url(None, text);
+    if read == Err(Problem::Host) { Err(Problem::Unknown) } else { read }
+}
+
+/// Reads an IPv4 address, a hash or a domain.
+fn plain(text: &str, signs: u8) -> Result<Indicator, Problem> {
+    if text.bytes().next().is_some_and(|byte| byte.is_ascii_digit())
+        && let Ok(address) = text.parse::<Ipv4Addr>()
+    {
+        return range_v4(address, 32);
+    }
+    if text.len() >= HEX && signs & NO_DIGIT == 0 {
+        return digest(text);
+    }
+    domain(text).map(Indicator::Domain)
+}
+
+/// A byte beyond ASCII.
+const FOREIGN: u8 = 1;
+/// A sign that keeps a link from being one.
+const DEFANGED: u8 = 2;
+/// A sign that may stand around an indicator.
+const AROUND: u8 = 4;
+/// A slash or a colon.
+const PATH: u8 = 8;
+/// No hexadecimal digit.
+const NO_DIGIT: u8 = 16;
+
+/// What a text has of these.
+fn signs(text: &str) -> u8 {
+    const OF: [u8; 256] = {
+        let mut of = [FOREIGN; 256];
+        let mut byte = 0u8;
+        while byte < 128 {
+            of[byte as usize] = match byte {
+                b'0'..=b'9' | b'a'..=b'f' | b'A'..=b'F' => 0,
+                b'[' | b'(' | b'{' | b'\\' => DEFANGED | NO_DIGIT,
+                b' ' | b'\t' | b'<' | b'>' | b'"' | b'\'' => AROUND | NO_DIGIT,
+                b'/' | b':' => PATH | NO_DIGIT,
+                _ => NO_DIGIT,
+            };
+            byte += 1;
+        }
+        of
+    };
+    text.bytes().fold(0, |signs, byte| signs | OF[usize::from(byte)])
 }
 
 /// Undoes what keeps people from following a link: `hxxp`, `[.]`, `(dot)`.
@@ -152,7 +192,6 @@ fn armed(text: &str) -> Cow<'_, str> {
     ];
     let is_around = |c: char| c.is_ascii_whitespace() || matches!(c, '<' | '>' | '"' | '\'');
     let mut all = Cow::Borrowed(text.trim_matches(is_around));
-    // Most are written plainly.
     if all.bytes().any(|byte| matches!(byte, b'[' | b'(' | b'{' | b'\\')) {
         for (from, to) in PAIRS {
             if all.contains(from) {
@@ -289,7 +328,7 @@ fn url(scheme: Option<&str>, rest: &str) -> Result<Indicator, Problem> {
     let at = text.len();
     text.push_str(&host);
     if let Some(port) = port {
-        text.push_str(&format!(":{port}"));
+        text.extend([":", &port.to_string()]);
     }
     // Without a path it is the same as with `/`.
     if path != "/" || at == 0 {

@@ -124,10 +124,11 @@ impl Names {
 
     fn at(&self, offset: u32) -> Option<Name<'_>> {
         let rest = self.bytes.get(usize::try_from(offset).ok()?..)?;
-        let [a, b, c, d, e, f, start, len] = *rest.first_chunk::<HEAD>()?;
-        let text = usize::from(u16::from_le_bytes([e, f]));
-        let text = rest.get(HEAD..HEAD + text)?;
-        Some(Name { line: u32::from_le_bytes([a, b, c, d]), text, host: (start, len) })
+        let [first, second, third, fourth, low, high, start, host] = *rest.first_chunk::<HEAD>()?;
+        let len = usize::from(u16::from_le_bytes([low, high]));
+        let text = rest.get(HEAD..HEAD + len)?;
+        let line = u32::from_le_bytes([first, second, third, fourth]);
+        Some(Name { line, text, host: (start, host) })
     }
 }
 
@@ -359,9 +360,9 @@ impl Builder {
         } else if host.last().is_some_and(u8::is_ascii_digit) && is_address(host) {
             self.made.has_v4 = true;
         } else {
-            let labels = host.split(|byte| *byte == b'.');
+            let mut labels = host.split(|byte| *byte == b'.');
             self.made.most_labels = self.made.most_labels.max(labels.clone().count());
-            let top = labels.last().unwrap_or_default();
+            let top = labels.next_back().unwrap_or_default();
             let hash = FromEnd::of(top);
             let word = usize::try_from(hash >> 22).unwrap_or_default();
             if let Some(word) = self.made.tops.0.get_mut(word) {

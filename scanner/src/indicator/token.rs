@@ -78,7 +78,7 @@ impl Indicators {
 
     /// The end of the IPv6 address that may stand around a place in or behind its last group.
     pub fn v6_end(&self, bytes: &[u8], at: usize) -> Option<usize> {
-        self.address_v6(bytes, at).map(|(range, _)| range.end)
+        address_v6(bytes, at).map(|(range, _)| range.end)
     }
 
     /// Whether addresses with colons are looked for.
@@ -192,7 +192,7 @@ impl Indicators {
     }
 
     fn v6_at(&self, bytes: &[u8], end: usize) -> Option<Hit> {
-        let (span, address) = self.address_v6(bytes, end)?;
+        let (span, address) = address_v6(bytes, end)?;
         let host = span.start.saturating_sub(1)..span.end + 1;
         let in_brackets =
             bytes.get(host.clone()).is_some_and(|it| it.starts_with(b"[") && it.ends_with(b"]"));
@@ -214,40 +214,6 @@ impl Indicators {
         let longest = spans.min_by_key(|(span, offset)| (usize::MAX - span.len(), *offset));
         let (span, offset) = longest?;
         self.hit(span, Entry::Name(offset))
-    }
-
-    fn address_v6(&self, bytes: &[u8], at: usize) -> Option<(Range<usize>, Ipv6Addr)> {
-        let byte = |at: usize| bytes.get(at).copied().unwrap_or_default();
-        let mut end = at;
-        while is_word(byte(end)) {
-            end += 1;
-            if end - at > 4 {
-                return None;
-            }
-        }
-        if byte(end) == b':' && (byte(end + 1) == b':' || is_word(byte(end + 1))) {
-            return None;
-        }
-        let is_part = |byte: u8| byte == b':' || byte.is_ascii_hexdigit();
-        let mut start = end;
-        while start > 0 && is_part(byte(start - 1)) {
-            start -= 1;
-            if end - start > LONGEST_V6 + 1 {
-                return None;
-            }
-        }
-        if start > 0 && is_word(byte(start - 1)) {
-            return None;
-        }
-        // A colon may stand between a name and an address.
-        if byte(start) == b':' && byte(start + 1) != b':' {
-            start += 1;
-        }
-        let text = std::str::from_utf8(bytes.get(start..end)?).ok()?;
-        if text.len() < 3 {
-            return None;
-        }
-        Some((start..end, text.parse().ok()?))
     }
 
     /// Hashes in a row of characters of base64.
@@ -277,7 +243,7 @@ impl Indicators {
             if is_word(start.checked_sub(1)) || is_word(Some(end)) || len > LONGEST_DIGEST {
                 continue;
             }
-            if Kind::of_digest(len / 2).is_none() || len % 2 != 0 {
+            if Kind::of_digest(len / 2).is_none() || !len.is_multiple_of(2) {
                 continue;
             }
             let mut digest = [0; LONGEST_DIGEST / 2];
@@ -329,6 +295,41 @@ fn address_v4(bytes: &[u8], end: usize) -> Option<(usize, u32)> {
     let before = at.checked_sub(1).map(byte);
     let is_longer = before.is_some_and(|byte| is_word(byte) || byte == b'.');
     (!is_longer).then_some((at, address))
+}
+
+/// The IPv6 address whose last group ends at a place, or reaches beyond it, as a whole token.
+fn address_v6(bytes: &[u8], at: usize) -> Option<(Range<usize>, Ipv6Addr)> {
+    let byte = |at: usize| bytes.get(at).copied().unwrap_or_default();
+    let mut end = at;
+    while is_word(byte(end)) {
+        end += 1;
+        if end - at > 4 {
+            return None;
+        }
+    }
+    if byte(end) == b':' && (byte(end + 1) == b':' || is_word(byte(end + 1))) {
+        return None;
+    }
+    let is_part = |byte: u8| byte == b':' || byte.is_ascii_hexdigit();
+    let mut start = end;
+    while start > 0 && is_part(byte(start - 1)) {
+        start -= 1;
+        if end - start > LONGEST_V6 + 1 {
+            return None;
+        }
+    }
+    if start > 0 && is_word(byte(start - 1)) {
+        return None;
+    }
+    // A colon may stand between a name and an address.
+    if byte(start) == b':' && byte(start + 1) != b':' {
+        start += 1;
+    }
+    let text = std::str::from_utf8(bytes.get(start..end)?).ok()?;
+    if text.len() < 3 {
+        return None;
+    }
+    Some((start..end, text.parse().ok()?))
 }
 
 /// Where the URL `name` stands, around its host.

@@ -770,8 +770,8 @@ impl Tile {
                 marks[6] |= bits(_mm256_cmpeq_epi8(v1, zero));
                 if NAMES {
                     // Of the characters of base64 all but three, and not what counts as one.
-                    let [a, b, c, d] = others.map(|other| _mm256_cmpeq_epi8(v0, other));
-                    let other = _mm256_or_si256(_mm256_or_si256(a, b), _mm256_or_si256(c, d));
+                    let is_other = others.map(|other| _mm256_cmpeq_epi8(v0, other));
+                    let other = is_other.into_iter().fold(zero, |all, is| _mm256_or_si256(all, is));
                     marks[7] |= all ^ bits(_mm256_or_si256(no_token, other));
                     marks[8] |= bits(_mm256_cmpeq_epi8(v0, dot));
                     marks[9] |= bits(_mm256_cmpeq_epi8(v0, colon));

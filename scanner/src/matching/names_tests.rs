@@ -152,11 +152,11 @@ impl Naive {
             is(Some(at)) || (text[at] == b'.' && is(at.checked_sub(1)) && is(Some(at + 1)))
         };
         for run in runs(text, is_part) {
-            if let Some(url) = self.url(text, &run) {
-                if !String::from_utf8_lossy(&text[run.clone()]).parse::<Ipv4Addr>().is_ok() {
-                    found.push(url);
-                    continue;
-                }
+            if let Some(url) = self.url(text, &run)
+                && String::from_utf8_lossy(&text[run.clone()]).parse::<Ipv4Addr>().is_err()
+            {
+                found.push(url);
+                continue;
             }
             let dots = run.clone().filter(|at| text[*at] == b'.').map(|at| at + 1);
             for start in std::iter::once(run.start).chain(dots) {
@@ -244,8 +244,11 @@ fn found(prefilter: &Prefilter, set: &RuleSet, text: &[u8]) -> Vec<(usize, usize
     named.collect::<Vec<_>>().sorted()
 }
 
+/// The kernels with their tables.
+type Kernels = Vec<(Kernel, Prefilter)>;
+
 /// Rules of a list, and the list as a test knows it.
-fn listed(lines: &[&str]) -> (RuleSet, Vec<(Kernel, Prefilter)>, Naive) {
+fn listed(lines: &[&str]) -> (RuleSet, Kernels, Naive) {
     let mut set = RuleSet::default();
     let lists = Lists::of(&lines.join("\n"));
     assert_eq!(lists.wrong, 0, "{:?}", lists.faults);
@@ -331,7 +334,7 @@ proptest! {
         pieces in prop::collection::vec(0..PIECES.len(), 0..60),
         shift in 0usize..130,
     ) {
-        static LISTED: LazyLock<(RuleSet, Vec<(Kernel, Prefilter)>, Naive)> =
+        static LISTED: LazyLock<(RuleSet, Kernels, Naive)> =
             LazyLock::new(|| listed(&LINES));
         let (set, prefilters, naive) = &*LISTED;
         let text: String = pieces.iter().map(|piece| PIECES[*piece]).collect();
