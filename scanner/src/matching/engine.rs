@@ -6,10 +6,10 @@ use std::ops::Range;
 use super::confirm::Confirmed;
 use super::kernel::Kernel;
 use super::meter::Meter;
-use super::prefilter::{Marks, Prefilter, is_zeros};
+use super::prefilter::{Hit, Marks, Prefilter, is_zeros};
 use super::record::{self, Pair};
 use super::search::{Haystack, Search, TextRun};
-use super::{environment, overlap, runs};
+use super::{assignment, environment, overlap, runs};
 use crate::check::{Confidence, Outcome};
 use crate::region::{CELL, Decoded, Locus, REACH, RegionKind, Window};
 use crate::rule::{Anchor, Class, MAX_MATCH, Pattern, Rule, RuleId, RuleSet, is_of_word};
@@ -71,6 +71,8 @@ pub struct Scratch {
     pub(super) candidates: Vec<Candidate>,
     /// By rule, the cell of its last candidate, and how many it has had there; candidates come in order.
     pub(super) counts: Vec<(u64, usize)>,
+    /// By literal, the cell in which all of its rules have had more candidates than they may.
+    pub(super) spent: Vec<u64>,
     /// Candidates in decoded text, by rule and cell.
     pub(super) decoded_counts: BTreeMap<(RuleId, u64), usize>,
     pub(super) throttled: Vec<Throttled>,
@@ -150,6 +152,8 @@ impl Engine {
         scratch.counts.clear();
         scratch.counts.resize(self.rules.rules().len(), (u64::MAX, 0));
         scratch.decoded_counts.clear();
+        scratch.spent.clear();
+        scratch.spent.resize(self.prefilter.len(), u64::MAX);
         scratch.throttled.clear();
         if !self.finds_zeros && has_nothing(window) {
             return Scanned::default();
@@ -220,6 +224,7 @@ impl Engine {
         };
         let mut text = TextRun::default();
         let mut rules = Vec::new();
+        let mut row_start = 0;
         scratch.word = None;
         for hits in haystack.marks.hits.chunk_by(|one, other| one.at == other.at) {
             let Some(at) = hits.first().and_then(|hit| usize::try_from(hit.at).ok()) else {
@@ -227,6 +232,11 @@ impl Engine {
             };
             if haystack.address(at) >= last {
                 return;
+            }
+            let cell = haystack.cell(window, at);
+            let is_spent = |hit: &Hit| scratch.spent.get(hit.literal()) == Some(&cell);
+            if haystack.from.is_none() && hits.iter().all(is_spent) {
+                continue;
             }
             // A rule may have several literals of which one begins with another.
             rules.clear();
@@ -237,21 +247,37 @@ impl Engine {
             }
             // Places come in order: one before the end stands in the same row.
             let known = scratch.word.map(|(_, end)| end).filter(|end| *end > at);
-            scratch.word = Some((at, known.unwrap_or_else(|| word_end(haystack.text, at))));
+            let row_end = known.unwrap_or_else(|| word_end(haystack.text, at));
+            if known.is_none() {
+                row_start = assignment::row_start(haystack.text, at);
+            }
+            scratch.word = Some((at, row_end));
             scratch.pairs.clear();
             let is_name = |id: &RuleId| matches!(self.rules.get(*id).anchor, Anchor::Assignment(_));
             if rules.iter().any(is_name) {
                 record::pairs(haystack.text, at, &mut scratch.pairs);
             }
+            let is_no_name =
+                assignment::is_no_name(row_start..row_end, at) && scratch.pairs.is_empty();
+            let mut are_spent = haystack.from.is_none();
             for id in &rules {
                 let search = self.search(window, *id, haystack);
                 if search.is_wanted(scratch) {
                     let start = scratch.meter.now();
-                    if search.is_allowed(at, scratch) {
+                    let is_allowed = search.is_allowed(at, scratch);
+                    are_spent &= search.is_spent(scratch);
+                    if is_allowed && !(is_no_name && is_name(id)) {
                         text.cover(haystack.text, at);
                         search.confirm(search.around(at, &text), at, None, scratch);
                     }
                     scratch.meter.charge(Some(*id), start);
+                }
+            }
+            if are_spent {
+                for hit in hits {
+                    if let Some(spent) = scratch.spent.get_mut(hit.literal()) {
+                        *spent = cell;
+                    }
                 }
             }
         }

@@ -34,3 +34,4 @@ pub use encoding::{Decode, ENCODINGS, Encoding, Island, Run, SpanMap};
 pub use engine::{Engine, Scanned, Scratch, Throttled};
 pub use kernel::{Kernel, NoKernel};
 pub use meter::{Clock, Costs, RuleCost, Statistics};
+pub use prefilter::{LookedFor, looked_for};

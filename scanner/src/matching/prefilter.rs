@@ -87,12 +87,53 @@ impl Head {
     }
 }
 
+/// What of a literal is looked for, and the literal is compared only where that stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LookedFor {
+    /// Its rarest four bytes, or all three that it has.
+    pub bytes: Vec<u8>,
+    /// How many different bytes may follow them as the fourth.
+    pub followers: Option<usize>,
+}
+
+/// What is looked for, by rule and literal of the rule.
+pub fn looked_for(set: &RuleSet, kernel: Kernel) -> Vec<Vec<LookedFor>> {
+    let prefilter = Prefilter::new(set, kernel);
+    let offsets: BTreeMap<usize, usize> = prefilter
+        .entries
+        .iter()
+        .map(|entry| (offset(entry.literal), usize::from(entry.offset)))
+        .collect();
+    let of = |bytes: &Vec<u8>, any_case: bool| {
+        let is = |it: &Literal| it.bytes == *bytes && it.any_case == any_case;
+        let index = prefilter.literals.iter().position(is)?;
+        let four = bytes.iter().skip(*offsets.get(&index)?).take(kernel::WIDTH);
+        let follows = prefilter.literals.get(index)?.follows.len();
+        let four: Vec<u8> = four.copied().collect();
+        let followers = (four.len() < kernel::WIDTH).then_some(follows);
+        Some(LookedFor { bytes: four, followers })
+    };
+    let rules = set.rules().iter().map(|rule| {
+        let any_case = matches!(rule.anchor, Anchor::Assignment(_));
+        let literals = rule.literals.iter().filter(|_| rule.anchor.has_literals());
+        literals.filter_map(|bytes| of(bytes, any_case)).collect()
+    });
+    rules.collect()
+}
+
 /// A literal that occurs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Hit {
     /// Offset of its first byte.
     pub at: u32,
     literal: u32,
+}
+
+impl Hit {
+    /// Number of the literal.
+    pub(super) fn literal(self) -> usize {
+        offset(self.literal)
+    }
 }
 
 /// What stands out in a text.
@@ -203,6 +244,11 @@ impl Prefilter {
             }
         }
         this
+    }
+
+    /// How many literals there are.
+    pub(super) fn len(&self) -> usize {
+        self.literals.len()
     }
 
     /// The rules of the literal that a hit is of.

@@ -65,6 +65,12 @@ pub(super) struct From<'a> {
 }
 
 impl Haystack<'_> {
+    /// The cell of the grid on whose account a place is looked at.
+    pub(super) fn cell(&self, window: &Window<'_>, at: usize) -> u64 {
+        let of_address = self.address(at).saturating_sub(window.region_start) / CELL;
+        self.from.map_or(of_address, |from| from.cell)
+    }
+
     pub(super) fn address(&self, at: usize) -> u64 {
         self.base.saturating_add(at as u64)
     }
@@ -135,10 +141,8 @@ impl Search<'_> {
     /// The same for a candidate that counts as so many.
     fn affords(&self, at: usize, cost: usize, scratch: &mut Scratch) -> bool {
         let address = self.haystack.address(at);
-        let from = self.haystack.from;
-        let of_address = address.saturating_sub(self.window.region_start) / CELL;
-        let cell = from.map_or(of_address, |from| from.cell);
-        let count = if from.is_some() {
+        let cell = self.haystack.cell(self.window, at);
+        let count = if self.haystack.from.is_some() {
             scratch.decoded_counts.entry((self.id, cell)).or_default()
         } else {
             let index = usize::try_from(self.id.0).unwrap_or(usize::MAX);
@@ -150,7 +154,20 @@ impl Search<'_> {
         };
         let before = *count;
         *count += cost;
-        let most = if self.rule.anchor == Anchor::Number {
+        let most = self.budget();
+        if *count > most {
+            if before <= most {
+                let cell = self.window.region_start.saturating_add(cell.saturating_mul(CELL));
+                scratch.throttled.push(Throttled { rule: Some(self.id), cell });
+            }
+            return false;
+        }
+        address.saturating_add(WIDEST) >= self.own().start
+    }
+
+    /// How many candidates the rule may have in a cell.
+    fn budget(&self) -> usize {
+        if self.rule.anchor == Anchor::Number {
             CELL_NUMBERS
         } else if matches!(self.rule.anchor, Anchor::Assignment(_)) {
             CELL_NAMES
@@ -161,15 +178,14 @@ impl Search<'_> {
         } else {
             (CELL_BUDGET / (self.rule.before + self.rule.max_len))
                 .clamp(*CELL_CANDIDATES.start(), *CELL_CANDIDATES.end())
-        };
-        if *count > most {
-            if before <= most {
-                let cell = self.window.region_start.saturating_add(cell.saturating_mul(CELL));
-                scratch.throttled.push(Throttled { rule: Some(self.id), cell });
-            }
-            return false;
         }
-        address.saturating_add(WIDEST) >= self.own().start
+    }
+
+    /// Whether the rule has had all the candidates that it may have in the cell of the last one; not asked of
+    /// decoded text.
+    pub(super) fn is_spent(&self, scratch: &Scratch) -> bool {
+        let index = usize::try_from(self.id.0).unwrap_or(usize::MAX);
+        scratch.counts.get(index).is_some_and(|(_, count)| *count > self.budget())
     }
 
     /// What the rule sees around a candidate, clipped to what it can match: the text run, or bytes.

@@ -90,7 +90,10 @@ pub struct Keyword {
 }
 
 impl Keyword {
-    /// The keyword of a rule file; `None` if no part of it has three letters.
+    /// Bytes of the longest.
+    pub const LONGEST: usize = 64;
+
+    /// The keyword of a rule file; `None` if no part of it has three letters, or if it is too long.
     pub(crate) fn new(word: &str) -> Option<Self> {
         let lower = word.to_ascii_lowercase();
         let (is_flag, word) = lower.strip_prefix('-').map_or((false, &*lower), |word| (true, word));
@@ -105,7 +108,12 @@ impl Keyword {
             start = end + 1;
         }
         let says_secret = says_secret(&word);
-        (part.len() >= 3).then_some(Self { word, part, says_secret, is_flag })
+        (part.len() >= 3 && word.len() <= Self::LONGEST).then_some(Self {
+            word,
+            part,
+            says_secret,
+            is_flag,
+        })
     }
 
     /// The part of it that is searched for.
