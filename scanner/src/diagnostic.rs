@@ -59,6 +59,7 @@ codes! {
     LedgerImbalance "ledger-imbalance" "The bytes scanned and skipped do not add up to the bytes of the checkpoint; please report it.",
     LeftOut "left-out" "A file in a folder of archives was not scanned: it is no checkpoint, cannot be read, or its name says that it is not complete yet.",
     LimitReached "limit-reached" "A limit against hostile input was reached; what lay beyond it was not scanned.",
+    ListHeld "list-held" "A stretch of memory or of a file holds more indicators of the user's lists than any use of them has: a list itself, as a filter has one; the first of them were counted, with low confidence.",
     MemberUnreadable "member-unreadable" "A file or folder of the target could not be read.",
     MetadataMalformed "metadata-malformed" "A metadata file is not the JSON it should be; it was scanned as text.",
     PagemapInconsistent "pagemap-inconsistent" "An entry of a pagemap is impossible (overlap, overflow, order); it was left out.",

@@ -23,6 +23,11 @@ pub struct Hit {
 }
 
 impl Hit {
+    /// Which indicator it is of.
+    pub fn which(&self) -> impl Ord + use<> {
+        self.entry
+    }
+
     /// The bytes that it stands for.
     pub fn span(&self) -> Range<usize> {
         self.start..self.end

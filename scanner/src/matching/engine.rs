@@ -61,6 +61,9 @@ pub struct Throttled {
 pub struct Scanned {
     /// The cells that were not looked at in full.
     pub throttled: Vec<Throttled>,
+    /// The first addresses of cells with more of the user's indicators than any use of them has: of those only
+    /// the first are given.
+    pub lists: Vec<u64>,
     /// Bytes made by decoding.
     pub decoded: u64,
 }
@@ -76,6 +79,8 @@ pub struct Scratch {
     /// Candidates in decoded text, by rule and cell.
     pub(super) decoded_counts: BTreeMap<(RuleId, u64), usize>,
     pub(super) throttled: Vec<Throttled>,
+    /// Cells in which lists of indicators stand.
+    pub(super) lists: Vec<u64>,
     /// Offsets of the strings of environments that have no label.
     pub(super) variables: Vec<Range<usize>>,
     /// By rule: whether it looks into this window at all.
@@ -155,6 +160,7 @@ impl Engine {
         scratch.spent.clear();
         scratch.spent.resize(self.prefilter.len(), u64::MAX);
         scratch.throttled.clear();
+        scratch.lists.clear();
         if !self.finds_zeros && has_nothing(window) {
             return Scanned::default();
         }
@@ -186,7 +192,11 @@ impl Engine {
         }
         scratch.throttled.retain(|throttled| window.own.contains(&throttled.cell));
         scratch.meter.charge(None, start);
-        Scanned { throttled: std::mem::take(&mut scratch.throttled), decoded }
+        scratch.lists.retain(|cell| window.own.contains(cell));
+        scratch.lists.sort_unstable();
+        scratch.lists.dedup();
+        let throttled = std::mem::take(&mut scratch.throttled);
+        Scanned { throttled, lists: std::mem::take(&mut scratch.lists), decoded }
     }
 
     /// What stands out in a text.

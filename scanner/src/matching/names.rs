@@ -1,14 +1,19 @@
 //! Where names and addresses may end, read off the masks of a tile while it is near; and what of the user's
 //! lists stands there.
 
+use std::collections::BTreeSet;
+
 use super::confirm::Confirmed;
 use super::engine::{Candidate, Engine, Scratch, WIDEST};
 use super::kernel::{BLOCK, Tile};
 use super::search::{Haystack, Search};
 use crate::check::{Attributes, Confidence};
-use crate::indicator::Indicators;
-use crate::region::{Decoded, Window};
+use crate::indicator::{Hit, Indicators};
+use crate::region::{CELL, Decoded, Window};
 use crate::secret::SecretBytes;
+
+/// Distinct indicators in one cell, or in what was decoded, from which on it is a list itself that stands there.
+const LIST: usize = 64;
 
 /// How specific an indicator of a list is: the user has named it.
 const RANK: u8 = 64;
@@ -112,50 +117,83 @@ impl Engine {
         let Some(indicators) = self.rules.indicators() else { return };
         let marks = haystack.marks;
         let hits = indicators.find(haystack.text, &marks.names, &marks.addresses, &marks.tokens);
-        let own = if haystack.from.is_some() { 0..u64::MAX } else { window.own.clone() };
-        for hit in hits {
-            let Some(id) = self.rules.listed(hit.kind) else { continue };
-            let rule = self.rules.get(id);
-            let search = Search { window, id, rule, haystack };
-            let start = haystack.address(hit.start);
-            if start >= own.end.saturating_add(WIDEST)
-                || !search.is_wanted(scratch)
-                || !search.is_allowed(hit.start, scratch)
-            {
-                continue;
+        let cell = |hit: &Hit| match haystack.from {
+            Some(from) => from.cell,
+            None => haystack.address(hit.start).saturating_sub(window.region_start) / CELL,
+        };
+        for hits in hits.chunk_by(|one, other| cell(one) == cell(other)) {
+            let (hits, is_list) = without_list(hits);
+            if is_list && let Some(first) = hits.first() {
+                let start = cell(first).saturating_mul(CELL);
+                scratch.lists.push(window.region_start.saturating_add(start));
             }
-            let kind = haystack.from.map_or_else(|| window.space.kind_at(start), |from| from.kind);
-            let Some(listed) = indicators.of(&hit).filter(|_| rule.places.holds(kind)) else {
-                continue;
-            };
-            let value = SecretBytes::from(listed.text.into_bytes());
-            let confidence = if listed.is_range { Confidence::Low } else { rule.confidence };
-            let line = listed.line.to_string();
-            let attributes =
-                Attributes::from([("list", listed.list.to_owned()), ("list.line", line)]);
-            scratch.meter.candidate(id);
-            scratch.candidates.push(Candidate {
-                rule: id,
-                start,
-                end: haystack.address(hit.end),
-                decoded: Decoded::PLAIN,
-                island: 0,
-                kind,
-                confirmed: Confirmed {
-                    span: hit.span(),
-                    name: None,
-                    confidence,
-                    rank: RANK,
-                    evidence: Vec::new(),
-                    attributes,
-                    canonical: None,
-                    plain: None,
-                },
-                value,
-                lost: false,
-            });
+            for hit in hits {
+                self.listed_one(indicators, &hit, is_list, window, haystack, scratch);
+            }
         }
     }
+
+    /// A candidate that is an indicator; one in a list says little.
+    fn listed_one(
+        &self,
+        indicators: &Indicators,
+        hit: &Hit,
+        is_in_list: bool,
+        window: &Window<'_>,
+        haystack: Haystack<'_>,
+        scratch: &mut Scratch,
+    ) {
+        let Some(id) = self.rules.listed(hit.kind) else { return };
+        let rule = self.rules.get(id);
+        let own = if haystack.from.is_some() { 0..u64::MAX } else { window.own.clone() };
+        let search = Search { window, id, rule, haystack };
+        let start = haystack.address(hit.start);
+        if start >= own.end.saturating_add(WIDEST)
+            || !search.is_wanted(scratch)
+            || !search.is_allowed(hit.start, scratch)
+        {
+            return;
+        }
+        let kind = haystack.from.map_or_else(|| window.space.kind_at(start), |from| from.kind);
+        let Some(listed) = indicators.of(hit).filter(|_| rule.places.holds(kind)) else { return };
+        let value = SecretBytes::from(listed.text.into_bytes());
+        let is_vague = listed.is_range || is_in_list;
+        let confidence = if is_vague { Confidence::Low } else { rule.confidence };
+        let line = listed.line.to_string();
+        let attributes = Attributes::from([("list", listed.list.to_owned()), ("list.line", line)]);
+        scratch.meter.candidate(id);
+        scratch.candidates.push(Candidate {
+            rule: id,
+            start,
+            end: haystack.address(hit.end),
+            decoded: Decoded::PLAIN,
+            island: 0,
+            kind,
+            confirmed: Confirmed {
+                span: hit.span(),
+                name: None,
+                confidence,
+                rank: RANK,
+                evidence: Vec::new(),
+                attributes,
+                canonical: None,
+                plain: None,
+            },
+            value,
+            lost: false,
+        });
+    }
+}
+
+/// The hits of a cell, and whether a list stands there: then the first of each of the first indicators.
+fn without_list(hits: &[Hit]) -> (Vec<Hit>, bool) {
+    let distinct = || hits.iter().map(Hit::which).collect::<BTreeSet<_>>().len();
+    if hits.len() <= LIST || distinct() <= LIST {
+        return (hits.to_vec(), false);
+    }
+    let mut seen = BTreeSet::new();
+    let is_new = |hit: &&Hit| seen.insert(hit.which());
+    (hits.iter().filter(is_new).take(LIST).cloned().collect(), true)
 }
 
 #[cfg(test)]
