@@ -83,7 +83,7 @@ impl Indicators {
 
     /// The end of the IPv6 address that may stand around a place in or behind its last group.
     pub fn v6_end(&self, bytes: &[u8], at: usize) -> Option<usize> {
-        address_v6(bytes, at).map(|(range, _)| range.end)
+        token_v6(bytes, at).map(|token| token.end)
     }
 
     /// Whether addresses with colons are looked for.
@@ -201,8 +201,8 @@ impl Indicators {
         let host = span.start.saturating_sub(1)..span.end + 1;
         let in_brackets =
             bytes.get(host.clone()).is_some_and(|it| it.starts_with(b"[") && it.ends_with(b"]"));
-        let text = format!("[{address}]");
-        let of_url = in_brackets.then(|| self.of_address(bytes, host, text.as_bytes())).flatten();
+        let of_url = || self.of_address(bytes, host, format!("[{address}]").as_bytes());
+        let of_url = (in_brackets && !self.names.is_empty()).then(of_url).flatten();
         of_url.or_else(|| {
             let entry = match address.to_ipv4_mapped() {
                 Some(address) => self.v4(address.to_bits()),
@@ -302,8 +302,8 @@ fn address_v4(bytes: &[u8], end: usize) -> Option<(usize, u32)> {
     (!is_longer).then_some((at, address))
 }
 
-/// The IPv6 address whose last group ends at a place, or reaches beyond it, as a whole token.
-fn address_v6(bytes: &[u8], at: usize) -> Option<(Range<usize>, Ipv6Addr)> {
+/// Where an IPv6 address may stand as a whole token, of whose last group a place is the end or lies in it.
+fn token_v6(bytes: &[u8], at: usize) -> Option<Range<usize>> {
     let byte = |at: usize| bytes.get(at).copied().unwrap_or_default();
     let mut end = at;
     while is_word(byte(end)) {
@@ -316,25 +316,30 @@ fn address_v6(bytes: &[u8], at: usize) -> Option<(Range<usize>, Ipv6Addr)> {
         return None;
     }
     let is_part = |byte: u8| byte == b':' || byte.is_ascii_hexdigit();
-    let mut start = end;
+    let (mut start, mut colons, mut is_short) = (end, 0, false);
     while start > 0 && is_part(byte(start - 1)) {
         start -= 1;
+        colons += u32::from(byte(start) == b':');
+        is_short |= byte(start) == b':' && byte(start + 1) == b':';
         if end - start > LONGEST_V6 + 1 {
             return None;
         }
     }
-    if start > 0 && is_word(byte(start - 1)) {
+    if (start > 0 && is_word(byte(start - 1))) || !(is_short || colons >= 7) {
         return None;
     }
     // A colon may stand between a name and an address.
     if byte(start) == b':' && byte(start + 1) != b':' {
         start += 1;
     }
-    let text = std::str::from_utf8(bytes.get(start..end)?).ok()?;
-    if text.len() < 3 {
-        return None;
-    }
-    Some((start..end, text.parse().ok()?))
+    (end - start >= 3).then_some(start..end)
+}
+
+/// The IPv6 address that stands there.
+fn address_v6(bytes: &[u8], at: usize) -> Option<(Range<usize>, Ipv6Addr)> {
+    let token = token_v6(bytes, at)?;
+    let text = std::str::from_utf8(bytes.get(token.clone())?).ok()?;
+    Some((token, text.parse().ok()?))
 }
 
 /// Where the URL `name` stands, around its host.
