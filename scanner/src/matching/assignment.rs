@@ -120,12 +120,16 @@ pub(super) fn sight(text: &[u8], at: usize, most: usize) -> (usize, usize) {
 /// The end of the text that a rule sees: that of the text run, or where a flag ends there, that of the
 /// argument behind it.
 pub(super) fn end(text: &[u8], at: usize, end: usize, most: usize) -> usize {
+    if goes_on(text, at, end) { text_run::end(text, end + 1, most).max(end) } else { end }
+}
+
+/// Whether a flag ends at the end of a text run, so that the string behind it is its value.
+pub(super) fn goes_on(text: &[u8], at: usize, end: usize) -> bool {
     if end.saturating_sub(at) > NAME || text.get(end) != Some(&0) {
-        return end;
+        return false;
     }
     let start = name_start(text, end);
-    let is_flag = text.get(start) == Some(&b'-') && start <= at;
-    if is_flag { text_run::end(text, end + 1, most).max(end) } else { end }
+    text.get(start) == Some(&b'-') && start <= at
 }
 
 /// What `take` makes of the values that are assigned to a name.

@@ -1,13 +1,14 @@
 //! From a candidate to a judged match: the pattern, then the checks, then the borders.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use super::assignment;
 use crate::check::{Attributes, Confidence, Outcome, Plain, Subject, known};
 use crate::region::Cut;
 use crate::rule::{Anchor, Answer, Class, Edge, Groups, Keyword, Report, Rule, Seen, View};
 use crate::secret::SecretBytes;
-use crate::tally::Evidence;
+use crate::tally::{Evidence, Grounds};
 
 /// The text around a candidate.
 #[derive(Debug, Clone, Copy)]
@@ -23,24 +24,44 @@ pub(super) struct Run<'a> {
 }
 
 /// A candidate that is a match.
-#[derive(Debug)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Confirmed {
     /// The value in the text.
     pub span: Range<usize>,
-    /// What names it.
-    pub name: Option<String>,
     /// How sure it is.
     pub confidence: Confidence,
     /// How specific the rule is for it.
     pub rank: u8,
-    /// What the checks said.
-    pub evidence: Vec<Evidence>,
-    /// Facts read off the value.
-    pub attributes: Attributes,
+    /// What names it, what the checks said, and what was read off it.
+    pub grounds: Arc<Grounds>,
     /// The value without accidents of notation, where a check knows them.
     pub canonical: Option<SecretBytes>,
     /// The value itself, where it lies in another notation.
     pub plain: Option<Plain>,
+}
+
+impl Confirmed {
+    /// Adds what speaks for it beside its checks.
+    pub(super) fn add_evidence(&mut self, check: &str) {
+        let evidence = Evidence { check: check.to_owned(), outcome: Outcome::Pass };
+        Arc::make_mut(&mut self.grounds).evidence.push(evidence);
+    }
+
+    /// Adds that a string in memory, of that layout, ends where it does.
+    pub(super) fn add_layout(&mut self, layout: &str) {
+        self.add_evidence("length-word");
+        let attributes = &mut Arc::make_mut(&mut self.grounds).attributes;
+        attributes.insert("string.layout", layout.to_owned());
+    }
+}
+
+/// Where a pattern matches, and what that is.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Judged {
+    /// Where the pattern says the value is.
+    pub found: Range<usize>,
+    /// What it is.
+    pub answer: Result<Confirmed, Refused>,
 }
 
 /// Why what a pattern matched is no match after all.
@@ -67,11 +88,6 @@ impl Found {
     /// A value without a name.
     pub(super) fn of(span: Range<usize>) -> Self {
         Self { whole: span.clone(), span, name: None }
-    }
-
-    /// Where it is in the text.
-    pub(super) fn span(&self) -> &Range<usize> {
-        &self.span
     }
 }
 
@@ -126,6 +142,14 @@ fn found(rule: &Rule, text: &[u8], groups: &Groups) -> Option<Found> {
     }
     let span = groups.get(0)?;
     (span.len() <= rule.max_len).then_some(Found::of(span))
+}
+
+/// The values in what `rule` matches around the candidate at `at`, judged; `None` if there are none.
+pub(super) fn judge_all(rule: &Rule, run: Run<'_>, at: usize) -> Option<Arc<[Judged]>> {
+    let all = find_all(rule, run, at).into_iter();
+    let judged =
+        all.map(|found| Judged { found: found.span.clone(), answer: judge(rule, run, found) });
+    (judged.len() > 0).then(|| judged.collect())
 }
 
 /// The values in what `rule` matches around the candidate at `at`: one, or those of its items.
@@ -338,7 +362,8 @@ pub(super) fn judge(rule: &Rule, run: Run<'_>, found: Found) -> Result<Confirmed
         _ => 2,
     };
     let rank = kind * 16 + passes.min(15);
-    Ok(Confirmed { span, name, confidence, rank, evidence, attributes, canonical, plain })
+    let grounds = Arc::new(Grounds { name, evidence, attributes });
+    Ok(Confirmed { span, confidence, rank, grounds, canonical, plain })
 }
 
 /// Whether text ends with an escape that stands for another character: `%3D`, `\n`, `\u003d`.

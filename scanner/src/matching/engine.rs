@@ -5,16 +5,18 @@ use std::ops::Range;
 
 use super::confirm::Confirmed;
 use super::kernel::Kernel;
+use super::memo::{Keys, Memo};
 use super::meter::Meter;
 use super::prefilter::{Hit, Marks, Prefilter, is_zeros};
 use super::record::{self, Pair};
+use super::repeats::{Repeats, Visit};
 use super::search::{Haystack, Search, TextRun};
 use super::{assignment, environment, overlap, runs};
-use crate::check::{Confidence, Outcome};
+use crate::check::Confidence;
 use crate::region::{CELL, Decoded, Locus, REACH, RegionKind, Window};
 use crate::rule::{Anchor, Class, MAX_MATCH, Pattern, Rule, RuleId, RuleSet, is_of_word};
 use crate::secret::SecretBytes;
-use crate::tally::{Evidence, Judgement, Match, ValueKey};
+use crate::tally::{Judgement, Match, ValueKey};
 
 /// The widest match in bytes: UTF-16 takes two a character.
 pub(super) const WIDEST: u64 = 2 * MAX_MATCH as u64;
@@ -92,6 +94,10 @@ pub struct Scratch {
     pub(super) word: Option<(usize, usize)>,
     /// What binary records at the place that is looked at assign to a name there.
     pub(super) pairs: Vec<Pair>,
+    /// What was judged before.
+    pub(super) memo: Memo,
+    /// Text that was met before.
+    pub(super) repeats: Repeats,
 }
 
 /// The rules, ready to be run.
@@ -104,6 +110,7 @@ pub struct Engine {
     /// Whether some rule could match nothing but zeros.
     finds_zeros: bool,
     key: [u8; 32],
+    memo: Keys,
 }
 
 impl Engine {
@@ -137,7 +144,7 @@ impl Engine {
             Anchor::Label | Anchor::Path | Anchor::Text | Anchor::Number | Anchor::Words => false,
             Anchor::Listed => false,
         });
-        Self { rules, prefilter, others, finds_zeros, key }
+        Self { rules, prefilter, others, finds_zeros, key, memo: Keys::default() }
     }
 
     /// The rules.
@@ -214,6 +221,7 @@ impl Engine {
         scratch: &mut Scratch,
     ) -> Vec<Candidate> {
         scratch.candidates.clear();
+        scratch.memo.begin(&self.memo, window.name);
         self.literals(window, haystack, scratch);
         self.others(window, haystack, scratch);
         self.listed(window, haystack, scratch);
@@ -235,6 +243,8 @@ impl Engine {
         let mut text = TextRun::default();
         let mut rules = Vec::new();
         let mut row_start = 0;
+        let mut visit = Visit::default();
+        let mut done = 0;
         scratch.word = None;
         for hits in haystack.marks.hits.chunk_by(|one, other| one.at == other.at) {
             let Some(at) = hits.first().and_then(|hit| usize::try_from(hit.at).ok()) else {
@@ -243,17 +253,27 @@ impl Engine {
             if haystack.address(at) >= last {
                 return;
             }
+            let rest = haystack.marks.hits.get(done..).unwrap_or_default();
+            done += hits.len();
+            // A rule may have several literals of which one begins with another.
+            rules.clear();
+            self.prefilter.rules(haystack.text, hits, &mut rules);
+            if rules.is_empty() {
+                continue;
+            }
+            if !visit.covers(at) {
+                text.cover(haystack.text, at);
+                let Scratch { memo, repeats, .. } = &mut *scratch;
+                repeats.leave(std::mem::take(&mut visit));
+                if text.range().contains(&at) {
+                    visit = repeats.enter(memo, haystack.text, text.range(), haystack.cut, rest);
+                }
+            }
             let cell = haystack.cell(window, at);
             let is_spent = |hit: &Hit| scratch.spent.get(hit.literal()) == Some(&cell);
             if haystack.from.is_none() && hits.iter().all(is_spent) {
+                visit.pass(rules.len());
                 continue;
-            }
-            // A rule may have several literals of which one begins with another.
-            rules.clear();
-            rules.extend(hits.iter().flat_map(|hit| self.prefilter.rules(*hit)).copied());
-            if hits.len() > 1 {
-                rules.sort_unstable();
-                rules.dedup();
             }
             // Places come in order: one before the end stands in the same row.
             let known = scratch.word.map(|(_, end)| end).filter(|end| *end > at);
@@ -271,19 +291,30 @@ impl Engine {
                 assignment::is_no_name(row_start..row_end, at) && scratch.pairs.is_empty();
             let mut are_spent = haystack.from.is_none();
             for id in &rules {
+                let candidate = visit.next();
                 let search = self.search(window, *id, haystack);
                 if search.is_wanted(scratch) {
                     let start = scratch.meter.now();
                     let is_allowed = search.is_allowed(at, scratch);
                     are_spent &= search.is_spent(scratch);
                     if is_allowed && !(is_no_name && is_name(id)) {
-                        text.cover(haystack.text, at);
-                        search.confirm(search.around(at, &text), at, None, scratch);
+                        let is_of_run = visit.covers(at) && search.sees_run_only(at, visit.end());
+                        if is_of_run && visit.is_nothing(candidate) {
+                            scratch.meter.candidate(*id);
+                            search.record(at, None, scratch);
+                        } else {
+                            text.cover(haystack.text, at);
+                            let around = search.around(at, &text);
+                            if !search.confirm(around, at, None, scratch) && is_of_run {
+                                visit.note_nothing(candidate);
+                            }
+                        }
                     }
                     scratch.meter.charge(Some(*id), start);
                 }
             }
-            if are_spent {
+            // Of keywords others of the same literal may be left.
+            if are_spent && !rules.iter().any(is_name) {
                 for hit in hits {
                     if let Some(spent) = scratch.spent.get_mut(hit.literal()) {
                         *spent = cell;
@@ -291,6 +322,7 @@ impl Engine {
                 }
             }
         }
+        scratch.repeats.leave(visit);
     }
 
     /// Candidates of rules without literals.
@@ -351,10 +383,7 @@ impl Engine {
         let partner = self.rules.get(candidate.rule).near.as_ref().map(|near| near.rule.as_str());
         let confirmed = &mut candidate.confirmed;
         confirmed.confidence = confirmed.confidence.max(Confidence::High);
-        confirmed.evidence.push(Evidence {
-            check: format!("near {}", partner.unwrap_or_default()),
-            outcome: Outcome::Pass,
-        });
+        confirmed.add_evidence(&format!("near {}", partner.unwrap_or_default()));
     }
 
     fn finish(&self, window: &Window<'_>, candidate: Candidate) -> Match {
@@ -390,9 +419,7 @@ impl Engine {
                 confidence: confirmed.confidence,
                 rank: confirmed.rank,
                 rule,
-                name: confirmed.name,
-                evidence: confirmed.evidence,
-                attributes: confirmed.attributes,
+                grounds: confirmed.grounds,
                 length: u32::try_from(value.len()).unwrap_or(u32::MAX),
             },
             value,

@@ -2,6 +2,7 @@
 //! lists stands there.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use super::confirm::Confirmed;
 use super::engine::{Candidate, Engine, Scratch, WIDEST};
@@ -11,6 +12,7 @@ use crate::check::{Attributes, Confidence};
 use crate::indicator::{Hit, Indicators};
 use crate::region::{CELL, Decoded, Window};
 use crate::secret::SecretBytes;
+use crate::tally::Grounds;
 
 /// Distinct indicators in one cell, or in what was decoded, from which on it is a list itself that stands there.
 const LIST: usize = 64;
@@ -171,11 +173,9 @@ impl Engine {
             kind,
             confirmed: Confirmed {
                 span: hit.span(),
-                name: None,
                 confidence,
                 rank: RANK,
-                evidence: Vec::new(),
-                attributes,
+                grounds: Arc::new(Grounds { attributes, ..Grounds::default() }),
                 canonical: None,
                 plain: None,
             },

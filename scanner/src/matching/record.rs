@@ -12,7 +12,6 @@ use super::confirm::{self, Confirmed, Run};
 use super::search::WHOLE;
 use crate::check::{Confidence, Outcome};
 use crate::rule::{Anchor, Keyword, Rule};
-use crate::tally::Evidence;
 
 /// Bytes before a pair in which its map may begin.
 const MAP: usize = 512;
@@ -61,12 +60,10 @@ pub(super) fn judge(
         let mut confirmed = confirm::judge(rule, run, found).ok()?;
         let span = &confirmed.span;
         confirmed.span = pair.value.start + span.start - 1..pair.value.start + span.end - 1;
-        if confirmed.evidence.iter().all(|evidence| evidence.outcome != Outcome::Weak) {
+        if confirmed.grounds.evidence.iter().all(|evidence| evidence.outcome != Outcome::Weak) {
             confirmed.confidence = confirmed.confidence.max(Confidence::Medium);
         }
-        let check = "length-word".to_owned();
-        confirmed.evidence.push(Evidence { check, outcome: Outcome::Pass });
-        confirmed.attributes.insert("string.layout", pair.layout.to_owned());
+        confirmed.add_layout(pair.layout);
         Some(confirmed)
     })
 }
@@ -84,7 +81,7 @@ pub(super) fn pairs(bytes: &[u8], at: usize, pairs: &mut Vec<Pair>) {
     let is_named = |name: Range<usize>| {
         bytes.get(name).is_some_and(|name| name.iter().all(|byte| assignment::is_name(*byte)))
     };
-    let maps = if first > at { Vec::new() } else { maps(bytes, least.saturating_sub(MAP)..at) };
+    let mut known = None;
     // A byte before the name that tells its length may be of a name too.
     for start in (first..=at).rev() {
         for (layout, form) in forms(bytes, start) {
@@ -92,12 +89,15 @@ pub(super) fn pairs(bytes: &[u8], at: usize, pairs: &mut Vec<Pair>) {
                 put(start, end, value, layout);
             }
         }
-        if !maps.is_empty()
-            && let Some((key, end, value)) = cbor(bytes, start)
+        if let Some((key, end, value)) = cbor(bytes, start)
             && end > at
+            && is_in_map(
+                bytes,
+                known.get_or_insert_with(|| maps(bytes, least.saturating_sub(MAP)..at)),
+                key,
+            )
             && is_named(at..end)
             && is_text(bytes, &value)
-            && is_in_map(bytes, &maps, key)
         {
             put(start, end, value, "cbor");
         }

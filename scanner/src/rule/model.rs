@@ -126,6 +126,11 @@ impl Keyword {
         self.word.iter().filter(|byte| **byte != b'_').count()
     }
 
+    /// Whether it stands where `other` does.
+    pub fn is_same_word(&self, other: &Self) -> bool {
+        self.word == other.word
+    }
+
     /// Where the keyword stands in `text`, whose [`Self::literal`] might stand at `at`.
     pub fn find(&self, text: &[u8], at: usize) -> Option<Range<usize>> {
         let is_joint = |byte: Option<&u8>| matches!(byte, Some(b'_' | b'-' | b'.' | b' '));
