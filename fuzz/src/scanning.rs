@@ -30,6 +30,7 @@ pub(crate) fn limits() -> Limits {
         findings: 50,
         holders_per_value: 4,
         unproven: 20,
+        listed: 20,
         diagnostics_per_code: 5,
         ..Limits::default()
     }

@@ -15,6 +15,7 @@ pub mod coverage;
 pub mod criu;
 pub mod diagnostic;
 pub mod finding;
+pub mod indicator;
 pub mod limits;
 pub mod matching;
 pub mod region;

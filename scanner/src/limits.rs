@@ -39,6 +39,8 @@ pub struct Limits {
     pub holders_per_value: usize,
     /// The same, of values that only a proof makes findings.
     pub unproven: usize,
+    /// Distinct indicators of lists that become findings: a process may hold a list itself.
+    pub listed: usize,
     /// Diagnostics of one code and checkpoint; the lowest by member and offset are kept.
     pub diagnostics_per_code: usize,
     /// Bytes of a member name, after which it is cut.
@@ -72,6 +74,7 @@ impl Default for Limits {
             findings: 50_000,
             holders_per_value: 256,
             unproven: 10_000,
+            listed: 10_000,
             diagnostics_per_code: 100,
             name_bytes: 4096,
             yara_file_bytes: 64 << 20,

@@ -12,6 +12,8 @@ mod config;
 mod explain;
 #[path = "cli/gate.rs"]
 mod gate;
+#[path = "cli/ioc.rs"]
+mod ioc;
 #[path = "cli/pages.rs"]
 mod pages;
 #[path = "cli/rules.rs"]

@@ -178,6 +178,7 @@ fn limits_are_those_of_the_program() {
         findings,
         holders_per_value,
         unproven,
+        listed,
         diagnostics_per_code,
         name_bytes: _, // A longer name is cut, nothing is lost.
         // Bounds of YARA stand in its own page.
@@ -215,6 +216,7 @@ fn limits_are_those_of_the_program() {
         count(u64::try_from(findings).unwrap()),
         count(u64::try_from(holders_per_value).unwrap()),
         count(u64::try_from(unproven).unwrap()),
+        count(u64::try_from(listed).unwrap()),
     ];
     let formats = page("docs/formats.md");
     assert_eq!(column(&formats, "## Limits", 1), expected);

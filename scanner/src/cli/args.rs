@@ -24,6 +24,7 @@ Examples:
   cryoscan checkpoint.tar -f jsonl | jq .          the same for programs
   cryoscan *.tar --fail-on high                    exit 1 if something bad is in one of them
   cryoscan checkpoint.tar --grep 'RANDOM_\\d+_KEY'  where is this text
+  cryoscan checkpoint.tar --ioc feed.txt           which of these addresses, domains, hashes are in it
   cryoscan checkpoint.tar -o jsonl=report.jsonl    a page on the screen and a file
   cryoscan checkpoint.tar --process 'java*' --vma heap    only the heaps of these processes
   cryoscan --raw core.1234 disk.img logs/          what is no checkpoint: cores, dumps, files";
@@ -185,6 +186,11 @@ pub(super) struct ScanArgs {
         env = "CRYOSCAN_YARA_INCLUDES", hide_env_values = true
     )]
     pub(super) yara_includes: bool,
+
+    /// Report every address, domain, URL and hash of this list, one a line, defanged or not; may be given
+    /// more than once
+    #[arg(long, value_name = "FILE", env = "CRYOSCAN_IOC", hide_env_values = true)]
+    pub(super) ioc: Vec<PathBuf>,
 
     /// Search the registers of threads too: fragments of 64 bytes at most
     #[arg(

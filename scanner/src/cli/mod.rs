@@ -26,6 +26,7 @@ mod explain;
 mod filter;
 mod gate;
 pub mod inspect;
+mod lists;
 mod nearest;
 mod output;
 mod pages;

@@ -14,7 +14,7 @@ use indicatif::ProgressBar;
 use super::args::ScanArgs;
 use super::output::{Reports, complain};
 use super::progress::Watch;
-use super::{user_rules, value};
+use super::{lists, user_rules, value};
 use crate::diagnostic::{Code, Diagnostic, Level};
 use crate::limits::Limits;
 use crate::matching::Kernel;
@@ -81,6 +81,7 @@ fn settings(args: &ScanArgs) -> anyhow::Result<Settings> {
         rules: user_rules::chosen(&args.rules, &args.select)?,
         grep: args.grep.clone(),
         yara,
+        indicators: lists::chosen(&args.ioc, args.rules.rules_lenient)?,
         fingerprint_key: args.fingerprint_key.as_deref().map(key).transpose()?,
         registers: args.registers,
         measured: !args.no_measured,

@@ -24,7 +24,7 @@ pub(super) struct FilesArgs {
     #[arg(long, value_name = "FILE|DIR", env = "CRYOSCAN_RULES", hide_env_values = true)]
     pub(super) rules: Vec<PathBuf>,
 
-    /// Leave out rules that are wrong, and load the others
+    /// Leave out rules, and lines of lists, that are wrong, and load the others
     #[arg(
         long, value_parser = BoolishValueParser::new(),
         env = "CRYOSCAN_RULES_LENIENT", hide_env_values = true

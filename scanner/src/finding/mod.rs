@@ -193,7 +193,7 @@ fn finding(value: &Value<'_>, context: &Context<'_>) -> Option<Finding> {
     let (secret, matched, indicator, class) = match rule.class {
         rule::Class::Secret => (Some(excerpt), None, None, Class::Secret),
         rule::Class::Grep => (None, Some(excerpt), None, Class::Grep),
-        rule::Class::Indicator => {
+        rule::Class::Indicator | rule::Class::Listed => {
             (None, None, Some(indicator(value.key, rule, context)), Class::Indicator)
         }
     };

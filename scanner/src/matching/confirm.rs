@@ -106,6 +106,8 @@ fn find(rule: &Rule, run: Run<'_>, at: usize) -> Option<Found> {
             let groups = rule.pattern.groups_at(run.text, all)?;
             found(rule, run.text, &groups)
         }
+        // Without a pattern.
+        Anchor::Listed => None,
         Anchor::Number | Anchor::Words | Anchor::Label | Anchor::Path | Anchor::Text => {
             search(rule, run.text, at)
         }

@@ -63,6 +63,9 @@ pub struct Throttled {
 pub struct Scanned {
     /// The cells that were not looked at in full.
     pub throttled: Vec<Throttled>,
+    /// The first addresses of cells with more of the user's indicators than any use of them has: of those only
+    /// the first are given.
+    pub lists: Vec<u64>,
     /// Bytes made by decoding.
     pub decoded: u64,
 }
@@ -78,6 +81,8 @@ pub struct Scratch {
     /// Candidates in decoded text, by rule and cell.
     pub(super) decoded_counts: BTreeMap<(RuleId, u64), usize>,
     pub(super) throttled: Vec<Throttled>,
+    /// Cells in which lists of indicators stand.
+    pub(super) lists: Vec<u64>,
     /// Offsets of the strings of environments that have no label.
     pub(super) variables: Vec<Range<usize>>,
     /// By rule: whether it looks into this window at all.
@@ -120,13 +125,14 @@ impl Engine {
         let others = (0..)
             .map(RuleId)
             .zip(rules.rules())
-            .filter(|(_, rule)| !rule.anchor.has_literals())
+            .filter(|(_, rule)| !rule.anchor.has_literals() && rule.anchor != Anchor::Listed)
             .map(|(id, rule)| match &rule.anchor {
                 Anchor::Run { class, len, .. } => (id, runs::is_of_tokens(class, *len)),
                 Anchor::Prefix | Anchor::Inside | Anchor::Assignment(_) | Anchor::Number => {
                     (id, false)
                 }
                 Anchor::Words | Anchor::Label | Anchor::Path | Anchor::Text => (id, false),
+                Anchor::Listed => (id, false),
             })
             .collect();
         let finds_zeros = rules.rules().iter().any(|rule| match &rule.anchor {
@@ -136,6 +142,7 @@ impl Engine {
             Anchor::Run { class, .. } => class.first().is_some_and(|zero| *zero),
             // Labels and files are told by where they lie; zeros are no text, and no prime.
             Anchor::Label | Anchor::Path | Anchor::Text | Anchor::Number | Anchor::Words => false,
+            Anchor::Listed => false,
         });
         Self { rules, prefilter, others, finds_zeros, key, memo: Keys::default() }
     }
@@ -160,6 +167,7 @@ impl Engine {
         scratch.spent.clear();
         scratch.spent.resize(self.prefilter.len(), u64::MAX);
         scratch.throttled.clear();
+        scratch.lists.clear();
         if !self.finds_zeros && has_nothing(window) {
             return Scanned::default();
         }
@@ -191,7 +199,11 @@ impl Engine {
         }
         scratch.throttled.retain(|throttled| window.own.contains(&throttled.cell));
         scratch.meter.charge(None, start);
-        Scanned { throttled: std::mem::take(&mut scratch.throttled), decoded }
+        scratch.lists.retain(|cell| window.own.contains(cell));
+        scratch.lists.sort_unstable();
+        scratch.lists.dedup();
+        let throttled = std::mem::take(&mut scratch.throttled);
+        Scanned { throttled, lists: std::mem::take(&mut scratch.lists), decoded }
     }
 
     /// What stands out in a text.
@@ -212,6 +224,7 @@ impl Engine {
         scratch.memo.begin(&self.memo, window.name);
         self.literals(window, haystack, scratch);
         self.others(window, haystack, scratch);
+        self.listed(window, haystack, scratch);
         let mut candidates = std::mem::take(&mut scratch.candidates);
         overlap::suppress(&self.rules, &mut candidates);
         let near = self.near(&candidates);
@@ -331,6 +344,8 @@ impl Engine {
                 Anchor::Words => search.words(scratch),
                 Anchor::Path => search.start_of_file(scratch),
                 Anchor::Text => search.every_text(scratch),
+                // All of them together, in `listed`.
+                Anchor::Listed => {}
             }
             scratch.meter.charge(Some(*id), start);
         }
@@ -385,6 +400,8 @@ impl Engine {
             Class::Indicator => _ = hasher.update(b"indicator:"),
             // Text that the user looks for is a finding of its own beside a secret of a rule.
             Class::Grep => _ = hasher.update(self.rules.get(rule).id.as_bytes()),
+            // The same of what a list has.
+            Class::Listed => _ = hasher.update(b"listed:"),
         }
         hasher.update(canonical.expose());
         let mut key = [0; 16];

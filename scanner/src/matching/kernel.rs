@@ -13,10 +13,11 @@ use std::arch::x86_64::{
     _mm256_cmpeq_epi8, _mm256_cmpgt_epi8, _mm256_loadu_si256, _mm256_movemask_epi8,
     _mm256_or_si256, _mm256_set1_epi8, _mm256_setzero_si256, _mm256_shuffle_epi8,
     _mm256_srli_epi16, _mm512_add_epi16, _mm512_and_si512, _mm512_castsi512_si256,
-    _mm512_cmplt_epu8_mask, _mm512_cvtepu8_epi16, _mm512_extracti64x4_epi64, _mm512_loadu_si512,
-    _mm512_maskz_compress_epi8, _mm512_movepi8_mask, _mm512_or_si512, _mm512_permutex2var_epi8,
-    _mm512_set1_epi8, _mm512_set1_epi16, _mm512_storeu_si512, _mm512_sub_epi8,
-    _mm512_ternarylogic_epi64, _mm512_test_epi8_mask, _mm512_testn_epi8_mask,
+    _mm512_cmpeq_epi8_mask, _mm512_cmplt_epu8_mask, _mm512_cvtepu8_epi16,
+    _mm512_extracti64x4_epi64, _mm512_loadu_si512, _mm512_maskz_compress_epi8, _mm512_movepi8_mask,
+    _mm512_or_si512, _mm512_permutex2var_epi8, _mm512_set1_epi8, _mm512_set1_epi16,
+    _mm512_storeu_si512, _mm512_sub_epi8, _mm512_ternarylogic_epi64, _mm512_test_epi8_mask,
+    _mm512_testn_epi8_mask,
 };
 use std::ops::Range;
 
@@ -242,6 +243,10 @@ pub(super) struct Tile {
     streams: [u64; BLOCKS],
     texts: [u64; BLOCKS],
     zeros: [u64; BLOCKS],
+    /// By block, letters, digits and `_`; this and the next two only where they are asked for.
+    pub words: [u64; BLOCKS],
+    pub dots: [u64; BLOCKS],
+    pub colons: [u64; BLOCKS],
     /// By block, which flags it has.
     pub flags: [u8; BLOCKS],
     /// Room for all positions, and for what is stored without looking.
@@ -264,6 +269,9 @@ impl Default for Tile {
             streams: none,
             texts: none,
             zeros: none,
+            words: none,
+            dots: none,
+            colons: none,
             flags: [0; BLOCKS],
             positions: Box::new([0; TILE + BLOCK]),
             found: 0,
@@ -275,8 +283,8 @@ impl Default for Tile {
 
 impl Tile {
     /// Looks at the blocks of a tile, of which `bytes` holds [`BEHIND`] more than they are long. Blocks
-    /// outside of `blocks` are as if they were empty.
-    pub(super) fn read(
+    /// outside of `blocks` are as if they were empty. With `NAMES`, marks what names are made of.
+    pub(super) fn read<const NAMES: bool>(
         &mut self,
         kernel: Kernel,
         tables: &Tables,
@@ -293,6 +301,9 @@ impl Tile {
                 &mut self.streams,
                 &mut self.texts,
                 &mut self.zeros,
+                &mut self.words,
+                &mut self.dots,
+                &mut self.colons,
             ] {
                 masks[..last].fill(0);
             }
@@ -301,16 +312,16 @@ impl Tile {
         match kernel.0 {
             Processor::Scalar => {
                 for range in blocks {
-                    self.marks_scalar(tables, bytes, range.clone());
+                    self.marks_scalar::<NAMES>(tables, bytes, range.clone());
                 }
                 self.positions_scalar(last);
             }
             #[cfg(target_arch = "x86_64")]
             // SAFETY: only `Kernel::available` makes it, where the processor has all of these features.
-            Processor::Avx2 => unsafe { self.avx2(tables, bytes, blocks, last) },
+            Processor::Avx2 => unsafe { self.avx2::<NAMES>(tables, bytes, blocks, last) },
             #[cfg(target_arch = "x86_64")]
             // SAFETY: only `Kernel::available` makes it, where the processor has all of these features.
-            Processor::Avx512 => unsafe { self.avx512(tables, bytes, blocks, last) },
+            Processor::Avx512 => unsafe { self.avx512::<NAMES>(tables, bytes, blocks, last) },
         }
         self.narrow(tables, bytes);
     }
@@ -399,6 +410,8 @@ const IS_LETTER: u8 = 2;
 const IS_ESCAPE: u8 = 4;
 /// Bit of [`CLASSES`] and [`SECONDS`]: the first and the second byte of a stream.
 const IS_STREAM: u8 = 8;
+/// Bit of [`CLASSES`]: a letter, a digit or `_`.
+const IS_WORD: u8 = 16;
 
 /// By byte of ASCII: what it may be a part of.
 const CLASSES: [u8; 128] = {
@@ -410,7 +423,8 @@ const CLASSES: [u8; 128] = {
         classes[byte as usize] = ((is_token as u8) * IS_TOKEN)
             | ((is_letter as u8) * IS_LETTER)
             | ((matches!(byte, b'%' | b'\\') as u8) * IS_ESCAPE)
-            | ((matches!(byte, 0x1f | 0x78) as u8) * IS_STREAM);
+            | ((matches!(byte, 0x1f | 0x78) as u8) * IS_STREAM)
+            | (((byte.is_ascii_alphanumeric() || byte == b'_') as u8) * IS_WORD);
         byte += 1;
     }
     classes
@@ -424,7 +438,12 @@ const FIRST_TEXT: u8 = b'\t';
 
 /// Loops for any processor.
 impl Tile {
-    fn marks_scalar(&mut self, tables: &Tables, bytes: &[u8], blocks: Range<usize>) {
+    fn marks_scalar<const NAMES: bool>(
+        &mut self,
+        tables: &Tables,
+        bytes: &[u8],
+        blocks: Range<usize>,
+    ) {
         for block in blocks {
             let at = block * BLOCK;
             let Some(bytes) = bytes.get(at..).and_then(<[u8]>::first_chunk::<{ BLOCK + BEHIND }>)
@@ -433,6 +452,7 @@ impl Tile {
             };
             let (mut literals, mut tokens, mut letters) = (0u64, 0u64, 0u64);
             let (mut escapes, mut streams, mut texts, mut zeros) = (0u64, 0u64, 0u64, 0u64);
+            let (mut words, mut dots, mut colons) = (0u64, 0u64, 0u64);
             for (index, four) in bytes.windows(WIDTH).enumerate() {
                 let [first, second, ..] = *four else { continue };
                 let Some(four) = four.first_chunk::<WIDTH>() else { continue };
@@ -445,6 +465,16 @@ impl Tile {
                 streams |= bit(class & IS_STREAM != 0);
                 texts |= bit((FIRST_TEXT..0x80).contains(&first));
                 zeros |= bit(second == 0);
+                if NAMES {
+                    words |= bit(class & IS_WORD != 0);
+                    dots |= bit(first == b'.');
+                    colons |= bit(first == b':');
+                }
+            }
+            if NAMES {
+                self.words[block] = words;
+                self.dots[block] = dots;
+                self.colons[block] = colons;
             }
             self.literals[block] = literals;
             self.tokens[block] = tokens;
@@ -485,9 +515,15 @@ const SCALAR_CLASSES: [u8; 256] = {
 #[cfg(target_arch = "x86_64")]
 impl Tile {
     #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi,avx512vbmi2,popcnt")]
-    fn avx512(&mut self, tables: &Tables, bytes: &[u8], blocks: &[Range<usize>], last: usize) {
+    fn avx512<const NAMES: bool>(
+        &mut self,
+        tables: &Tables,
+        bytes: &[u8],
+        blocks: &[Range<usize>],
+        last: usize,
+    ) {
         for range in blocks {
-            self.marks_avx512(tables, bytes, range.clone());
+            self.marks_avx512::<NAMES>(tables, bytes, range.clone());
         }
         self.judge(last);
         self.positions_avx512(last);
@@ -495,7 +531,12 @@ impl Tile {
 
     #[inline]
     #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi,avx512vbmi2")]
-    fn marks_avx512(&mut self, tables: &Tables, bytes: &[u8], blocks: Range<usize>) {
+    fn marks_avx512<const NAMES: bool>(
+        &mut self,
+        tables: &Tables,
+        bytes: &[u8],
+        blocks: Range<usize>,
+    ) {
         let [[a0, a1, a2, a3], [b0, b1, b2, b3], [c0, c1, c2, c3]] = &*tables.lower;
         let first = [pair(a0), pair(a1), pair(a2), pair(a3)];
         let second = [pair(b0), pair(b1), pair(b2), pair(b3)];
@@ -508,6 +549,7 @@ impl Tile {
         let (is_token, is_letter) = (flag(IS_TOKEN), flag(IS_LETTER));
         let (is_escape, is_stream) = (flag(IS_ESCAPE), flag(IS_STREAM));
         let (least, count) = (flag(FIRST_TEXT), flag(0x80 - FIRST_TEXT));
+        let (is_word, dot, colon) = (flag(IS_WORD), flag(b'.'), flag(b':'));
         for block in blocks {
             let at = block * BLOCK;
             let Some(bytes) = bytes.get(at..).and_then(<[u8]>::first_chunk::<{ BLOCK + BEHIND }>)
@@ -536,6 +578,11 @@ impl Tile {
             self.streams[block] = _mm512_test_epi8_mask(stream, is_stream) & is_ascii;
             self.texts[block] = _mm512_cmplt_epu8_mask(_mm512_sub_epi8(v0, least), count);
             self.zeros[block] = _mm512_testn_epi8_mask(v1, v1);
+            if NAMES {
+                self.words[block] = _mm512_test_epi8_mask(class, is_word) & is_ascii;
+                self.dots[block] = _mm512_cmpeq_epi8_mask(v0, dot);
+                self.colons[block] = _mm512_cmpeq_epi8_mask(v0, colon);
+            }
         }
     }
 
@@ -626,9 +673,15 @@ fn look_up(table: &(__m512i, __m512i), bytes: __m512i) -> __m512i {
 #[cfg(target_arch = "x86_64")]
 impl Tile {
     #[target_feature(enable = "avx2,bmi1,bmi2,popcnt,lzcnt")]
-    fn avx2(&mut self, tables: &Tables, bytes: &[u8], blocks: &[Range<usize>], last: usize) {
+    fn avx2<const NAMES: bool>(
+        &mut self,
+        tables: &Tables,
+        bytes: &[u8],
+        blocks: &[Range<usize>],
+        last: usize,
+    ) {
         for range in blocks {
-            self.marks_avx2(tables, bytes, range.clone());
+            self.marks_avx2::<NAMES>(tables, bytes, range.clone());
         }
         self.judge(last);
         self.positions_avx2(last);
@@ -636,7 +689,12 @@ impl Tile {
 
     #[inline]
     #[target_feature(enable = "avx2,bmi1,bmi2,popcnt,lzcnt")]
-    fn marks_avx2(&mut self, tables: &Tables, bytes: &[u8], blocks: Range<usize>) {
+    fn marks_avx2<const NAMES: bool>(
+        &mut self,
+        tables: &Tables,
+        bytes: &[u8],
+        blocks: Range<usize>,
+    ) {
         let [[a0, a1, a2, a3], [b0, b1, b2, b3], [c0, c1, c2, c3]] = &tables.halves;
         let first = [halves(a0), halves(a1), halves(a2), halves(a3)];
         let second = [halves(b0), halves(b1), halves(b2), halves(b3)];
@@ -651,13 +709,15 @@ impl Tile {
         let (gzip, zlib) = (flag(0x1f), flag(0x78));
         let is_token = flag(TOKEN_ROWS);
         let is_letter = flag(!TOKEN_ROWS);
+        let (dot, colon) = (flag(b'.'), flag(b':'));
+        let others = [b'+', b'-', b'/', 0x7f].map(flag);
         for block in blocks {
             let at = block * BLOCK;
             let Some(bytes) = bytes.get(at..).and_then(<[u8]>::first_chunk::<{ BLOCK + BEHIND }>)
             else {
                 return;
             };
-            let mut marks = [0u64; 7];
+            let mut marks = [0u64; 10];
             for half in 0..2 {
                 let Some(bytes) =
                     bytes.get(half * 32..).and_then(<[u8]>::first_chunk::<{ 32 + BEHIND }>)
@@ -708,6 +768,19 @@ impl Tile {
                 marks[4] |= bits(stream) & !bits(no_second);
                 marks[5] |= bits(text);
                 marks[6] |= bits(_mm256_cmpeq_epi8(v1, zero));
+                if NAMES {
+                    // Of the characters of base64 all but three, and not what counts as one.
+                    let is_other = others.map(|other| _mm256_cmpeq_epi8(v0, other));
+                    let other = is_other.into_iter().fold(zero, |all, is| _mm256_or_si256(all, is));
+                    marks[7] |= all ^ bits(_mm256_or_si256(no_token, other));
+                    marks[8] |= bits(_mm256_cmpeq_epi8(v0, dot));
+                    marks[9] |= bits(_mm256_cmpeq_epi8(v0, colon));
+                }
+            }
+            if NAMES {
+                self.words[block] = marks[7];
+                self.dots[block] = marks[8];
+                self.colons[block] = marks[9];
             }
             self.literals[block] = marks[0];
             self.tokens[block] = marks[1];

@@ -16,6 +16,7 @@ mod labels;
 mod length_word;
 mod memo;
 mod meter;
+mod names;
 mod number;
 mod overlap;
 mod prefilter;

@@ -64,6 +64,10 @@ fn is_first_weaker(rules: &RuleSet, first: &Candidate, second: &Candidate) -> Op
     if class == Class::Grep || second.end > first.end || rules.get(second.rule).class != class {
         return None;
     }
+    // Two indicators of lists are two findings; one of them, seen twice, is one.
+    if class == Class::Listed && first.value != second.value {
+        return None;
+    }
     Some(strength(rules, first) < strength(rules, second))
 }
 

@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::ops::Range;
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 use super::fingerprint::{Bytes, Shape, tables};
 use super::kernel::{self, BEHIND, BLOCK, BLOCKS, Kernel, TILE, Tables, Tile};
-use super::{encoding, environment};
+use super::{encoding, environment, names};
+use crate::indicator::Indicators;
 use crate::rule::{Anchor, Keyword, RuleId, RuleSet, followers};
 
 /// Bytes that are skipped together where they are zeros.
@@ -25,6 +26,8 @@ pub(super) struct Prefilter {
     finds_zeros: bool,
     /// The literal that stands in every environment.
     environment: u32,
+    /// What names and addresses are looked up in.
+    indicators: Option<Arc<Indicators>>,
 }
 
 /// A literal and its rules.
@@ -167,6 +170,10 @@ pub(super) struct Marks {
     pub blocks: Vec<(u32, u8)>,
     /// The longest rows of characters of base64, of 24 and more.
     pub tokens: Vec<Range<usize>>,
+    /// Where a name or address of a list may end, in order.
+    pub names: Vec<u32>,
+    /// The same of addresses with colons.
+    pub addresses: Vec<u32>,
     tile: Box<Tile>,
 }
 
@@ -240,6 +247,7 @@ impl Prefilter {
         let environment = environment.and_then(|at| u32::try_from(at).ok()).unwrap_or(u32::MAX);
         let mut this = Self {
             environment,
+            indicators: set.indicators().map(Arc::clone),
             kernel,
             tables,
             literals,
@@ -300,11 +308,19 @@ impl Prefilter {
         if kernel_tests::is_replaced(bytes, marks) {
             return;
         }
-        let Marks { hits, blocks, tile, .. } = marks;
+        let Marks { hits, blocks, tile, names, addresses, .. } = marks;
         hits.clear();
         blocks.clear();
+        names.clear();
+        addresses.clear();
         let mut put = |first: usize, with_rest: &[u8], full: &[Range<usize>]| {
-            tile.read(self.kernel, &self.tables, with_rest, full);
+            if let Some(indicators) = self.indicators.as_deref() {
+                tile.read::<true>(self.kernel, &self.tables, with_rest, full);
+                let last = full.last().map_or(0, |range| range.end);
+                names::read(tile, last, bytes, first, indicators, names, addresses);
+            } else {
+                tile.read::<false>(self.kernel, &self.tables, with_rest, full);
+            }
             for at in tile.positions() {
                 self.confirm(bytes, first + usize::from(*at), hits);
             }

@@ -30,6 +30,9 @@ const CELL_NUMBERS: usize = 64;
 /// Candidates in one cell of a rule whose checks calculate with elliptic curves, up to a millisecond each.
 const CELL_KEYS: usize = 64;
 
+/// Occurrences in one cell of the indicators of one kind that a list has.
+const CELL_LISTED: usize = 256;
+
 /// Keywords in one cell of a rule for assignments, one in 16 bytes: most of them are refused within a few.
 const CELL_NAMES: usize = 4 << 10;
 
@@ -118,7 +121,7 @@ impl Search<'_> {
                 Anchor::Label | Anchor::Path | Anchor::Number => false,
                 Anchor::Run { word, .. } => !word || is_wide(),
                 Anchor::Prefix | Anchor::Inside | Anchor::Assignment(_) => true,
-                Anchor::Text | Anchor::Words => true,
+                Anchor::Text | Anchor::Words | Anchor::Listed => true,
             }
     }
 
@@ -171,6 +174,8 @@ impl Search<'_> {
             CELL_NUMBERS
         } else if matches!(self.rule.anchor, Anchor::Assignment(_)) {
             CELL_NAMES
+        } else if self.rule.anchor == Anchor::Listed {
+            CELL_LISTED
         } else if self.rule.items.is_some() {
             CELL_HOLDERS
         } else if self.rule.checks.iter().any(|check| check.is_costly()) {

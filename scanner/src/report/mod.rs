@@ -23,8 +23,8 @@ pub(crate) use plain::{Line, bytes, is_harmful, number, paragraph, safe};
 pub(crate) use text::{describe_place, diagnostics};
 
 pub use record::{
-    CheckpointRecord, Container, CoverageRecord, DiagnosticRecord, Measured, Pod, Record, Rules,
-    Run, SCHEMA, SeverityCounts, Summary, Tool, Verdict,
+    CheckpointRecord, Container, CoverageRecord, DiagnosticRecord, List, Measured, Pod, Record,
+    Rules, Run, SCHEMA, SeverityCounts, Summary, Tool, Verdict,
 };
 #[cfg(feature = "dev")]
 pub use schema::schema;

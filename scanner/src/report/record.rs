@@ -71,6 +71,21 @@ pub struct Rules {
     /// What was excluded (`--exclude-rule`); left out if that is nothing.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub without: Vec<String>,
+    /// The lists of indicators of the user (`--ioc`); left out if there are none.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub lists: Vec<List>,
+}
+
+/// A list of indicators.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "dev", derive(schemars::JsonSchema))]
+pub struct List {
+    /// The file.
+    pub name: String,
+    /// Indicators in it.
+    pub indicators: u64,
+    /// Hash of its bytes: `blake3:<64 hex digits>`.
+    pub hash: String,
 }
 
 /// A container's frozen state: who it was.

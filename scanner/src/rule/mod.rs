@@ -5,6 +5,7 @@ mod example;
 mod fault;
 mod file;
 mod import;
+mod listed;
 mod literals;
 mod model;
 mod names;

@@ -1,11 +1,13 @@
 //! The rule model.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use super::names::says_secret;
 use super::pattern::Pattern;
 use super::terms::Terms;
 use crate::check::{Check, Confidence, Notation, Severity};
+use crate::indicator::Indicators;
 use crate::region::RegionKind;
 
 /// Index of a rule in its [`RuleSet`].
@@ -21,6 +23,8 @@ pub enum Class {
     Indicator,
     /// A pattern the user asked for by `--grep`.
     Grep,
+    /// An indicator of a list of the user's (`--ioc`).
+    Listed,
 }
 
 /// What a rule looks at around a candidate.
@@ -61,6 +65,8 @@ pub enum Anchor {
     Path,
     /// Every text run (patterns of the user that hold no literal).
     Text,
+    /// An indicator of a list of the user's, as a whole token.
+    Listed,
 }
 
 impl Anchor {
@@ -310,6 +316,8 @@ pub struct Rule {
 pub struct RuleSet {
     pub(super) rules: Vec<Rule>,
     pub(super) hash: String,
+    /// The user's lists of indicators.
+    pub(super) indicators: Option<Arc<Indicators>>,
 }
 
 impl Rule {

@@ -72,10 +72,14 @@ pub(super) fn fold(
         let text = "more values than proofs look into; those with the lowest hashes were looked at";
         note(Diagnostic::new(Level::Warning, Code::LimitReached, "", text));
     }
+    if partial.listed.overflow {
+        let text = "more indicators of lists than are kept; those with the lowest hashes are shown";
+        note(Diagnostic::new(Level::Warning, Code::LimitReached, "", text));
+    }
     let mut values: Vec<BTreeMap<ValueKey, Found<'_>>> =
         checkpoints.iter().map(|_| BTreeMap::new()).collect();
     let of_set = |set: u64| owner.of_set(set, &units);
-    for part in [&partial.found, &partial.unproven] {
+    for part in [&partial.found, &partial.unproven, &partial.listed] {
         for ((key, holder, kind), tally) in &part.tallies {
             if let Some(values) = values.get_mut(of_set(holder.set)) {
                 values.entry(*key).or_default().tallies.push((*holder, *kind, tally));
@@ -265,7 +269,8 @@ impl Mask {
                 continue;
             };
             // Indicators are no secrets.
-            if rules.get(tally.best.0.rule).class == Class::Indicator {
+            let class = rules.get(tally.best.0.rule).class;
+            if matches!(class, Class::Indicator | Class::Listed) {
                 continue;
             }
             let all_holders = known.get(key).map(BTreeSet::len) == holders.get(key).copied();

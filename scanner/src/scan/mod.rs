@@ -34,10 +34,11 @@ use crate::check::{Confidence, Severity};
 use crate::checkpoint::{Checkpoint, Filter};
 use crate::diagnostic::{Diagnostic, Level};
 use crate::finding::Earlier;
+use crate::indicator::{Indicators, Info};
 use crate::limits::Limits;
 use crate::matching::{Engine, Kernel, Statistics};
 use crate::region::CELL;
-use crate::report::{DiagnosticRecord, Record, Rules, Run, SCHEMA, Tool};
+use crate::report::{DiagnosticRecord, List, Record, Rules, Run, SCHEMA, Tool};
 use crate::rule::{RuleFileError, RuleSet};
 use crate::secret::SecretBytes;
 use crate::yara;
@@ -66,6 +67,8 @@ pub struct Settings {
     pub grep: Vec<String>,
     /// YARA rules of the user.
     pub yara: Option<Arc<yara::Rules>>,
+    /// Lists of indicators of the user.
+    pub indicators: Option<Arc<ChosenLists>>,
     /// Key of fingerprints; `None`: the built-in one.
     pub fingerprint_key: Option<SecretBytes>,
     /// Whether the registers of threads are searched too.
@@ -93,6 +96,7 @@ impl Default for Settings {
             rules: None,
             grep: Vec::new(),
             yara: None,
+            indicators: None,
             fingerprint_key: None,
             registers: false,
             measured: false,
@@ -116,6 +120,15 @@ pub struct ChosenRules {
     pub only: Vec<String>,
     /// What was excluded.
     pub without: Vec<String>,
+}
+
+/// Lists of indicators that the user has chosen.
+#[derive(Debug)]
+pub struct ChosenLists {
+    /// What they hold.
+    pub indicators: Arc<Indicators>,
+    /// Lines that were left out.
+    pub notes: Vec<Diagnostic>,
 }
 
 /// What the user names.
@@ -239,6 +252,9 @@ fn engine(settings: &Settings) -> Result<(Engine, String), ScanError> {
     for pattern in &settings.grep {
         rules.add_grep(pattern)?;
     }
+    if let Some(lists) = &settings.indicators {
+        rules.add_indicators(Arc::clone(&lists.indicators));
+    }
     let (key, key_name) = fingerprint_key(settings);
     let kernel = settings.kernel.unwrap_or_else(Kernel::best);
     Ok((Engine::on(kernel, rules, key), key_name))
@@ -318,7 +334,9 @@ pub fn scan_with(
     .map_err(ScanError::Output)?;
     let mut outcome = Outcome { complete: true, ..Outcome::default() };
     let of_files = settings.rules.iter().flat_map(|rules| &rules.notes);
-    for note in of_files.chain(settings.yara.iter().flat_map(|rules| rules.notes())) {
+    let of_lists = settings.indicators.iter().flat_map(|lists| &lists.notes);
+    for note in of_files.chain(of_lists).chain(settings.yara.iter().flat_map(|rules| rules.notes()))
+    {
         outcome.complete &= note.level != Level::Error;
         let record = DiagnosticRecord { checkpoint: None, diagnostic: note.clone() };
         emit(Record::Diagnostic(record)).map_err(ScanError::Output)?;
@@ -374,7 +392,19 @@ fn rules(engine: &Engine, settings: &Settings) -> Rules {
         files: chosen.map_or_else(Vec::new, |chosen| chosen.files.clone()),
         only: chosen.map_or_else(Vec::new, |chosen| chosen.only.clone()),
         without: chosen.map_or_else(Vec::new, |chosen| chosen.without.clone()),
+        lists: lists(settings),
     }
+}
+
+/// The lists of indicators.
+fn lists(settings: &Settings) -> Vec<List> {
+    let lists = settings.indicators.iter().flat_map(|lists| lists.indicators.lists());
+    let list = |list: &Info| List {
+        name: list.name.clone(),
+        indicators: list.count,
+        hash: list.hash.clone(),
+    };
+    lists.map(list).collect()
 }
 
 /// Rules of all kinds.
@@ -385,10 +415,13 @@ fn rule_count(engine: &Engine, settings: &Settings) -> u64 {
 
 /// The hash over all of their texts.
 fn rule_hash(engine: &Engine, settings: &Settings) -> String {
-    let own = engine.rules().hash();
-    let Some(yara) = &settings.yara else { return own.to_owned() };
-    let both = blake3::hash(format!("{own} {}", yara.hash()).as_bytes());
-    format!("blake3:{}", both.to_hex())
+    let own = engine.rules().hash().to_owned();
+    let yara = settings.yara.as_ref().map(|rules| rules.hash().to_owned());
+    let lists = settings.indicators.as_ref().map(|lists| lists.indicators.hash());
+    [yara, lists].into_iter().flatten().fold(own, |all, hash| {
+        let both = blake3::hash(format!("{all} {hash}").as_bytes());
+        format!("blake3:{}", both.to_hex())
+    })
 }
 
 /// Opens a target and describes its checkpoints: processes, memory, metadata. Values of arguments

@@ -17,7 +17,7 @@ use crate::matching::{Engine, Scratch};
 use crate::region::{CELL, Cut, Form, HolderKind, REACH, Space, Window};
 use crate::rule::{Class, Report};
 use crate::secret::SecretBytes;
-use crate::tally::{LineFeeds, Partial};
+use crate::tally::{LineFeeds, Partial, Sort};
 
 /// Bytes of one label that are kept to describe the process.
 const LABEL_KEPT: u64 = 64 << 10;
@@ -100,7 +100,7 @@ impl Work<'_> {
         let own_bytes = slice(bytes, base, own.start, own.end);
         // Matches come in the order of their start, so that each line feed is counted once.
         let mut counted = (own.start, LineFeeds::default());
-        let (mut throttled, mut decoded) = (Vec::new(), 0u64);
+        let (mut throttled, mut lists, mut decoded) = (Vec::new(), Vec::new(), 0u64);
         for stretch in between(base..seen_end, &bad) {
             // Memory is cut where it ends, and where a block of it is lost.
             let ends = |at: u64, edge: u64, seen: u64| job.space.cut && (at == edge || at != seen);
@@ -137,14 +137,20 @@ impl Work<'_> {
                     found.lines = Some(feeds);
                 }
                 let rule = self.engine.rules().get(found.judgement.rule);
-                let proven = rule.report == Report::Proven;
-                let shown = self.settings.show_secrets || rule.class == Class::Indicator;
+                let sort = match (rule.class, rule.report) {
+                    (Class::Listed, _) => Sort::Listed,
+                    (_, Report::Proven) => Sort::Unproven,
+                    (_, Report::Always) => Sort::Found,
+                };
+                let is_public = matches!(rule.class, Class::Indicator | Class::Listed);
+                let shown = self.settings.show_secrets || is_public;
                 if let Some(shelf) = finding::shelf(rule, &found) {
                     part.keep_for_proof(shelf, &found);
                 }
-                part.add(found, &job.name, proven, shown, limits);
+                part.add(found, &job.name, sort, shown, limits);
             });
             throttled.extend(scanned.throttled);
+            lists.extend(scanned.lists);
             decoded = decoded.saturating_add(scanned.decoded);
         }
         // A deleted file has a region for each of its chunks.
@@ -171,24 +177,31 @@ impl Work<'_> {
         keep_labels(job, &own, own_bytes, part);
         let mut lost = std::collections::BTreeSet::new();
         throttled.retain(|it| is_part(&(it.cell..it.cell.saturating_add(CELL))));
+        let holder = || match job.space.holder.kind {
+            HolderKind::Memory => format!("memory of process {}", job.space.holder.id),
+            HolderKind::Shared => format!("shared segment {}", job.space.holder.id),
+            HolderKind::Pipe
+            | HolderKind::Fifo
+            | HolderKind::UnixQueue
+            | HolderKind::TcpReceived
+            | HolderKind::TcpSent
+            | HolderKind::Tty
+            | HolderKind::SysvMessages
+            | HolderKind::Segment
+            | HolderKind::BpfMap
+            | HolderKind::Ghost
+            | HolderKind::Registers
+            | HolderKind::File
+            | HolderKind::RawImage => job.name.to_string(),
+        };
+        lists.retain(|cell| is_part(&(*cell..cell.saturating_add(CELL))));
+        for cell in lists {
+            let text = format!("{}: a list of indicators stands in 64 KiB", holder());
+            let note = Diagnostic::new(Level::Note, Code::ListHeld, &job.name, text);
+            part.note(note.at(cell), limits);
+        }
         for throttled in throttled {
-            let holder = match job.space.holder.kind {
-                HolderKind::Memory => format!("memory of process {}", job.space.holder.id),
-                HolderKind::Shared => format!("shared segment {}", job.space.holder.id),
-                HolderKind::Pipe
-                | HolderKind::Fifo
-                | HolderKind::UnixQueue
-                | HolderKind::TcpReceived
-                | HolderKind::TcpSent
-                | HolderKind::Tty
-                | HolderKind::SysvMessages
-                | HolderKind::Segment
-                | HolderKind::BpfMap
-                | HolderKind::Ghost
-                | HolderKind::Registers
-                | HolderKind::File
-                | HolderKind::RawImage => job.name.to_string(),
-            };
+            let holder = holder();
             let text = match throttled.rule.map(|rule| &self.engine.rules().get(rule).id) {
                 Some(rule) => format!("{holder}: too many candidates of rule {rule} in 64 KiB"),
                 None => format!("{holder}: too much encoded text in 64 KiB"),

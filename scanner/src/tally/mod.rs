@@ -16,7 +16,7 @@ use crate::rule::RuleId;
 use crate::secret::SecretBytes;
 
 pub use held::{Held, Holding};
-pub use partial::{LineFeeds, Partial, Values};
+pub use partial::{LineFeeds, Partial, Sort, Values};
 pub use vault::{Shelf, Vault};
 
 /// Keyed BLAKE3 hash of the canonical value.

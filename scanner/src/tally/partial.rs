@@ -49,6 +49,21 @@ impl Most {
     fn unproven(limits: &Limits) -> Self {
         Self { values: limits.unproven, holders: limits.holders_per_value }
     }
+
+    fn listed(limits: &Limits) -> Self {
+        Self { values: limits.listed, holders: limits.holders_per_value }
+    }
+}
+
+/// Among which values a match counts, so that many of one sort leave room for the others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sort {
+    /// Of a rule that reports what it finds.
+    Found,
+    /// Of a rule that reports only what is proven.
+    Unproven,
+    /// Of a list of indicators.
+    Listed,
 }
 
 impl Values {
@@ -58,24 +73,25 @@ impl Values {
         judgement: Judgement,
         place: (Locus, Option<LineFeeds>),
         most: Most,
-    ) {
+    ) -> Vec<ValueKey> {
         let (value, holder, _) = key;
         let count = self.counts.entry((value, holder.set)).or_default();
         *count = count.saturating_add(1);
         let (locus, lines) = place;
         // Once more where it is known already: nothing else changes.
         if let Some(present) = self.tallies.get_mut(&key) {
-            return present.add(judgement, locus, lines);
+            present.add(judgement, locus, lines);
+            return Vec::new();
         }
         self.holders.insert((value, holder));
         self.keep(key, Tally::of(judgement, locus, lines), most);
-        self.trim(most);
+        self.trim(most)
     }
 
-    fn merge(&mut self, other: Self, most: Most) {
+    fn merge(&mut self, other: Self, most: Most) -> Vec<ValueKey> {
         if self.counts.is_empty() && !self.overflow {
             *self = other;
-            return;
+            return Vec::new();
         }
         for (key, added) in other.tallies {
             self.keep(key, added, most);
@@ -86,7 +102,7 @@ impl Values {
         }
         self.holders.extend(other.holders);
         self.overflow |= other.overflow;
-        self.trim(most);
+        self.trim(most)
     }
 
     /// Keeps the details of the lowest holders of a value.
@@ -110,15 +126,18 @@ impl Values {
     }
 
     /// Keeps the lowest values: which ones never depends on the order of the work, nor does it
-    /// whether any were left out.
-    fn trim(&mut self, most: Most) {
+    /// whether any were left out. Gives those that were.
+    fn trim(&mut self, most: Most) -> Vec<ValueKey> {
+        let mut dropped = Vec::new();
         while self.entries.len() > most.values {
             let Some((value, _)) = self.entries.pop_last() else { break };
             self.overflow = true;
             self.tallies.split_off(&(value, Holder::FIRST, RegionKind::FIRST));
             self.counts.split_off(&(value, 0));
             self.holders.split_off(&(value, Holder::FIRST));
+            dropped.push(value);
         }
+        dropped
     }
 }
 
@@ -129,6 +148,8 @@ pub struct Partial {
     pub found: Values,
     /// Values of rules that report only what is proven.
     pub unproven: Values,
+    /// Indicators of lists.
+    pub listed: Values,
     /// Rules that hold on a holder as a whole.
     pub holding: Holding,
     /// Values that the user needs to see.
@@ -150,16 +171,8 @@ pub struct Partial {
 }
 
 impl Partial {
-    /// Adds a match; `proven` says whether its rule reports only what is proven, `keep` whether its
-    /// value is kept for the report.
-    pub fn add(
-        &mut self,
-        found: Match,
-        name: &Arc<str>,
-        proven: bool,
-        keep: bool,
-        limits: &Limits,
-    ) {
+    /// Adds a match; `keep` says whether its value is kept for the report.
+    pub fn add(&mut self, found: Match, name: &Arc<str>, sort: Sort, keep: bool, limits: &Limits) {
         let key = (found.key, found.holder, found.kind);
         if !name.is_empty() {
             self.names.entry(found.holder).or_insert_with(|| Arc::clone(name));
@@ -168,10 +181,24 @@ impl Partial {
             keep_lowest(&mut self.kept, found.key, found.value);
         }
         let place = (found.locus, found.lines);
-        if proven {
-            self.unproven.add(key, found.judgement, place, Most::unproven(limits));
-        } else {
-            self.found.add(key, found.judgement, place, Most::found(limits));
+        match sort {
+            Sort::Found => {
+                self.found.add(key, found.judgement, place, Most::found(limits));
+            }
+            Sort::Unproven => {
+                self.unproven.add(key, found.judgement, place, Most::unproven(limits));
+            }
+            Sort::Listed => {
+                let dropped = self.listed.add(key, found.judgement, place, Most::listed(limits));
+                self.forget(&dropped);
+            }
+        }
+    }
+
+    /// Drops the texts of indicators that are too many.
+    fn forget(&mut self, dropped: &[ValueKey]) {
+        for key in dropped {
+            self.kept.remove(key);
         }
     }
 
@@ -212,10 +239,12 @@ impl Partial {
         self.found.merge(other.found, Most::found(limits));
         self.vault.merge(other.vault);
         self.unproven.merge(other.unproven, Most::unproven(limits));
+        let dropped = self.listed.merge(other.listed, Most::listed(limits));
         self.holding.merge(other.holding, limits.holders_per_value);
         for (key, value) in other.kept {
             keep_lowest(&mut self.kept, key, value);
         }
+        self.forget(&dropped);
         self.names.extend(other.names);
         self.line_feeds.extend(other.line_feeds);
         self.labels.extend(other.labels);

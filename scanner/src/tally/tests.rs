@@ -39,6 +39,7 @@ fn limits() -> Limits {
         findings: 6,
         holders_per_value: 2,
         unproven: 4,
+        listed: 1,
         diagnostics_per_code: 2,
         ..Limits::default()
     }
@@ -82,7 +83,13 @@ fn add(partial: &mut Partial, found: &Found) {
                 lines: Some(LineFeeds { count: at.into(), last: None }),
             };
             let name: Arc<str> = Arc::from(format!("file {of}"));
-            partial.add(found, &name, proven, true, &limits());
+            let sort = match (value, proven) {
+                // Their keys are no other's.
+                (6.., _) => Sort::Listed,
+                (_, true) => Sort::Unproven,
+                (_, false) => Sort::Found,
+            };
+            partial.add(found, &name, sort, true, &limits());
         }
         Found::Problem { code, at } => {
             let codes = [Code::ImageTruncated, Code::Throttled, Code::StaleTail];

@@ -10,6 +10,7 @@ mod folders;
 mod gaps;
 mod generated;
 mod hostile;
+mod indicators;
 mod inspect;
 mod kernel;
 mod length_words;

@@ -71,6 +71,11 @@ fn what(style: &Style, found: &Found, known: &Known) -> Vec<String> {
         ),
         (Some(_), _) => format!("Found by the rule {id}: `cryoscan rules show {id}`."),
         (None, Class::Grep) => "Found by a pattern of --grep.".to_owned(),
+        (None, Class::Indicator) if finding.attributes.contains_key("list") => {
+            let of = |name: &str| finding.attributes.get(name).map(|text| safe(style, text));
+            let (line, list) = (of("list.line").unwrap_or_default(), of("list").unwrap_or_default());
+            format!("Found by line {line} of {list}, a list of indicators given with --ioc.")
+        }
         (None, Class::Yara) => format!("Found by the YARA rule {id}."),
         (None, _) => unknown(style, found, known),
     });

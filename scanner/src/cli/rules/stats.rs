@@ -207,7 +207,9 @@ fn is_narrowed(anchor: &Anchor) -> bool {
     match anchor {
         Anchor::Prefix | Anchor::Inside | Anchor::Assignment(_) => true,
         Anchor::Label | Anchor::Path => true,
-        Anchor::Run { .. } | Anchor::Number | Anchor::Words | Anchor::Text => false,
+        Anchor::Run { .. } | Anchor::Number | Anchor::Words | Anchor::Text | Anchor::Listed => {
+            false
+        }
     }
 }
 
@@ -219,6 +221,7 @@ fn found_by(rule: &Rule, looked_for: &[LookedFor]) -> FoundBy {
         Anchor::Run { word: true, .. } => "word",
         Anchor::Number => "number",
         Anchor::Words => "words",
+        Anchor::Listed => "list",
         Anchor::Label => "label",
         Anchor::Path => "path",
         Anchor::Text => "text",

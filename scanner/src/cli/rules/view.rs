@@ -93,7 +93,7 @@ fn view<'a>(rule: &'a Rule, examples: &'a [RuleExamples]) -> RuleView<'a> {
         tags: &rule.tags,
         class: match rule.class {
             Class::Secret => "secret",
-            Class::Indicator => "indicator",
+            Class::Indicator | Class::Listed => "indicator",
             Class::Grep => "grep",
         },
         severity: rule.severity,
@@ -112,6 +112,7 @@ fn view<'a>(rule: &'a Rule, examples: &'a [RuleExamples]) -> RuleView<'a> {
             Anchor::Assignment(_) => "assignment",
             Anchor::Number => "number",
             Anchor::Words => "words",
+            Anchor::Listed => "list",
             Anchor::Label => "label",
             Anchor::Path => "path",
         },

@@ -64,7 +64,9 @@ fn grounds(style: &Style, finding: &Finding) -> String {
     };
     let strings = finding.attributes.get("yara.strings");
     let strings = strings.map(|names| format!("strings {}; ", safe(style, names)));
-    let value = value + &strings.unwrap_or_default();
+    let list = finding.attributes.get("list").zip(finding.attributes.get("list.line"));
+    let list = list.map(|(list, line)| format!("line {line} of {}; ", safe(style, list)));
+    let value = value + &strings.unwrap_or_default() + &list.unwrap_or_default();
     let checks = finding.evidence.iter();
     let checks =
         checks.map(|made| format!("{} {}", safe(style, &made.check), outcome(made.result)));
