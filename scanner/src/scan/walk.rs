@@ -11,11 +11,12 @@ use super::chain::Dumps;
 use super::collection::Collection;
 use super::content::drain;
 use super::kernel::Waiting;
+use super::memory::Plan;
 use super::pages::Held;
 use super::parents::Parents;
 use super::pool::Dispatcher;
 use super::raw::{self, Cores};
-use super::{Progress, ScanError, Settings, Target, window_bytes};
+use super::{Progress, ScanError, Settings, Target};
 use crate::archive::{
     self, Body, Container, ContainerError, Content, Extent, Flow, Member, MemberKind, Opening,
     Problem, Source, Sparse, Stream, Visitor, container_of, name,
@@ -49,12 +50,18 @@ pub(super) struct Scanned {
     pub files: BTreeMap<u64, u64>,
 }
 
+/// What the walk shares with those who made it.
+pub(super) struct Shared<'a> {
+    pub settings: &'a Settings,
+    pub progress: &'a Progress,
+    pub plan: Plan,
+}
+
 /// Walks one target and sends its windows to the workers; of a folder without the files of those
 /// paths.
 pub(super) fn walk(
     (target, without): (&Target, &BTreeSet<String>),
-    settings: &Settings,
-    progress: &Progress,
+    Shared { settings, progress, plan }: Shared<'_>,
     dispatcher: Dispatcher,
     parents: &Parents,
     stdin: &mut dyn Read,
@@ -75,7 +82,7 @@ pub(super) fn walk(
         budget: &budget,
         builder: Builder::new(&location, settings.limits.clone()),
         dispatcher,
-        window: window_bytes(settings),
+        plan,
         partial: Partial::default(),
         units: BTreeMap::new(),
         files: BTreeMap::new(),
@@ -166,7 +173,7 @@ pub(super) struct Walk<'a> {
     pub(super) budget: &'a RefCell<Budget>,
     pub(super) builder: Builder,
     pub(super) dispatcher: Dispatcher,
-    pub(super) window: u64,
+    plan: Plan,
     pub(super) partial: Partial,
     pub(super) units: BTreeMap<u64, String>,
     pub(super) files: BTreeMap<u64, u64>,
@@ -312,6 +319,11 @@ impl Walk<'_> {
         if !self.second {
             self.note(error.diagnostic(path));
         }
+    }
+
+    /// Bytes of the next window.
+    pub(super) fn window(&self) -> u64 {
+        self.plan.window(self.progress)
     }
 
     pub(super) fn note(&mut self, note: Diagnostic) {

@@ -80,12 +80,13 @@ impl Work<'_> {
             return self.excluded(job, part);
         }
         let (base, bytes, bad) = match &job.input {
-            Input::Bytes(base, bytes, bad) => (*base, bytes.as_slice(), bad.clone()),
+            Input::Bytes(base, bytes, bad) => (*base, &**bytes, bad.clone()),
             Input::Extent(_) | Input::Layers(_) => {
                 let base = job.own.start.saturating_sub(REACH).max(job.region.start);
                 let end = job.own.end.saturating_add(REACH).min(job.region.end);
                 let len = usize::try_from(end.saturating_sub(base)).unwrap_or(usize::MAX);
                 if own_buffer.len() < len {
+                    own_buffer.reserve_exact(len - own_buffer.len());
                     own_buffer.resize(len, 0);
                 }
                 let buffer = own_buffer.get_mut(..len).unwrap_or_default();
