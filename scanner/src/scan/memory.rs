@@ -17,6 +17,12 @@ const FIXED: u64 = 36 << 20;
 /// What a thread takes beside windows: caches of automata, decoded text, the allocator's own.
 const THREAD: u64 = 5 << 20;
 
+/// What a thread decodes ahead: two frames of the size that `pzstd` makes.
+const AHEAD: u64 = 16 << 20;
+
+/// Less than this is not worth it.
+const LEAST_AHEAD: u64 = 4 << 20;
+
 /// How a scan keeps to its memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Plan {
@@ -24,6 +30,8 @@ pub(super) struct Plan {
     pub threads: usize,
     /// Bytes of a window, whole cells.
     pub window: u64,
+    /// Decoded bytes of a compressed target that may wait until they are read.
+    pub ahead: u64,
     /// Beyond so many bytes windows are as small as they can be.
     tight: u64,
 }
@@ -41,10 +49,15 @@ impl Plan {
         let threads = settings.threads.min(most).max(1);
         let count = u64::try_from(threads).unwrap_or(u64::MAX);
         let buffers = count.saturating_mul(3).saturating_add(1);
-        let room = room.saturating_sub(count.saturating_mul(THREAD)) / buffers;
-        let most = (room.saturating_sub(2 * REACH) / CELL * CELL).max(CELL);
+        let room = room.saturating_sub(count.saturating_mul(THREAD));
+        let most = ((room / buffers).saturating_sub(2 * REACH) / CELL * CELL).max(CELL);
         let window = settings.window.max(CELL).next_multiple_of(CELL).min(most);
-        Self { threads, window, tight }
+        let taken = buffers.saturating_mul(window.saturating_add(2 * REACH));
+        let left = room.saturating_sub(taken) / 2;
+        // As much again is being read or is not decoded yet; few bytes are not worth it.
+        let ahead = left.min(count.saturating_add(1).saturating_mul(AHEAD));
+        let ahead = if ahead < LEAST_AHEAD { 0 } else { ahead };
+        Self { threads, window, ahead, tight }
     }
 
     /// Bytes of the next window.
@@ -70,7 +83,8 @@ mod tests {
                 assert!(plan.window >= CELL && plan.window.is_multiple_of(CELL));
                 let count = plan.threads as u64;
                 let buffers = (3 * count + 1) * (plan.window + 2 * REACH);
-                let all = FIXED + count * THREAD + buffers;
+                // With what is decoded goes what it is decoded from.
+                let all = FIXED + count * THREAD + buffers + 2 * plan.ahead;
                 assert!(all <= memory << 20, "{threads} threads in {memory} MiB: {plan:?}");
             }
         }
@@ -88,7 +102,7 @@ mod tests {
                 before = more;
             }
         }
-        assert_eq!(plan(2, 512), Plan { threads: 2, window: 2 << 20, tight: 448 << 20 });
+        assert_eq!(plan(2, 512), Plan { threads: 2, window: 2 << 20, ahead: 48 << 20, tight: 448 << 20 });
         assert_eq!(plan(1, 0).window, plan(1, 48).window);
     }
 

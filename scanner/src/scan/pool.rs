@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::io::{self, Read};
 use std::ops::Deref;
+use std::rc::Rc;
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::sync::{Arc, Mutex};
 
@@ -14,6 +15,7 @@ use super::parents::Parents;
 use super::walk::{Scanned, Shared, walk};
 use super::work::Work;
 use super::{Progress, ScanError, Settings, Target};
+use crate::archive::{Helpers, Task};
 use crate::diagnostic::{Code, Diagnostic, Level};
 use crate::limits::Limits;
 use crate::matching::Engine;
@@ -33,6 +35,7 @@ pub(super) fn run(
     let plan = Plan::of(settings);
     let threads = plan.threads;
     let (job_sender, job_receiver) = sync_channel(2 * threads);
+    let tasks = job_sender.clone();
     let (spent_sender, spent_receiver) = channel();
     // Two buffers a thread and the one that is being filled.
     for _ in 0..=2 * threads {
@@ -58,7 +61,12 @@ pub(super) fn run(
         let lines = rules.map(|_| RefCell::new(Lines::new(line_sender)));
         let dispatcher =
             Dispatcher { jobs: job_sender, lines, spent: spent_receiver, home: spent_sender };
-        let shared = Shared { settings, progress, plan };
+        let helpers = (plan.ahead > 0).then(|| {
+            Rc::new(Helpers::new(plan.ahead, move |task| {
+                tasks.send(Order::Do(task)).unwrap_or_default();
+            }))
+        });
+        let shared = Shared { settings, progress, plan, helpers };
         let mut walked = walk((target, without), shared, dispatcher, parents, stdin);
         for worker in workers {
             let found = worker.join().unwrap_or_else(|_| fallen(limits));
@@ -144,9 +152,17 @@ impl Deref for Buffer {
     }
 }
 
+/// What a worker is asked for.
+pub(super) enum Order {
+    /// To scan a window.
+    Scan(Arc<Job>),
+    /// To decode what is scanned later on.
+    Do(Task),
+}
+
 /// Where jobs go, and where empty buffers come from.
 pub(super) struct Dispatcher {
-    jobs: SyncSender<Arc<Job>>,
+    jobs: SyncSender<Order>,
     /// The same windows in the order of each holder, where a kind of rule needs that.
     lines: Option<RefCell<Lines>>,
     spent: Receiver<Vec<u8>>,
@@ -160,7 +176,7 @@ impl Dispatcher {
             lines.borrow_mut().send(&job);
         }
         // Workers take jobs until the sender is dropped.
-        self.jobs.send(job).unwrap_or_default();
+        self.jobs.send(Order::Scan(job)).unwrap_or_default();
     }
 
     /// An empty buffer. Workers send every buffer back; this waits for one, and that is the
