@@ -13,6 +13,7 @@ mod hostile;
 mod inspect;
 mod kernel;
 mod length_words;
+mod memory;
 mod open;
 mod producers;
 mod proofs;
