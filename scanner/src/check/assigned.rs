@@ -1,8 +1,8 @@
 //! Values whose name alone says that they are secret: whether they could be.
 
-use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
+use super::lexicon::Lexicon;
 use super::{
     Outcome, Placeholder, Subject, Verdict, connection, entropy, placeholder, random_text, uri,
 };
@@ -36,7 +36,9 @@ pub(super) fn run(subject: &Subject<'_>) -> Verdict {
             verdict
         }
         Placeholder::WeakDefault => Verdict::of(Outcome::Fail, subject),
-        Placeholder::No if could_be(value, is_quoted) => Verdict::of(Outcome::Pass, subject),
+        Placeholder::No if could_be(value, is_quoted, random_text::is_varied) => {
+            Verdict::of(Outcome::Pass, subject)
+        }
         Placeholder::No => Verdict::of(Outcome::Fail, subject),
     }
 }
@@ -47,7 +49,8 @@ pub(super) fn url(subject: &Subject<'_>) -> Verdict {
     let mut verdict = connection::run(subject);
     let password = uri::parse(subject.text, subject.span.clone()).map(|uri| uri.password);
     let password = password.and_then(|password| subject.text.get(password)).unwrap_or_default();
-    if matches!(verdict.outcome, Outcome::Pass | Outcome::Weak) && !could_be(password, true) {
+    let could_be = || could_be(password, true, random_text::is_random);
+    if matches!(verdict.outcome, Outcome::Pass | Outcome::Weak) && !could_be() {
         let host = verdict.attributes.get("uri.host");
         let is_example = host.is_some_and(|host| connection::is_example_host(host));
         let is_of_a_manual = is_example || password.len() < SHORT;
@@ -85,7 +88,8 @@ fn is_name_of_type(value: &[u8]) -> bool {
     })
 }
 
-fn could_be(value: &[u8], is_quoted: bool) -> bool {
+/// Whether a value could be a password or a token; `is_random` says so of a long one.
+fn could_be(value: &[u8], is_quoted: bool, is_random: fn(&[u8]) -> bool) -> bool {
     let counts = entropy::classes(value);
     let letters = counts.upper.saturating_add(counts.lower);
     let signs = value.iter().filter(|byte| !byte.is_ascii_alphanumeric());
@@ -101,7 +105,7 @@ fn could_be(value: &[u8], is_quoted: bool) -> bool {
         return false;
     }
     if value.len() >= LONG && strange < 2 {
-        return random_text::is_random(value) && !is_name_of_type(value);
+        return is_random(value) && !is_name_of_type(value);
     }
     let kinds = [counts.upper, counts.lower, counts.digits, strange];
     let kinds = kinds.iter().filter(|count| **count > 0).count();
@@ -198,23 +202,11 @@ fn is_made_of_words(value: &[u8]) -> bool {
 }
 
 /// The words of [`WORDS`].
-static KNOWN: LazyLock<BTreeSet<&[u8]>> =
-    LazyLock::new(|| WORDS.split_ascii_whitespace().map(str::as_bytes).collect());
-
-/// Letters of the longest of them, or more.
-const LONGEST: usize = 24;
+static KNOWN: LazyLock<Lexicon> = LazyLock::new(|| Lexicon::of(WORDS));
 
 /// Letters of a word that are those of known ones: all, or those of its beginning and end.
 fn in_words(word: &[u8]) -> usize {
-    let is = |part: &[u8]| {
-        let mut small = [0; LONGEST];
-        let small = small.get_mut(..part.len()).filter(|small| small.len() >= 4);
-        small.is_some_and(|small| {
-            small.copy_from_slice(part);
-            small.make_ascii_lowercase();
-            KNOWN.contains(&*small)
-        })
-    };
+    let is = |part: &[u8]| part.len() >= 4 && KNOWN.has(part);
     if is(word)
         || word.split_last().is_some_and(|(last, rest)| matches!(last, b's' | b'S') && is(rest))
     {

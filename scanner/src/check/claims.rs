@@ -8,7 +8,7 @@ use super::{Attributes, Outcome, Subject, Verdict, attribute};
 /// Checks a JWT as `jwt` does, and that a role of AWS takes it: its audience is the token service or
 /// the agent of EKS.
 pub(super) fn aws_web_identity(subject: &Subject<'_>) -> Verdict {
-    of(subject, |claims| {
+    of(subject, &["sts.amazonaws.com", "pods.eks.amazonaws.com"], |claims| {
         let is_aws =
             |name: &str| name.starts_with("sts.amazonaws.com") || name == "pods.eks.amazonaws.com";
         audiences(claims).any(is_aws).then(Attributes::new)
@@ -17,7 +17,7 @@ pub(super) fn aws_web_identity(subject: &Subject<'_>) -> Verdict {
 
 /// Checks a JWT as `jwt` does, and that Google issued it for a user or a service account.
 pub(super) fn google_identity(subject: &Subject<'_>) -> Verdict {
-    of(subject, |claims| {
+    of(subject, &["accounts.google.com"], |claims| {
         let issuer = text(claims, "iss")?;
         let is_google = matches!(issuer, "https://accounts.google.com" | "accounts.google.com");
         let account = text(claims, "email").filter(|email| email.ends_with("gserviceaccount.com"));
@@ -30,7 +30,7 @@ pub(super) fn google_identity(subject: &Subject<'_>) -> Verdict {
 ///
 /// Source: "Access token claims reference" of Microsoft.
 pub(super) fn entra(subject: &Subject<'_>) -> Verdict {
-    of(subject, |claims| {
+    of(subject, &["sts.windows.net/", "login.microsoftonline.com/"], |claims| {
         let issuer = text(claims, "iss")?.strip_prefix("https://")?;
         let is_entra = ["sts.windows.net/", "login.microsoftonline.com/"]
             .iter()
@@ -46,7 +46,7 @@ pub(super) fn entra(subject: &Subject<'_>) -> Verdict {
 /// Checks a JWT as `jwt` does, and that it is the key of a Supabase project that passes by all rules of
 /// access (`role` = `service_role`). The anonymous key is public.
 pub(super) fn supabase(subject: &Subject<'_>) -> Verdict {
-    of(subject, |claims| {
+    of(subject, &["service_role"], |claims| {
         let project = text(claims, "ref");
         let is_supabase = project.is_some()
             || text(claims, "iss").is_some_and(|issuer| issuer.contains("supabase"));
@@ -56,9 +56,11 @@ pub(super) fn supabase(subject: &Subject<'_>) -> Verdict {
     })
 }
 
-/// Every JWT that is not of the kind fails and is left to the rule for plain ones.
-fn of(subject: &Subject<'_>, kind: fn(&Object) -> Option<Attributes>) -> Verdict {
-    let found = jwt::read(subject).and_then(|(mut verdict, claims)| {
+/// Every JWT that is not of the kind fails and is left to the rule for plain ones. One of `texts` stands in
+/// the claims of each that is.
+fn of(subject: &Subject<'_>, texts: &[&str], kind: fn(&Object) -> Option<Attributes>) -> Verdict {
+    let token = jwt::could_claim(subject, texts).then(|| jwt::read(subject)).flatten();
+    let found = token.and_then(|(mut verdict, claims)| {
         verdict.attributes.append(&mut kind(&claims)?);
         Some(verdict)
     });

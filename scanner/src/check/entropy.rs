@@ -11,33 +11,79 @@ use super::{Outcome, Subject, Verdict, known};
 /// assert_eq!(shannon(b"0123456789abcdef"), 4000);
 /// ```
 pub fn shannon(value: &[u8]) -> u32 {
+    let Ok(len) = u32::try_from(value.len()) else { return 0 };
+    // H = log2(n) - (sum of c * log2(c)) / n.
+    let sum = if value.len() < SUMMANDS.len() { sum_of_few(value) } else { sum(value) };
+    let mean = sum.checked_div(u64::from(len)).unwrap_or(0);
+    let logarithm = LOGARITHMS.get(value.len()).copied().unwrap_or_else(|| log2(len));
+    let bits = logarithm.saturating_sub(mean);
+    u32::try_from(bits.saturating_mul(1000).saturating_add(1 << (FRACTION - 1)) >> FRACTION)
+        .unwrap_or(0)
+}
+
+/// The sum of c * log2(c) over the counts of all bytes.
+fn sum(value: &[u8]) -> u64 {
     let mut counts = [0_u32; 256];
     for &byte in value {
         if let Some(count) = counts.get_mut(usize::from(byte)) {
             *count = count.saturating_add(1);
         }
     }
-    let Ok(len) = u32::try_from(value.len()) else { return 0 };
-    // H = log2(n) - (sum of c * log2(c)) / n.
-    let sum = counts.iter().fold(0_u64, |sum, &count| {
-        sum.saturating_add(u64::from(count).saturating_mul(log2(count)))
-    });
-    let mean = sum.checked_div(u64::from(len)).unwrap_or(0);
-    let bits = log2(len).saturating_sub(mean);
-    u32::try_from(bits.saturating_mul(1000).saturating_add(1 << (FRACTION - 1)) >> FRACTION)
-        .unwrap_or(0)
+    counts
+        .iter()
+        .fold(0_u64, |sum, &count| sum.saturating_add(u64::from(count).saturating_mul(log2(count))))
 }
+
+/// The same for so many bytes as a table goes to: each byte adds what its count adds to the sum.
+fn sum_of_few(value: &[u8]) -> u64 {
+    let mut counts = [0_u16; 256];
+    let mut sum = 0_u64;
+    for &byte in value {
+        if let Some(count) = counts.get_mut(usize::from(byte)) {
+            sum = sum.saturating_add(SUMMANDS.get(usize::from(*count)).copied().unwrap_or(0));
+            *count = count.saturating_add(1);
+        }
+    }
+    sum
+}
+
+/// Logarithms of small numbers, and what one more adds to c * log2(c).
+static LOGARITHMS: [u64; 1024] = LOGARITHMS_AND_SUMMANDS.0;
+static SUMMANDS: [u64; 1024] = LOGARITHMS_AND_SUMMANDS.1;
+const LOGARITHMS_AND_SUMMANDS: ([u64; 1024], [u64; 1024]) = {
+    let (mut logarithms, mut summands) = ([0; 1024], [0; 1024]);
+    let (mut number, mut before) = (0_u32, 0_u64);
+    let (mut rest, mut more): (&mut [u64], &mut [u64]) = (&mut logarithms, &mut summands);
+    while let (Some((logarithm, after)), Some((summand, behind))) =
+        (rest.split_first_mut(), more.split_first_mut())
+    {
+        *logarithm = log2(number);
+        number = number.saturating_add(1);
+        let sum = log2(number).saturating_mul(widen(number));
+        *summand = sum.saturating_sub(before);
+        before = sum;
+        (rest, more) = (after, behind);
+    }
+    (logarithms, summands)
+};
 
 /// Bits after the point of a logarithm.
 const FRACTION: u32 = 24;
 
+#[expect(clippy::as_conversions, reason = "`From` is not for constants")]
+const fn widen(number: u32) -> u64 {
+    number as u64
+}
+
 /// log2 as a fixed-point number; 0 for 0. Each squaring of the mantissa yields one more bit.
-fn log2(number: u32) -> u64 {
+const fn log2(number: u32) -> u64 {
     let Some(whole) = number.checked_ilog2() else { return 0 };
     // The mantissa, between 1 and 2, with 31 bits after the point.
-    let mut mantissa = u64::from(number) << 31_u32.saturating_sub(whole);
-    let mut result = u64::from(whole) << FRACTION;
-    for bit in (0..FRACTION).rev() {
+    let mut mantissa = widen(number) << 31_u32.saturating_sub(whole);
+    let mut result = widen(whole) << FRACTION;
+    let mut bit = FRACTION;
+    while let Some(next) = bit.checked_sub(1) {
+        bit = next;
         mantissa = mantissa.saturating_mul(mantissa) >> 31;
         if mantissa >= 1 << 32 {
             mantissa >>= 1;
@@ -62,13 +108,11 @@ pub struct Classes {
 
 /// Counts the classes of a value's bytes.
 pub fn classes(value: &[u8]) -> Classes {
-    let count = |test: fn(&u8) -> bool| value.iter().filter(|b| test(b)).count();
-    Classes {
-        upper: count(u8::is_ascii_uppercase),
-        lower: count(u8::is_ascii_lowercase),
-        digits: count(u8::is_ascii_digit),
-        other: count(|b| !b.is_ascii_alphanumeric()),
-    }
+    let upper = value.iter().filter(|byte| byte.is_ascii_uppercase()).count();
+    let lower = value.iter().filter(|byte| byte.is_ascii_lowercase()).count();
+    let digits = value.iter().filter(|byte| byte.is_ascii_digit()).count();
+    let named = upper.saturating_add(lower).saturating_add(digits);
+    Classes { upper, lower, digits, other: value.len().saturating_sub(named) }
 }
 
 /// Thousandths of a bit per hex digit that random values reach: 64 digits have 3.83 on average
@@ -101,8 +145,13 @@ pub(super) fn is_random_hex(value: &[u8]) -> bool {
 
 /// Whether the value is a shorter text, over and over.
 pub(super) fn is_periodic(value: &[u8]) -> bool {
-    (1..=value.len() / 2)
-        .any(|period| value.get(period..).is_some_and(|shifted| value.starts_with(shifted)))
+    let ends = value.first().zip(value.last());
+    (1..=value.len() / 2).any(|period| {
+        // Both ends first: a comparison of texts takes longer.
+        let mirrored = value.len().checked_sub(period.saturating_add(1));
+        ends == value.get(period).zip(mirrored.and_then(|at| value.get(at)))
+            && value.get(period..).is_some_and(|shifted| value.starts_with(shifted))
+    })
 }
 
 /// Whether more than half of the neighbours differ by one, up or down.
@@ -114,9 +163,14 @@ pub(super) fn is_sequence(value: &[u8]) -> bool {
         b'A'..=b'Z' => b.wrapping_sub(b'A').wrapping_add(10),
         _ => b,
     };
-    let steps = value.iter().zip(value.iter().skip(1));
-    let up = steps.clone().filter(|(a, b)| rank(**a).wrapping_add(1) == rank(**b)).count();
-    let down = steps.filter(|(a, b)| rank(**b).wrapping_add(1) == rank(**a)).count();
+    let (mut up, mut down) = (0_usize, 0_usize);
+    let mut ranks = value.iter().map(|byte| rank(*byte));
+    let Some(mut before) = ranks.next() else { return false };
+    for rank in ranks {
+        up = up.saturating_add(usize::from(before.wrapping_add(1) == rank));
+        down = down.saturating_add(usize::from(rank.wrapping_add(1) == before));
+        before = rank;
+    }
     up.max(down).saturating_mul(2) > value.len()
 }
 

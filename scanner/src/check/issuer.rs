@@ -10,7 +10,7 @@ use super::{Outcome, Subject, Verdict, attribute};
 ///
 /// Source: `util/session/sessionmanager.go` of Argo CD.
 pub(super) fn argo_cd(subject: &Subject<'_>) -> Verdict {
-    judge(subject, |claims| text(claims, "iss") == Some("argocd"))
+    judge(subject, &["argocd"], |claims| text(claims, "iss") == Some("argocd"))
 }
 
 /// Checks a JWT as `jwt` does, and that it belongs to a run of GitHub Actions: issued by the service, or
@@ -29,7 +29,7 @@ pub(super) fn github_actions(subject: &Subject<'_>) -> Verdict {
         return Verdict::of(Outcome::Fail, subject);
     }
     let is_scope = |word: &str| word.starts_with("Actions.");
-    judge(subject, |claims| {
+    judge(subject, &["actions.githubusercontent.com", "Actions."], |claims| {
         text(claims, "iss").is_some_and(|iss| iss.contains("actions.githubusercontent.com"))
             || text(claims, "scp").is_some_and(|scopes| scopes.split(' ').any(is_scope))
     })
@@ -41,7 +41,7 @@ pub(super) fn github_actions(subject: &Subject<'_>) -> Verdict {
 /// Source: rules of public scanners; the vendor documents the scope only.
 pub(super) fn jfrog(subject: &Subject<'_>) -> Verdict {
     let is_scope = |word: &str| word.starts_with("applied-permissions/");
-    judge(subject, |claims| {
+    judge(subject, &["jfac@", "jfrt@", "applied-permissions/"], |claims| {
         text(claims, "iss").is_some_and(|iss| iss.starts_with("jfac@") || iss.starts_with("jfrt@"))
             || text(claims, "scp").is_some_and(|scopes| scopes.split(' ').any(is_scope))
     })
@@ -51,8 +51,9 @@ fn text<'a>(claims: &'a Object, key: &str) -> Option<&'a str> {
     claims.get(key).and_then(Value::as_str)
 }
 
-fn judge(subject: &Subject<'_>, is_issued: impl Fn(&Object) -> bool) -> Verdict {
-    match jwt::read(subject) {
+/// Judges a token of an issuer: one of `texts` stands in its claims.
+fn judge(subject: &Subject<'_>, texts: &[&str], is_issued: impl Fn(&Object) -> bool) -> Verdict {
+    match jwt::could_claim(subject, texts).then(|| jwt::read(subject)).flatten() {
         Some((mut verdict, claims)) if is_issued(&claims) => {
             for (name, claim) in [("jwt.scp", "scp"), ("github.repository", "repository")] {
                 if let Some(value) = text(&claims, claim) {

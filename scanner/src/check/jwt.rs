@@ -29,6 +29,17 @@ pub(super) fn prefixed(subject: &Subject<'_>) -> Verdict {
     verdict
 }
 
+/// Whether one of `texts` could stand in a claim of the token: most are refused by it, without being read.
+pub(super) fn could_claim(subject: &Subject<'_>, texts: &[&str]) -> bool {
+    let payload = split(subject.value()).and_then(|(_, rest)| split(rest));
+    let claims = payload.and_then(|(payload, _)| BASE64URL_NOPAD.decode(payload).ok());
+    claims.is_some_and(|claims| {
+        // With an escape a text may be written in other ways.
+        memchr::memchr(b'\\', &claims).is_some()
+            || texts.iter().any(|it| memchr::memmem::find(&claims, it.as_bytes()).is_some())
+    })
+}
+
 /// The judged token and its claims; `None` if it is no token.
 pub(super) fn read(subject: &Subject<'_>) -> Option<(Verdict, Object)> {
     let value = subject.value();

@@ -12,7 +12,9 @@ use super::{Attributes, Outcome, Subject, Verdict, attribute};
 ///
 /// Source: `pkg/serviceaccount/claims.go` and `legacy.go` of Kubernetes.
 pub(super) fn service_account(subject: &Subject<'_>) -> Verdict {
-    let found = jwt::read(subject).and_then(|(mut verdict, claims)| {
+    let texts = ["system:serviceaccount:", "kubernetes.io", "kubernetes/serviceaccount"];
+    let token = jwt::could_claim(subject, &texts).then(|| jwt::read(subject)).flatten();
+    let found = token.and_then(|(mut verdict, claims)| {
         verdict.attributes.append(&mut attributes(&claims)?);
         // As those of Secrets were before Kubernetes 1.24.
         if !claims.contains_key("exp") {

@@ -56,6 +56,7 @@ pub mod known;
 mod kubernetes;
 mod kubernetes_objects;
 mod kubernetes_proto;
+mod lexicon;
 mod macaroon;
 pub(crate) mod modular;
 mod monero;
@@ -178,7 +179,7 @@ impl Subject<'_> {
 }
 
 /// What a check has to say about a candidate.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "dev", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Outcome {
@@ -250,7 +251,7 @@ impl Notation {
 }
 
 /// A value that does not lie plainly: how it is written, and what it is.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Plain {
     /// How it is written.
     pub notation: Notation,

@@ -1,8 +1,11 @@
 //! Text that stands where a password would: placeholders, templates, references, defaults.
 
+use std::sync::LazyLock;
+
 use zeroize::Zeroizing;
 
 use super::entropy::{is_periodic, is_sequence};
+use super::lexicon::{Lexicon, Parts};
 use super::{Outcome, Subject, Verdict, known};
 
 /// What a value is worth as a password, the best first.
@@ -48,15 +51,15 @@ pub fn placeholder(value: &[u8]) -> Placeholder {
     if value.len() > LONGEST {
         return Placeholder::No;
     }
-    let lower = Zeroizing::new(value.to_ascii_lowercase());
-    if is_weak(&lower) {
+    if is_weak(value) {
         return Placeholder::WeakDefault;
     }
-    let stands_for_one = is_template(value)
-        || is_reference(&lower)
-        || is_path(&lower)
-        || is_filler(value, &lower)
-        || is_in(NO_VALUES, &lower)
+    let stands_for_one = PARTS.are_in(value)
+        || is_template(value)
+        || is_reference(value)
+        || is_path(value)
+        || is_filler(value)
+        || NO_VALUES.has(value)
         || is_constant(value)
         || is_made_of_words(value);
     if stands_for_one { Placeholder::Yes } else { Placeholder::No }
@@ -72,57 +75,78 @@ fn unquoted(value: &[u8]) -> &[u8] {
     }
 }
 
-/// Whether `word` is one of the words of `list`.
-fn is_in(list: &str, word: &[u8]) -> bool {
-    list.split(' ').any(|known| known.as_bytes() == word)
+/// Whether a text begins with another one, which is in lower case.
+fn begins_with(text: &[u8], head: &[u8]) -> bool {
+    text.get(..head.len()).is_some_and(|start| start.eq_ignore_ascii_case(head))
 }
 
-fn contains(haystack: &[u8], needle: &[u8]) -> bool {
-    memchr::memmem::find(haystack, needle).is_some()
-}
+/// What shows a placeholder wherever it stands in a value: openings of templates, masks, references, fillers.
+static PARTS: LazyLock<Parts> = LazyLock::new(|| {
+    const WORDS: &str = "\
+        ${ {{ <% $( %( *** ... … ••• \
+        secretkeyref valuefrom getenv( process.env \
+        xxxxxx 0123456789 1234567890 abcdefgh example placeholder redacted dummy lorem your- \
+        your_ yourpass yoursecret yourtoken yourkey replaceme insert_";
+    Parts::of(WORDS.split(' ').map(str::as_bytes).collect())
+});
 
 /// Passwords that come with products, or that everyone tries first; without digits and marks at
 /// their end, which [`is_weak`] takes off.
-const WEAK: &str = "\
-    admin adminadmin administrator changeit changeme default demo guest letmein login mariadb \
-    minioadmin mongo mongodb mysql oracle pass passwd password postgres postgresql pw pwd qwerty \
-    rabbitmq redis root sa secret superuser test tester testing tomcat toor user vagrant welcome \
-    wordpress";
+static WEAK: LazyLock<Lexicon> = LazyLock::new(|| {
+    Lexicon::of(
+        "admin adminadmin administrator changeit changeme default demo guest letmein login mariadb \
+         minioadmin mongo mongodb mysql oracle pass passwd password postgres postgresql pw pwd qwerty \
+         rabbitmq redis root sa secret superuser test tester testing tomcat toor user vagrant welcome \
+         wordpress",
+    )
+});
+
+/// Letters of the longest of them, or more.
+const WEAK_LETTERS: usize = 16;
 
 /// `P@ssw0rd123!`, `change-me`, `12345678`.
-fn is_weak(lower: &[u8]) -> bool {
-    if lower.iter().all(u8::is_ascii_digit) {
-        return (6..=10).contains(&lower.len()) && (is_sequence(lower) || is_periodic(lower));
+fn is_weak(value: &[u8]) -> bool {
+    if value.iter().all(u8::is_ascii_digit) {
+        return (6..=10).contains(&value.len()) && (is_sequence(value) || is_periodic(value));
     }
-    let letters = lower.iter().filter(|b| !matches!(b, b'-' | b'_' | b'.' | b' '));
-    let plain: Zeroizing<String> = Zeroizing::new(letters.map(|&b| char::from(b)).collect());
-    let stem = plain.trim_end_matches(|c: char| c.is_ascii_digit() || "!@#$*?".contains(c));
-    let is_tail_short = plain.len().saturating_sub(stem.len()) <= 5;
-    let spelt: Zeroizing<String> = Zeroizing::new(plain.chars().map(spelt_out).collect());
-    let spelt = spelt.trim_end_matches(|c: char| !c.is_ascii_lowercase());
-    is_in(WEAK, plain.as_bytes())
-        || is_tail_short && is_in(WEAK, stem.as_bytes())
-        || is_in(WEAK, spelt.as_bytes())
+    // The first letters without separators, as they stand and with signs for what they are drawn for.
+    let mut plain = Zeroizing::new([0; WEAK_LETTERS]);
+    let mut spelt = Zeroizing::new([0; WEAK_LETTERS]);
+    let (mut letters, mut stem, mut spelt_stem) = (0_usize, 0_usize, 0_usize);
+    for byte in value.iter().filter(|byte| !matches!(byte, b'-' | b'_' | b'.' | b' ')) {
+        let drawn = spelt_out(byte.to_ascii_lowercase());
+        for (kept, byte) in [(&mut plain, *byte), (&mut spelt, drawn)] {
+            if let Some(kept) = kept.get_mut(letters) {
+                *kept = byte;
+            }
+        }
+        letters = letters.saturating_add(1);
+        if !byte.is_ascii_digit() && !b"!@#$*?".contains(byte) {
+            stem = letters;
+        }
+        if drawn.is_ascii_lowercase() {
+            spelt_stem = letters;
+        }
+    }
+    let is_known = |text: &[u8], len| text.get(..len).is_some_and(|word| WEAK.has(word));
+    is_known(&*plain, letters)
+        || letters.saturating_sub(stem) <= 5 && is_known(&*plain, stem)
+        || is_known(&*spelt, spelt_stem)
 }
 
-fn spelt_out(c: char) -> char {
-    match c {
-        '0' => 'o',
-        '1' => 'i',
-        '3' => 'e',
-        '4' | '@' => 'a',
-        '5' | '$' => 's',
+fn spelt_out(byte: u8) -> u8 {
+    match byte {
+        b'0' => b'o',
+        b'1' => b'i',
+        b'3' => b'e',
+        b'4' | b'@' => b'a',
+        b'5' | b'$' => b's',
         other => other,
     }
 }
 
-/// Text of a template language, a format, a shell; what masks a value.
+/// All of a value is text of a template language, a format, a shell, or masks one.
 fn is_template(value: &[u8]) -> bool {
-    const OPENINGS: [&[u8]; 5] = [b"${", b"{{", b"<%", b"$(", b"%("];
-    const MASKS: [&[u8]; 4] = [b"***", b"...", "…".as_bytes(), "•••".as_bytes()];
-    if OPENINGS.iter().chain(&MASKS).any(|part| contains(value, part)) {
-        return true;
-    }
     match value {
         [b'<', .., b'>'] | [b'{', .., b'}'] | [b'(', .., b')'] => true,
         [b'[', inner @ .., b']'] => inner.iter().all(|b| b.is_ascii_alphabetic() || *b == b' '),
@@ -152,36 +176,55 @@ fn is_constant(value: &[u8]) -> bool {
 }
 
 fn has_stop_word(text: &[u8]) -> bool {
-    words(text).iter().any(|word| is_in(STOP_WORDS, word.as_bytes()))
+    words(text).any(|word| STOP_WORDS.has(word))
 }
 
 /// A value that says where the secret is.
-fn is_reference(lower: &[u8]) -> bool {
-    const HEADS: &str = "\
-        vault: op:// arn:aws:secretsmanager arn:aws:ssm projects/ !vault $ansible_vault ref+ \
-        file: file:// env: env. enc[ ssm: awssm: keyring: !ref !sub process.env os.environ \
-        os.getenv system.getenv getenv( secrets.";
-    const INNER: &str = "\
-        secretkeyref valuefrom getenv( process.env";
-    let is_call = matches!(lower, [first, .., b')'] if first.is_ascii_alphabetic())
-        && lower.iter().position(|&b| b == b'(').is_some_and(|open| {
-            let name = lower.get(..open).unwrap_or_default();
+fn is_reference(value: &[u8]) -> bool {
+    const HEADS: [&[u8]; 21] = [
+        b"vault:",
+        b"op://",
+        b"arn:aws:secretsmanager",
+        b"arn:aws:ssm",
+        b"projects/",
+        b"!vault",
+        b"$ansible_vault",
+        b"ref+",
+        b"file:",
+        b"env:",
+        b"env.",
+        b"enc[",
+        b"ssm:",
+        b"awssm:",
+        b"keyring:",
+        b"!ref",
+        b"!sub",
+        b"os.environ",
+        b"os.getenv",
+        b"system.getenv",
+        b"secrets.",
+    ];
+    let is_call = matches!(value, [first, .., b')'] if first.is_ascii_alphabetic())
+        && value.iter().position(|&b| b == b'(').is_some_and(|open| {
+            let name = value.get(..open).unwrap_or_default();
             name.iter().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.'))
         });
-    is_call
-        || HEADS.split(' ').any(|head| lower.starts_with(head.as_bytes()))
-        || INNER.split(' ').any(|part| contains(lower, part.as_bytes()))
+    is_call || HEADS.iter().any(|head| begins_with(value, head))
 }
 
+/// What paths begin with.
+static ROOTS: LazyLock<Lexicon> = LazyLock::new(|| {
+    Lexicon::of(
+        "app bin config data dev etc home lib mnt opt proc root run secrets srv sys tmp usr var vault",
+    )
+});
+
 /// A path: of a mounted secret, a key file.
-fn is_path(lower: &[u8]) -> bool {
-    const ROOTS: &str = "\
-        app bin config data dev etc home lib mnt opt proc root run secrets srv sys tmp usr var \
-        vault";
-    match lower {
+fn is_path(value: &[u8]) -> bool {
+    match value {
         [b'/', rest @ ..] => {
             let mut parts = rest.split(|&b| b == b'/');
-            parts.next().is_some_and(|root| is_in(ROOTS, root)) && parts.next().is_some()
+            parts.next().is_some_and(|root| ROOTS.has(root)) && parts.next().is_some()
         }
         [b'.' | b'~', b'/', ..] | [b'.', b'.', b'/', ..] => true,
         [drive, b':', b'\\', ..] => drive.is_ascii_alphabetic(),
@@ -190,32 +233,33 @@ fn is_path(lower: &[u8]) -> bool {
 }
 
 /// Characters that fill a place.
-fn is_filler(value: &[u8], lower: &[u8]) -> bool {
-    const INNER: &str = "\
-        xxxxxx 0123456789 1234567890 abcdefgh example placeholder redacted dummy lorem your- \
-        your_ yourpass yoursecret yourtoken yourkey replaceme insert_";
+fn is_filler(value: &[u8]) -> bool {
     let is_number = value.iter().all(u8::is_ascii_digit);
     let letters = value.iter().filter(|b| b.is_ascii_alphanumeric());
     let is_one_letter = {
-        let mut rest = lower.iter().filter(|b| b.is_ascii_alphanumeric());
-        let first = rest.next();
-        rest.all(|b| Some(b) == first)
+        let mut rest = value.iter().filter(|b| b.is_ascii_alphanumeric());
+        let first = rest.next().map(u8::to_ascii_lowercase);
+        rest.all(|b| Some(b.to_ascii_lowercase()) == first)
     };
     is_number && value.len() < 6
         || letters.count() == 0
         || value.len() >= 3 && is_one_letter
         || value.len() >= 6 && (is_periodic(value) || is_sequence(value))
-        || INNER.split(' ').any(|part| contains(lower, part.as_bytes()))
 }
 
 /// Whole values that are none.
-const NO_VALUES: &str = "\
-    any auto bool boolean disabled empty enabled false hidden int key masked n/a na nan nil no \
-    none null number object off on optional removed required sensitive str string tbd text todo \
-    token true undefined unknown unset value void yes";
+static NO_VALUES: LazyLock<Lexicon> = LazyLock::new(|| {
+    Lexicon::of(
+        "any auto bool boolean disabled empty enabled false hidden int key masked n/a na nan nil no \
+         none null number object off on optional removed required sensitive str string tbd text todo \
+         token true undefined unknown unset value void yes",
+    )
+});
 
 /// Words that name what should stand there.
-const STOP_WORDS: &str = "\
+static STOP_WORDS: LazyLock<Lexicon> = LazyLock::new(|| Lexicon::of(STOPPING));
+
+const STOPPING: &str = "\
     access account add admin an and api app auth bar base64 baz be change client config \
     configured credential credentials database db default encrypted enter env environment fake \
     fill fixme foo for from generated goes here hidden id in input insert is key long masked me \
@@ -227,30 +271,23 @@ const STOP_WORDS: &str = "\
 /// `your-api-key-here`, `dbPassword`, `config.password`: nothing but words of [`STOP_WORDS`], two
 /// or more, and at most three digits.
 fn is_made_of_words(value: &[u8]) -> bool {
-    let words = words(value);
-    let digits = value.iter().filter(|b| b.is_ascii_digit()).count();
-    words.len() >= 2
-        && digits <= 3
+    let mut count = 0_usize;
+    words(value).all(|word| {
+        count = count.saturating_add(1);
+        STOP_WORDS.has(word)
+    }) && count >= 2
+        && value.iter().filter(|b| b.is_ascii_digit()).count() <= 3
         && value.is_ascii()
-        && words.iter().all(|word| is_in(STOP_WORDS, word.as_bytes()))
 }
 
-/// The words of a value in lower case: letters, parted by anything else and where a capital
-/// follows a small letter.
-fn words(value: &[u8]) -> Vec<String> {
-    let mut words = vec![String::new()];
-    let mut was_small = false;
-    for &byte in value {
-        if !byte.is_ascii_alphabetic() || (was_small && byte.is_ascii_uppercase()) {
-            words.push(String::new());
-        }
-        if let (true, Some(word)) = (byte.is_ascii_alphabetic(), words.last_mut()) {
-            word.push(char::from(byte.to_ascii_lowercase()));
-        }
-        was_small = byte.is_ascii_lowercase();
-    }
-    words.retain(|word| !word.is_empty());
-    words
+/// The words of a value: letters, parted by anything else and where a capital follows a small letter.
+fn words(value: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let is_one = |a: &u8, b: &u8| {
+        a.is_ascii_alphabetic()
+            && b.is_ascii_alphabetic()
+            && !(a.is_ascii_lowercase() && b.is_ascii_uppercase())
+    };
+    value.chunk_by(is_one).filter(|word| word.first().is_some_and(u8::is_ascii_alphabetic))
 }
 
 #[cfg(test)]

@@ -37,6 +37,11 @@ pub(super) fn part(subject: &Subject<'_>) -> Verdict {
 /// 30 %, in base62 62 %; text without digits has as many capitals as small letters, which names in
 /// programs have not.
 pub(super) fn is_random(value: &[u8]) -> bool {
+    is_varied(value) && placeholder(value) == Placeholder::No
+}
+
+/// The same of what is known to be no placeholder.
+pub(super) fn is_varied(value: &[u8]) -> bool {
     let class = |byte: u8| match byte {
         b'a'..=b'z' => Some(0),
         b'A'..=b'Z' => Some(1),
@@ -56,7 +61,6 @@ pub(super) fn is_random(value: &[u8]) -> bool {
     changes.saturating_mul(7) >= pairs
         && (counts.digits > 0 || is_balanced)
         && entropy::shannon(value) >= RANDOM
-        && placeholder(value) == Placeholder::No
 }
 
 #[cfg(test)]

@@ -30,10 +30,13 @@ impl Fingerprints {
             value.found.tallies.iter().map(|(holder, kind, tally)| {
                 let judgement = &tally.best.0;
                 // What a connection URI shows beside its password names it, as a variable would.
-                let shown =
-                    judgement.attributes.iter().filter(|(name, _)| name.starts_with("uri."));
+                let shown = judgement
+                    .grounds
+                    .attributes
+                    .iter()
+                    .filter(|(name, _)| name.starts_with("uri."));
                 let shown: Vec<&str> = shown.map(|(_, text)| text.as_str()).collect();
-                let name = judgement.name.clone().unwrap_or_else(|| shown.join(" "));
+                let name = judgement.grounds.name.clone().unwrap_or_else(|| shown.join(" "));
                 let owner = place::owner(*holder, tally.best.1, context);
                 (name, owner, *kind)
             })

@@ -185,12 +185,12 @@ fn grade(
     context: &Context<'_>,
 ) -> (Severity, Confidence, Option<severity::Mitigation>) {
     let (mut confidence, mut severity) =
-        (judgement.confidence, severity::of(rule.severity, &judgement.attributes));
+        (judgement.confidence, severity::of(rule.severity, &judgement.grounds.attributes));
     for (_, proven) in &value.proven {
         confidence = confidence.max(proven.confidence);
         severity = severity.max(proven.severity);
     }
-    let mitigation = severity::mitigation(&judgement.attributes, context.checkpoint);
+    let mitigation = severity::mitigation(&judgement.grounds.attributes, context.checkpoint);
     let severity = mitigation.map_or(severity, |lower| lower.lower(severity));
     (severity, confidence, mitigation)
 }
@@ -200,6 +200,7 @@ fn finding(value: &Value<'_>, context: &Context<'_>) -> Option<Finding> {
     let rule = context.rules.get(judgement.rule);
     let places = place::places(value, context);
     let mut evidence: Vec<Evidence> = judgement
+        .grounds
         .evidence
         .iter()
         .map(|evidence| Evidence { check: evidence.check.clone(), result: evidence.outcome })
@@ -209,12 +210,13 @@ fn finding(value: &Value<'_>, context: &Context<'_>) -> Option<Finding> {
     }
     let (severity, confidence, mitigation) = grade(value, judgement, rule, context);
     let mut attributes: BTreeMap<String, String> = judgement
+        .grounds
         .attributes
         .iter()
         .chain(value.proven.iter().flat_map(|(_, proven)| &proven.attributes))
         .map(|(name, text)| ((*name).to_owned(), text.clone()))
         .collect();
-    if let Some(name) = &judgement.name {
+    if let Some(name) = &judgement.grounds.name {
         attributes.insert("name".to_owned(), name.clone());
     }
     let also: BTreeSet<&str> = value
@@ -245,7 +247,7 @@ fn finding(value: &Value<'_>, context: &Context<'_>) -> Option<Finding> {
             (None, None, Some(indicator(value.key, rule, context)), Class::Indicator)
         }
     };
-    let named = judgement.name.as_ref().map(|name| format!(" {name}")).unwrap_or_default();
+    let named = judgement.grounds.name.as_ref().map(|name| format!(" {name}")).unwrap_or_default();
     let expiry = if expired { " (expired)" } else { "" };
     let place = place::holder_in_words(holder, kind, locus, context);
     let title = format!("{}{expiry}{named} {place}", rule.name);

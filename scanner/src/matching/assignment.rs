@@ -7,7 +7,7 @@
 use std::ops::Range;
 
 use super::{sql, text_run};
-use crate::rule::{Keyword, keeps_meaning, says_open, says_secret};
+use crate::rule::{Keyword, is_of_word, keeps_meaning, says_open, says_secret};
 
 /// Bytes of a name on each side of its keyword.
 pub(super) const NAME: usize = 64;
@@ -87,6 +87,21 @@ pub(super) fn find<T>(
     None
 }
 
+/// Where the row of letters, digits, `-` and `_` begins in which `at` stands, as far as it matters.
+pub(super) fn row_start(text: &[u8], at: usize) -> usize {
+    let before = text.get(at.saturating_sub(LONGEST + 1)..at).unwrap_or_default();
+    at - before.iter().rev().take_while(|byte| is_of_word(**byte)).count()
+}
+
+/// Bytes of a name from the literal of a keyword to one of its ends.
+const LONGEST: usize = NAME + Keyword::LONGEST;
+
+/// Whether the row around a keyword's literal at `at` is too long to be of a name: [`find`] finds nothing
+/// there, whatever the keyword.
+pub(super) fn is_no_name(row: Range<usize>, at: usize) -> bool {
+    at.saturating_sub(row.start) > LONGEST || row.end.saturating_sub(at) > LONGEST
+}
+
 /// Whether text behind a keyword makes it the name of a table of such things: `api_keys`.
 fn is_plural(tail: &[u8]) -> bool {
     keeps_meaning(tail.strip_prefix(b"s").or_else(|| tail.strip_prefix(b"S")).unwrap_or(tail))
@@ -105,12 +120,16 @@ pub(super) fn sight(text: &[u8], at: usize, most: usize) -> (usize, usize) {
 /// The end of the text that a rule sees: that of the text run, or where a flag ends there, that of the
 /// argument behind it.
 pub(super) fn end(text: &[u8], at: usize, end: usize, most: usize) -> usize {
+    if goes_on(text, at, end) { text_run::end(text, end + 1, most).max(end) } else { end }
+}
+
+/// Whether a flag ends at the end of a text run, so that the string behind it is its value.
+pub(super) fn goes_on(text: &[u8], at: usize, end: usize) -> bool {
     if end.saturating_sub(at) > NAME || text.get(end) != Some(&0) {
-        return end;
+        return false;
     }
     let start = name_start(text, end);
-    let is_flag = text.get(start) == Some(&b'-') && start <= at;
-    if is_flag { text_run::end(text, end + 1, most).max(end) } else { end }
+    text.get(start) == Some(&b'-') && start <= at
 }
 
 /// What `take` makes of the values that are assigned to a name.
@@ -323,7 +342,7 @@ fn values(text: &[u8], name: &Range<usize>, start: &Start, most: usize) -> Vec<V
         let inner =
             inner.into_iter().find(|tag| text.get(at..).is_some_and(|it| it.starts_with(tag)));
         at += inner.map_or(0, <[u8]>::len);
-        let end = until(text, at, most, |byte| matches!(byte, b'<' | b']'));
+        let end = until(text, at, most, MARKUP);
         if matches!(text.get(end), Some(b'<' | b']')) {
             add(text, at, end, true, most, &mut all);
         }
@@ -367,9 +386,9 @@ fn bare(
     let dashes = text.get(..name.start).unwrap_or_default();
     let dashes = dashes.iter().rev().take(2).take_while(|byte| **byte == b'-').count();
     let lead = name.start.checked_sub(dashes + 1).and_then(|at| text.get(at)).copied();
-    let mut end_at = |is_end: &dyn Fn(u8) -> bool| {
-        let mut end = until(text, at, most, is_end);
-        let is_bounded = text.get(end).is_some_and(|byte| is_end(*byte));
+    let mut end_at = |ends: u16| {
+        let mut end = until(text, at, most, ends);
+        let is_bounded = text.get(end).is_some_and(|byte| is_one(*byte, ends));
         // The end of a line that ends the string around it.
         while lead.is_some_and(is_quote)
             && matches!(text.get(at..end), Some([.., b'\\', b'n' | b'r' | b't']))
@@ -381,25 +400,76 @@ fn bare(
         }
         add(text, at, end, is_bounded, most, all);
     };
-    let is_sharp = |byte: u8| {
-        byte.is_ascii_whitespace() || is_quote(byte) || b",;&)}]<>|#\\(){[$".contains(&byte)
-    };
     // The quote before the name is the one behind the value.
     if let Some(quote) = lead.filter(|byte| is_quote(*byte)) {
-        end_at(&|byte| byte == quote || matches!(byte, b'\n' | b'\r'));
-        end_at(&|byte| byte.is_ascii_whitespace() || byte == quote);
-        end_at(&is_sharp);
+        let quote = ends_with(quote);
+        end_at(quote | LINE_END);
+        end_at(quote | WHITESPACE);
+        end_at(SHARP);
         return;
     }
     let is_own_line =
         lead.is_none_or(|byte| byte == 0 || byte.is_ascii_whitespace() || byte >= 0x80);
     if is_own_line || form == Form::Flag {
-        end_at(&|byte| byte.is_ascii_whitespace() || is_quote(byte) || byte == b'\\');
+        end_at(WHITESPACE | QUOTES | BACKSLASH);
     }
-    end_at(&is_sharp);
+    end_at(SHARP);
     if is_own_line && form == Form::Assigned(b':') {
-        end_at(&|byte| matches!(byte, b'\n' | b'\r'));
+        end_at(LINE_END);
     }
+}
+
+/// Kinds of bytes that may end a value, of which several may be meant at once.
+const QUOTE: u16 = 1;
+const APOSTROPHE: u16 = 1 << 1;
+const GRAVE: u16 = 1 << 2;
+const QUOTES: u16 = QUOTE | APOSTROPHE | GRAVE;
+const BACKSLASH: u16 = 1 << 3;
+const WHITESPACE: u16 = 1 << 4;
+const LINE_END: u16 = 1 << 5;
+/// Whatever may stand behind a value in code, in a list or in a text.
+const SHARP: u16 = 1 << 6;
+/// What is no character of a text.
+const CONTROL: u16 = 1 << 7;
+/// What ends the text of an element of XML.
+const MARKUP: u16 = 1 << 8;
+
+const KINDS: [u16; 256] = {
+    let mut kinds = [0; 256];
+    let mut byte = 0_u8;
+    while byte < 0x80 {
+        let mut kind = match byte {
+            b'"' => QUOTE | SHARP,
+            b'\'' => APOSTROPHE | SHARP,
+            b'`' => GRAVE | SHARP,
+            b'\\' => BACKSLASH | SHARP,
+            b'\n' | b'\r' => LINE_END,
+            b'<' | b']' => MARKUP | SHARP,
+            b',' | b';' | b'&' | b')' | b'}' | b'>' | b'|' | b'#' | b'(' | b'{' | b'[' | b'$' => {
+                SHARP
+            }
+            _ => 0,
+        };
+        if byte.is_ascii_whitespace() {
+            kind |= WHITESPACE | SHARP;
+        }
+        if byte < 0x20 && byte != b'\t' {
+            kind |= CONTROL;
+        }
+        kinds[byte as usize] = kind;
+        byte += 1;
+    }
+    kinds
+};
+
+/// Whether a byte is of one of these kinds.
+fn is_one(byte: u8, kinds: u16) -> bool {
+    KINDS[usize::from(byte)] & kinds != 0
+}
+
+/// The kind of a quote.
+fn ends_with(quote: u8) -> u16 {
+    KINDS[usize::from(quote)] & QUOTES
 }
 
 /// Whether this is more than one field of a form, or one with escapes: it is read where these are decoded.
@@ -419,11 +489,11 @@ fn is_form(text: &[u8], lead: Option<u8>, value: Range<usize>) -> bool {
         })
 }
 
-/// The first byte from `at` on that is an end, or where the text run ends, or what may be looked at.
-fn until(text: &[u8], at: usize, most: usize, is_end: impl Fn(u8) -> bool) -> usize {
+/// The first byte from `at` on that is of one of these kinds, or where the text run ends, or what may be
+/// looked at.
+fn until(text: &[u8], at: usize, most: usize, ends: u16) -> usize {
     let rest = text.get(at..).unwrap_or_default().iter().take(most.saturating_add(STALE + 1));
-    let len =
-        rest.take_while(|byte| !is_end(**byte) && (**byte >= 0x20 || is_blank(**byte))).count();
+    let len = rest.take_while(|byte| !is_one(**byte, ends | CONTROL)).count();
     // Bytes of other alphabets are characters, or the end of the text.
     let plain = text.get(at..at + len).unwrap_or_default().iter().all(u8::is_ascii);
     if plain { at + len } else { text_run::end(text, at, len) }
@@ -433,9 +503,8 @@ fn until(text: &[u8], at: usize, most: usize, is_end: impl Fn(u8) -> bool) -> us
 fn string_end(text: &[u8], at: usize, quote: u8, most: usize) -> Option<(usize, bool)> {
     let mut end = at + 1;
     loop {
-        end = until(text, end, most.checked_sub(end - at - 1)?, |byte| {
-            byte == quote || byte == b'\\'
-        });
+        let most = most.checked_sub(end - at - 1)?;
+        end = until(text, end, most, ends_with(quote) | BACKSLASH);
         match text.get(end) {
             Some(b'\\') => end += 2,
             Some(byte) if *byte == quote => return Some((end, true)),

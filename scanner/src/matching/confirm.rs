@@ -1,15 +1,14 @@
 //! From a candidate to a judged match: the pattern, then the checks, then the borders.
 
 use std::ops::Range;
-
-use regex_automata::{Anchored, Input};
+use std::sync::Arc;
 
 use super::assignment;
 use crate::check::{Attributes, Confidence, Outcome, Plain, Subject, known};
 use crate::region::Cut;
-use crate::rule::{Anchor, Answer, Class, Edge, Keyword, Pattern, Report, Rule, Seen, View};
+use crate::rule::{Anchor, Answer, Class, Edge, Groups, Keyword, Report, Rule, Seen, View};
 use crate::secret::SecretBytes;
-use crate::tally::Evidence;
+use crate::tally::{Evidence, Grounds};
 
 /// The text around a candidate.
 #[derive(Debug, Clone, Copy)]
@@ -25,24 +24,44 @@ pub(super) struct Run<'a> {
 }
 
 /// A candidate that is a match.
-#[derive(Debug)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Confirmed {
     /// The value in the text.
     pub span: Range<usize>,
-    /// What names it.
-    pub name: Option<String>,
     /// How sure it is.
     pub confidence: Confidence,
     /// How specific the rule is for it.
     pub rank: u8,
-    /// What the checks said.
-    pub evidence: Vec<Evidence>,
-    /// Facts read off the value.
-    pub attributes: Attributes,
+    /// What names it, what the checks said, and what was read off it.
+    pub grounds: Arc<Grounds>,
     /// The value without accidents of notation, where a check knows them.
     pub canonical: Option<SecretBytes>,
     /// The value itself, where it lies in another notation.
     pub plain: Option<Plain>,
+}
+
+impl Confirmed {
+    /// Adds what speaks for it beside its checks.
+    pub(super) fn add_evidence(&mut self, check: &str) {
+        let evidence = Evidence { check: check.to_owned(), outcome: Outcome::Pass };
+        Arc::make_mut(&mut self.grounds).evidence.push(evidence);
+    }
+
+    /// Adds that a string in memory, of that layout, ends where it does.
+    pub(super) fn add_layout(&mut self, layout: &str) {
+        self.add_evidence("length-word");
+        let attributes = &mut Arc::make_mut(&mut self.grounds).attributes;
+        attributes.insert("string.layout", layout.to_owned());
+    }
+}
+
+/// Where a pattern matches, and what that is.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Judged {
+    /// Where the pattern says the value is.
+    pub found: Range<usize>,
+    /// What it is.
+    pub answer: Result<Confirmed, Refused>,
 }
 
 /// Why what a pattern matched is no match after all.
@@ -70,11 +89,6 @@ impl Found {
     pub(super) fn of(span: Range<usize>) -> Self {
         Self { whole: span.clone(), span, name: None }
     }
-
-    /// Where it is in the text.
-    pub(super) fn span(&self) -> &Range<usize> {
-        &self.span
-    }
 }
 
 /// The match of `rule` that the candidate at `at` leads to.
@@ -85,43 +99,55 @@ fn find(rule: &Rule, run: Run<'_>, at: usize) -> Option<Found> {
             if run.word_end.is_some_and(|end| !rule.pattern.may_begin(run.text, at, end)) {
                 return None;
             }
-            let input = Input::new(run.text).range(at..).anchored(Anchored::Yes);
-            // Most candidates are none: not worth the automaton that knows groups.
-            let end = rule.pattern.end_of_anchored(&input)?;
+            let all = at..run.text.len();
             if rule.items.is_none() && rule.group == 0 && rule.name_group.is_none() {
-                return whole(rule, at..end);
+                return whole(rule, at..rule.pattern.end_at(run.text, all)?);
             }
-            search(rule, &input)
+            let groups = rule.pattern.groups_at(run.text, all)?;
+            found(rule, run.text, &groups)
         }
         Anchor::Number | Anchor::Words | Anchor::Label | Anchor::Path | Anchor::Text => {
-            search(rule, &Input::new(run.text).range(at..))
+            search(rule, run.text, at)
         }
         // Of a rule without items, see `find_all`.
         Anchor::Assignment(keywords) => all_assigned(rule, run, at, keywords).into_iter().next(),
         Anchor::Inside => {
             // The leftmost match that covers the literal.
-            let regex = rule.pattern.regex()?;
             let mut from = 0;
             loop {
-                let hit = regex.search(&Input::new(run.text).range(from..))?;
-                if hit.start() > at {
+                let groups = rule.pattern.find(run.text, from..run.text.len())?;
+                let hit = groups.get(0)?;
+                if hit.start > at {
                     return None;
                 }
-                if hit.end() > at {
-                    return search(rule, &Input::new(run.text).range(hit.start()..));
+                if hit.end > at {
+                    return found(rule, run.text, &groups);
                 }
-                from = hit.end().max(from + 1);
+                from = hit.end.max(from + 1);
             }
         }
     }
 }
 
-fn search(rule: &Rule, input: &Input<'_>) -> Option<Found> {
-    if rule.items.is_some() {
-        let span = rule.pattern.regex()?.search(input)?.range();
-        return (span.len() <= rule.max_len).then_some(Found::of(span));
+fn search(rule: &Rule, text: &[u8], from: usize) -> Option<Found> {
+    found(rule, text, &rule.pattern.find(text, from..text.len())?)
+}
+
+/// What a match of the rule's pattern leads to: the value, or what its items stand in.
+fn found(rule: &Rule, text: &[u8], groups: &Groups) -> Option<Found> {
+    if rule.items.is_none() {
+        return value(rule, text, groups);
     }
-    search_in(rule, &rule.pattern, input)
+    let span = groups.get(0)?;
+    (span.len() <= rule.max_len).then_some(Found::of(span))
+}
+
+/// The values in what `rule` matches around the candidate at `at`, judged; `None` if there are none.
+pub(super) fn judge_all(rule: &Rule, run: Run<'_>, at: usize) -> Option<Arc<[Judged]>> {
+    let all = find_all(rule, run, at).into_iter();
+    let judged =
+        all.map(|found| Judged { found: found.span.clone(), answer: judge(rule, run, found) });
+    (judged.len() > 0).then(|| judged.collect())
 }
 
 /// The values in what `rule` matches around the candidate at `at`: one, or those of its items.
@@ -135,8 +161,8 @@ pub(super) fn find_all(rule: &Rule, run: Run<'_>, at: usize) -> Vec<Found> {
     for Range { start, end } in holders(rule, run, whole.span) {
         let mut from = start;
         while found.len() < ITEMS && from < end {
-            let input = Input::new(run.text).range(from..end);
-            let Some(item) = search_in(rule, items, &input) else { break };
+            let Some(groups) = items.find(run.text, from..end) else { break };
+            let Some(item) = value(rule, run.text, &groups) else { break };
             // In text the pattern says where a value ends, in bytes a check does.
             let next = if rule.view == View::Bytes { item.span.start } else { item.span.end };
             from = next.max(from + 1);
@@ -158,14 +184,11 @@ fn all_assigned(rule: &Rule, run: Run<'_>, at: usize, keywords: &[Keyword]) -> V
 
 /// Where in a match the items stand: in the groups of the pattern, or anywhere if it has none.
 fn holders(rule: &Rule, run: Run<'_>, whole: Range<usize>) -> Vec<Range<usize>> {
-    let Some(regex) = rule.pattern.regex() else { return Vec::new() };
-    if regex.captures_len() <= 1 {
+    if rule.pattern.groups() <= 1 {
         return vec![whole];
     }
-    let mut captures = regex.create_captures();
-    regex
-        .search_captures(&Input::new(run.text).range(whole).anchored(Anchored::Yes), &mut captures);
-    captures.iter().skip(1).flatten().map(|group| group.range()).collect()
+    let groups = rule.pattern.groups_at(run.text, whole);
+    groups.iter().flat_map(Groups::iter).skip(1).flatten().collect()
 }
 
 /// Most values of one match.
@@ -179,25 +202,18 @@ fn whole(rule: &Rule, mut span: Range<usize>) -> Option<Found> {
     (span.len() <= rule.max_len).then_some(Found::of(span))
 }
 
-/// The value that `pattern`, of which the groups of `rule` are, finds in `input`.
-fn search_in(rule: &Rule, pattern: &Pattern, input: &Input<'_>) -> Option<Found> {
-    let regex = pattern.regex()?;
+/// The value in a match that has the groups of `rule`.
+fn value(rule: &Rule, text: &[u8], groups: &Groups) -> Option<Found> {
+    let all = groups.get(0)?;
     if rule.group == 0 && rule.name_group.is_none() {
-        return whole(rule, regex.search(input)?.range());
+        return whole(rule, all);
     }
-    let mut captures = regex.create_captures();
-    regex.search_captures(input, &mut captures);
-    let whole = captures.get_match()?;
-    let any = || captures.iter().skip(1).flatten().find(|group| !group.is_empty());
-    let span = captures.get_group(rule.group).filter(|group| !rule.any_group || !group.is_empty());
+    let any = || groups.iter().skip(1).flatten().find(|group| !group.is_empty());
+    let span = groups.get(rule.group).filter(|group| !rule.any_group || !group.is_empty());
     let span = span.or_else(|| any().filter(|_| rule.any_group))?;
-    let name = rule.name_group.and_then(|group| captures.get_group(group));
-    let name = name.and_then(|name| shown(input.haystack().get(name.range())?));
-    (whole.len() <= rule.max_len).then_some(Found {
-        span: span.range(),
-        whole: whole.range(),
-        name,
-    })
+    let name = rule.name_group.and_then(|group| groups.get(group));
+    let name = name.and_then(|name| shown(text.get(name)?));
+    (all.len() <= rule.max_len).then_some(Found { span, whole: all, name })
 }
 
 /// Hex digits more than a value has, from which on they are no accident.
@@ -231,14 +247,11 @@ fn matched(rule: &Rule, run: Run<'_>, value: &assignment::Value) -> Option<Range
         }
         let text = run.text.get(span.clone())?;
         // The pattern begins and ends with the text.
-        let end = rule.pattern.end_of_anchored(&Input::new(text))?;
+        let all = 0..text.len();
         let secret = if rule.group == 0 {
-            0..end
+            0..rule.pattern.end_at(text, all)?
         } else {
-            let regex = rule.pattern.regex()?;
-            let mut captures = regex.create_captures();
-            regex.search_captures(&Input::new(text), &mut captures);
-            captures.get_group(rule.group)?.range()
+            rule.pattern.groups_at(text, all)?.get(rule.group)?
         };
         Some(span.start + secret.start..span.start + secret.end)
     })
@@ -347,7 +360,8 @@ pub(super) fn judge(rule: &Rule, run: Run<'_>, found: Found) -> Result<Confirmed
         _ => 2,
     };
     let rank = kind * 16 + passes.min(15);
-    Ok(Confirmed { span, name, confidence, rank, evidence, attributes, canonical, plain })
+    let grounds = Arc::new(Grounds { name, evidence, attributes });
+    Ok(Confirmed { span, confidence, rank, grounds, canonical, plain })
 }
 
 /// Whether text ends with an escape that stands for another character: `%3D`, `\n`, `\u003d`.

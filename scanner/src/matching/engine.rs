@@ -5,16 +5,18 @@ use std::ops::Range;
 
 use super::confirm::Confirmed;
 use super::kernel::Kernel;
+use super::memo::{Keys, Memo};
 use super::meter::Meter;
-use super::prefilter::{Marks, Prefilter, is_zeros};
+use super::prefilter::{Hit, Marks, Prefilter, is_zeros};
 use super::record::{self, Pair};
+use super::repeats::{Repeats, Visit};
 use super::search::{Haystack, Search, TextRun};
-use super::{environment, overlap, runs};
-use crate::check::{Confidence, Outcome};
+use super::{assignment, environment, overlap, runs};
+use crate::check::Confidence;
 use crate::region::{CELL, Decoded, Locus, REACH, RegionKind, Window};
 use crate::rule::{Anchor, Class, MAX_MATCH, Pattern, Rule, RuleId, RuleSet, is_of_word};
 use crate::secret::SecretBytes;
-use crate::tally::{Evidence, Judgement, Match, ValueKey};
+use crate::tally::{Judgement, Match, ValueKey};
 
 /// The widest match in bytes: UTF-16 takes two a character.
 pub(super) const WIDEST: u64 = 2 * MAX_MATCH as u64;
@@ -71,6 +73,8 @@ pub struct Scratch {
     pub(super) candidates: Vec<Candidate>,
     /// By rule, the cell of its last candidate, and how many it has had there; candidates come in order.
     pub(super) counts: Vec<(u64, usize)>,
+    /// By literal, the cell in which all of its rules have had more candidates than they may.
+    pub(super) spent: Vec<u64>,
     /// Candidates in decoded text, by rule and cell.
     pub(super) decoded_counts: BTreeMap<(RuleId, u64), usize>,
     pub(super) throttled: Vec<Throttled>,
@@ -85,6 +89,10 @@ pub struct Scratch {
     pub(super) word: Option<(usize, usize)>,
     /// What binary records at the place that is looked at assign to a name there.
     pub(super) pairs: Vec<Pair>,
+    /// What was judged before.
+    pub(super) memo: Memo,
+    /// Text that was met before.
+    pub(super) repeats: Repeats,
 }
 
 /// The rules, ready to be run.
@@ -97,6 +105,7 @@ pub struct Engine {
     /// Whether some rule could match nothing but zeros.
     finds_zeros: bool,
     key: [u8; 32],
+    memo: Keys,
 }
 
 impl Engine {
@@ -128,7 +137,7 @@ impl Engine {
             // Labels and files are told by where they lie; zeros are no text, and no prime.
             Anchor::Label | Anchor::Path | Anchor::Text | Anchor::Number | Anchor::Words => false,
         });
-        Self { rules, prefilter, others, finds_zeros, key }
+        Self { rules, prefilter, others, finds_zeros, key, memo: Keys::default() }
     }
 
     /// The rules.
@@ -148,6 +157,8 @@ impl Engine {
         scratch.counts.clear();
         scratch.counts.resize(self.rules.rules().len(), (u64::MAX, 0));
         scratch.decoded_counts.clear();
+        scratch.spent.clear();
+        scratch.spent.resize(self.prefilter.len(), u64::MAX);
         scratch.throttled.clear();
         if !self.finds_zeros && has_nothing(window) {
             return Scanned::default();
@@ -198,6 +209,7 @@ impl Engine {
         scratch: &mut Scratch,
     ) -> Vec<Candidate> {
         scratch.candidates.clear();
+        scratch.memo.begin(&self.memo, window.name);
         self.literals(window, haystack, scratch);
         self.others(window, haystack, scratch);
         let mut candidates = std::mem::take(&mut scratch.candidates);
@@ -217,6 +229,9 @@ impl Engine {
         };
         let mut text = TextRun::default();
         let mut rules = Vec::new();
+        let mut row_start = 0;
+        let mut visit = Visit::default();
+        let mut done = 0;
         scratch.word = None;
         for hits in haystack.marks.hits.chunk_by(|one, other| one.at == other.at) {
             let Some(at) = hits.first().and_then(|hit| usize::try_from(hit.at).ok()) else {
@@ -225,33 +240,76 @@ impl Engine {
             if haystack.address(at) >= last {
                 return;
             }
+            let rest = haystack.marks.hits.get(done..).unwrap_or_default();
+            done += hits.len();
             // A rule may have several literals of which one begins with another.
             rules.clear();
-            rules.extend(hits.iter().flat_map(|hit| self.prefilter.rules(*hit)).copied());
-            if hits.len() > 1 {
-                rules.sort_unstable();
-                rules.dedup();
+            self.prefilter.rules(haystack.text, hits, &mut rules);
+            if rules.is_empty() {
+                continue;
+            }
+            if !visit.covers(at) {
+                text.cover(haystack.text, at);
+                let Scratch { memo, repeats, .. } = &mut *scratch;
+                repeats.leave(std::mem::take(&mut visit));
+                if text.range().contains(&at) {
+                    visit = repeats.enter(memo, haystack.text, text.range(), haystack.cut, rest);
+                }
+            }
+            let cell = haystack.cell(window, at);
+            let is_spent = |hit: &Hit| scratch.spent.get(hit.literal()) == Some(&cell);
+            if haystack.from.is_none() && hits.iter().all(is_spent) {
+                visit.pass(rules.len());
+                continue;
             }
             // Places come in order: one before the end stands in the same row.
             let known = scratch.word.map(|(_, end)| end).filter(|end| *end > at);
-            scratch.word = Some((at, known.unwrap_or_else(|| word_end(haystack.text, at))));
+            let row_end = known.unwrap_or_else(|| word_end(haystack.text, at));
+            if known.is_none() {
+                row_start = assignment::row_start(haystack.text, at);
+            }
+            scratch.word = Some((at, row_end));
             scratch.pairs.clear();
             let is_name = |id: &RuleId| matches!(self.rules.get(*id).anchor, Anchor::Assignment(_));
             if rules.iter().any(is_name) {
                 record::pairs(haystack.text, at, &mut scratch.pairs);
             }
+            let is_no_name =
+                assignment::is_no_name(row_start..row_end, at) && scratch.pairs.is_empty();
+            let mut are_spent = haystack.from.is_none();
             for id in &rules {
+                let candidate = visit.next();
                 let search = self.search(window, *id, haystack);
                 if search.is_wanted(scratch) {
                     let start = scratch.meter.now();
-                    if search.is_allowed(at, scratch) {
-                        text.cover(haystack.text, at);
-                        search.confirm(search.around(at, &text), at, None, scratch);
+                    let is_allowed = search.is_allowed(at, scratch);
+                    are_spent &= search.is_spent(scratch);
+                    if is_allowed && !(is_no_name && is_name(id)) {
+                        let is_of_run = visit.covers(at) && search.sees_run_only(at, visit.end());
+                        if is_of_run && visit.is_nothing(candidate) {
+                            scratch.meter.candidate(*id);
+                            search.record(at, None, scratch);
+                        } else {
+                            text.cover(haystack.text, at);
+                            let around = search.around(at, &text);
+                            if !search.confirm(around, at, None, scratch) && is_of_run {
+                                visit.note_nothing(candidate);
+                            }
+                        }
                     }
                     scratch.meter.charge(Some(*id), start);
                 }
             }
+            // Of keywords others of the same literal may be left.
+            if are_spent && !rules.iter().any(is_name) {
+                for hit in hits {
+                    if let Some(spent) = scratch.spent.get_mut(hit.literal()) {
+                        *spent = cell;
+                    }
+                }
+            }
         }
+        scratch.repeats.leave(visit);
     }
 
     /// Candidates of rules without literals.
@@ -310,10 +368,7 @@ impl Engine {
         let partner = self.rules.get(candidate.rule).near.as_ref().map(|near| near.rule.as_str());
         let confirmed = &mut candidate.confirmed;
         confirmed.confidence = confirmed.confidence.max(Confidence::High);
-        confirmed.evidence.push(Evidence {
-            check: format!("near {}", partner.unwrap_or_default()),
-            outcome: Outcome::Pass,
-        });
+        confirmed.add_evidence(&format!("near {}", partner.unwrap_or_default()));
     }
 
     fn finish(&self, window: &Window<'_>, candidate: Candidate) -> Match {
@@ -347,9 +402,7 @@ impl Engine {
                 confidence: confirmed.confidence,
                 rank: confirmed.rank,
                 rule,
-                name: confirmed.name,
-                evidence: confirmed.evidence,
-                attributes: confirmed.attributes,
+                grounds: confirmed.grounds,
                 length: u32::try_from(value.len()).unwrap_or(u32::MAX),
             },
             value,

@@ -54,6 +54,10 @@ impl Bytes {
         self.0[usize::from(byte >> 6)] |= 1 << (byte & 63);
     }
 
+    pub(super) fn len(&self) -> usize {
+        self.iter().count()
+    }
+
     pub(super) fn has(&self, byte: u8) -> bool {
         self.0[usize::from(byte >> 6)] >> (byte & 63) & 1 != 0
     }
@@ -149,6 +153,11 @@ impl Model {
             set.iter().map(|byte| self.bytes[usize::from(byte)]).sum::<f32>().max(f32::MIN_POSITIVE)
         };
         let [a, b, c, d] = sets;
+        // A byte that stands four times in a row is the rule where it stands twice: fillings, bars, base64 of
+        // zeros.
+        if sets.iter().all(|set| set == a) {
+            return pair(a, b);
+        }
         pair(a, b) * (pair(b, c) / one(b)) * (pair(c, d) / one(c))
     }
 }

@@ -2,17 +2,55 @@
 //! behind it.
 
 use std::ops::Range;
+use std::sync::Arc;
 
-use crate::check::{Confidence, Outcome};
+use crate::check::Confidence;
 use crate::rule::{Class, Rule, View};
-use crate::tally::Evidence;
 
-use super::confirm::{self, Confirmed, Found, Run};
+use super::confirm::{self, Confirmed, Judged, Run};
+
+/// How a runtime lays its strings out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Layout {
+    JavaBytes,
+    JavaChars,
+    V8OneByte,
+    V8TwoByte,
+    PythonStr,
+    PythonBytes,
+    Php,
+    Ruby,
+    RedisSds,
+    DotNet,
+    Postgres,
+    /// No object's: a number that is the length.
+    Length,
+}
+
+impl Layout {
+    /// The name in reports.
+    fn name(self) -> &'static str {
+        match self {
+            Self::JavaBytes => "java byte[]",
+            Self::JavaChars => "java char[]",
+            Self::V8OneByte => "v8 one-byte string",
+            Self::V8TwoByte => "v8 two-byte string",
+            Self::PythonStr => "cpython str",
+            Self::PythonBytes => "cpython bytes",
+            Self::Php => "php zend_string",
+            Self::Ruby => "ruby string",
+            Self::RedisSds => "redis sds",
+            Self::DotNet => ".net string",
+            Self::Postgres => "postgres varlena",
+            Self::Length => "length before it",
+        }
+    }
+}
 
 /// A string in memory, by what stands before its first character.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Length {
-    layout: &'static str,
+    layout: Layout,
     /// Bytes of the string.
     bytes: u64,
     /// Whether the words before it are those of an object. A length alone may be any number: it counts
@@ -31,9 +69,14 @@ struct Memory<'a> {
 impl Memory<'_> {
     /// The number of `len` bytes that stands `back` bytes before `at`, little-endian.
     fn word(&self, at: usize, back: usize, len: usize) -> Option<u64> {
-        let start = at.checked_sub(back)?;
-        let bytes = self.bytes.get(start..start + len)?;
-        Some(bytes.iter().rev().fold(0, |word, byte| word << 8 | u64::from(*byte)))
+        let bytes = self.bytes.get(at.checked_sub(back)?..)?;
+        let four = || bytes.first_chunk().map(|four| u64::from(u32::from_le_bytes(*four)));
+        match len {
+            1 => bytes.first().map(|byte| u64::from(*byte)),
+            2 => bytes.first_chunk().map(|two| u64::from(u16::from_le_bytes(*two))),
+            4 => four(),
+            _ => bytes.first_chunk().map(|eight| u64::from_le_bytes(*eight)),
+        }
     }
 
     /// Every length that the bytes before `at` may be, of a string with `unit` bytes a character.
@@ -76,17 +119,17 @@ impl Memory<'_> {
         for (_, back) in arrays.into_iter().filter(|(is_array, _)| *is_array) {
             let len = word(back, 4);
             if unit == 1 {
-                add("java byte[]", Some(len), true);
+                add(Layout::JavaBytes, Some(len), true);
                 continue;
             }
             // The same words before an array of bytes and one of characters, which is twice as long: the
             // mark of the next object tells them apart.
-            add("java char[]", chars(len).filter(|bytes| self.is_java_at(at, *bytes)), true);
-            add("java byte[]", Some(len).filter(|bytes| self.is_java_at(at, *bytes)), true);
+            add(Layout::JavaChars, chars(len).filter(|bytes| self.is_java_at(at, *bytes)), true);
+            add(Layout::JavaBytes, Some(len).filter(|bytes| self.is_java_at(at, *bytes)), true);
         }
         // V8: the map, an address with its lowest bit set, a hash, the length.
         if within == 0 && word(16, 8) & 3 == 1 && is_pointer(word(16, 8) - 1) {
-            let layout = if unit == 2 { "v8 two-byte string" } else { "v8 one-byte string" };
+            let layout = if unit == 2 { Layout::V8TwoByte } else { Layout::V8OneByte };
             add(layout, chars(word(4, 4)), true);
         }
         // CPython: the count of references, the type, the length, and a NUL at the end.
@@ -94,48 +137,48 @@ impl Memory<'_> {
             |back: usize| (1..1 << 33).contains(&word(back, 8)) && is_pointer(word(back - 8, 8));
         let strings = if unit == 1 { [48, 40] } else { [72, 56] };
         for back in strings.into_iter().filter(|back| is_python(*back)) {
-            add("cpython str", ended(chars(word(back - 16, 8))), true);
+            add(Layout::PythonStr, ended(chars(word(back - 16, 8))), true);
         }
         if unit == 1 {
             if is_python(32) {
-                add("cpython bytes", ended(Some(word(16, 8))), true);
+                add(Layout::PythonBytes, ended(Some(word(16, 8))), true);
             }
             // PHP: the count of references, type 6 and flags, the hash, the length, and a NUL.
             if word(24, 4) > 0 && word(20, 4) & 0xf == 6 && word(20, 4) < 0x1000 {
-                add("php zend_string", ended(Some(word(8, 8))), true);
+                add(Layout::Php, ended(Some(word(8, 8))), true);
             }
             // Ruby: flags of T_STRING, the class, the length, and a NUL.
             if word(24, 8) & 0x1f == 5 && is_pointer(word(16, 8)) {
-                add("ruby string", ended(Some(word(8, 8))), true);
+                add(Layout::Ruby, ended(Some(word(8, 8))), true);
             }
             // Redis: length, allocated bytes, and the width of both.
             let widths: [(u64, usize); 4] = [(1, 1), (2, 2), (3, 4), (4, 8)];
             for (_, size) in widths.into_iter().filter(|(flags, _)| word(1, 1) == *flags) {
                 let (len, room) = (word(1 + 2 * size, size), word(1 + size, size));
-                add("redis sds", ended(Some(len).filter(|len| *len <= room)), true);
+                add(Layout::RedisSds, ended(Some(len).filter(|len| *len <= room)), true);
             }
             for len in [4, 8] {
-                add("length before it", Some(word(len, len)), false);
+                add(Layout::Length, Some(word(len, len)), false);
             }
             let big = |len| word(len, len).swap_bytes() >> (64 - 8 * len);
             for len in [2, 4] {
-                add("length before it", Some(big(len)), false);
+                add(Layout::Length, Some(big(len)), false);
             }
             // PostgreSQL: the length of both header and text, times four.
             if word(4, 4).trailing_zeros() >= 2 {
-                add("postgres varlena", (word(4, 4) >> 2).checked_sub(4), false);
+                add(Layout::Postgres, (word(4, 4) >> 2).checked_sub(4), false);
             }
             // One byte says little, and is asked only where it looks like a part of the value.
             let byte = word(1, 1);
             if u8::try_from(byte).is_ok_and(confirm::is_token) {
-                add("length before it", Some(byte), false);
+                add(Layout::Length, Some(byte), false);
                 if byte & 1 == 1 {
-                    add("postgres varlena", (byte >> 1).checked_sub(1), false);
+                    add(Layout::Postgres, (byte >> 1).checked_sub(1), false);
                 }
             }
         } else if within == 4 && is_pointer(word(12, 8)) && word(12, 8) % 8 == 0 {
             // .NET: the method table, the length, and a NUL.
-            add(".net string", ended(chars(word(4, 4))), true);
+            add(Layout::DotNet, ended(chars(word(4, 4))), true);
         }
         all
     }
@@ -190,7 +233,15 @@ pub(super) struct Place<'a> {
 /// or the string holds no such value.
 ///
 /// The string may begin with the value, or with the text that the value stands in.
-pub(super) fn judge(rule: &Rule, place: &Place<'_>, span: &Range<usize>) -> Option<Confirmed> {
+///
+/// `judge_all` judges what the rule finds at a candidate in such a string, with what its layout adds: it is given
+/// the string, where that begins in the text that the rule saw, and where the candidate is in it.
+pub(super) fn judge(
+    rule: &Rule,
+    place: &Place<'_>,
+    span: &Range<usize>,
+    mut judge_all: impl FnMut(Run<'_>, usize, usize, Layout) -> Option<Arc<[Judged]>>,
+) -> Option<Confirmed> {
     if rule.view == View::Bytes || rule.class == Class::Grep {
         return None;
     }
@@ -213,21 +264,28 @@ pub(super) fn judge(rule: &Rule, place: &Place<'_>, span: &Range<usize>) -> Opti
             let Some(candidate) = place.at.checked_sub(from).filter(|at| *at < text.len()) else {
                 continue;
             };
-            let found = confirm::find_all(rule, inner, candidate);
-            let found = found.into_iter().find(|found| found.start() + from == span.start);
-            let Some(mut confirmed) =
-                found.and_then(|found| confirm::judge(rule, inner, found).ok())
-            else {
-                continue;
-            };
+            let all = judge_all(inner, from, candidate, length.layout);
+            let here = |judged: &&Judged| judged.found.start + from == span.start;
+            let judged = all.as_ref().and_then(|all| all.iter().find(here));
+            let Some(Ok(confirmed)) = judged.map(|judged| &judged.answer) else { continue };
+            let mut confirmed = confirmed.clone();
             confirmed.span = confirmed.span.start + from..confirmed.span.end + from;
-            let check = "length-word".to_owned();
-            confirmed.evidence.push(Evidence { check, outcome: Outcome::Pass });
-            confirmed.attributes.insert("string.layout", length.layout.to_owned());
             return Some(confirmed);
         }
     }
     None
+}
+
+/// Judgements of what stands in a string of that layout.
+pub(super) fn with_layout(all: &[Judged], layout: Layout) -> Arc<[Judged]> {
+    let add = |judged: &Judged| {
+        let mut answer = judged.answer.clone();
+        if let Ok(confirmed) = &mut answer {
+            confirmed.add_layout(layout.name());
+        }
+        Judged { found: judged.found.clone(), answer }
+    };
+    all.iter().map(add).collect()
 }
 
 /// Where in the text that the rule saw a string of so many bytes ends.
@@ -241,12 +299,6 @@ pub(super) fn is_settled(confirmed: Option<&Confirmed>) -> bool {
     confirmed.is_some_and(|confirmed| confirmed.confidence == Confidence::Confirmed)
 }
 
-impl Found {
-    fn start(&self) -> usize {
-        self.span().start
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -257,7 +309,10 @@ mod tests {
         let at = 96 + header.len();
         let base = (0x7f12_3400_0000 + over).wrapping_sub(at as u64);
         let lengths = Memory { bytes: &bytes, base }.lengths(at, unit);
-        lengths.iter().map(|length| (length.layout, length.bytes, length.has_header)).collect()
+        lengths
+            .iter()
+            .map(|length| (length.layout.name(), length.bytes, length.has_header))
+            .collect()
     }
 
     const TEXT: &[u8] = b"sk_abcdefghijklmnopqrstuvwxyz0123456789ABC\0\0";

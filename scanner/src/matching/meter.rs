@@ -5,7 +5,7 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use super::confirm::{Confirmed, Refused};
+use super::confirm::Refused;
 use super::engine::Scratch;
 use crate::rule::RuleId;
 
@@ -154,12 +154,12 @@ impl Meter {
     }
 
     /// Counts what a pattern matched, and what was made of it.
-    pub(super) fn judged(&mut self, id: RuleId, judged: &Result<Confirmed, Refused>) {
+    pub(super) fn judged(&mut self, id: RuleId, judged: Result<(), Refused>) {
         let cost = self.0.as_mut().and_then(|running| running.costs.of(id));
         let Some(cost) = cost else { return };
         cost.matched = cost.matched.saturating_add(1);
         let count = match judged {
-            Ok(_) => &mut cost.accepted,
+            Ok(()) => &mut cost.accepted,
             Err(Refused::Check) => &mut cost.refused_by_check,
             Err(Refused::Known) => &mut cost.refused_as_known,
             Err(Refused::Edge) => &mut cost.refused_at_edge,

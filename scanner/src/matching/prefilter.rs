@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 use super::fingerprint::{Bytes, Shape, tables};
 use super::kernel::{self, BEHIND, BLOCK, BLOCKS, Kernel, TILE, Tables, Tile};
 use super::{encoding, environment};
-use crate::rule::{Anchor, RuleId, RuleSet, followers};
+use crate::rule::{Anchor, Keyword, RuleId, RuleSet, followers};
 
 /// Bytes that are skipped together where they are zeros.
 const PAGE: usize = 4 << 10;
@@ -36,6 +36,30 @@ struct Literal {
     /// What may follow; of a literal of three bytes only.
     follows: Bytes,
     rules: Vec<RuleId>,
+    /// Of rules for assignments: the keywords that have this literal, each with its rules.
+    keywords: Vec<(Keyword, Vec<RuleId>)>,
+}
+
+impl Literal {
+    fn new(
+        (bytes, any_case): (&[u8], bool),
+        (follows, mut rules): Followed,
+        set: &RuleSet,
+    ) -> Self {
+        rules.dedup();
+        let mut keywords: Vec<(Keyword, Vec<RuleId>)> = Vec::new();
+        for id in rules.iter().filter(|_| any_case) {
+            let Anchor::Assignment(words) = &set.get(*id).anchor else { continue };
+            for word in words.iter().filter(|word| word.literal() == bytes) {
+                match keywords.iter_mut().find(|(known, _)| known.is_same_word(word)) {
+                    Some((_, of)) if of.last() == Some(id) => {}
+                    Some((_, of)) => of.push(*id),
+                    None => keywords.push((word.clone(), vec![*id])),
+                }
+            }
+        }
+        Self { bytes: bytes.to_vec(), any_case, follows, rules, keywords }
+    }
 }
 
 /// Which bytes may follow a literal, and its rules.
@@ -84,12 +108,54 @@ impl Head {
     }
 }
 
+/// What of a literal is looked for, and the literal is compared only where that stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LookedFor {
+    /// Its rarest four bytes, or all three that it has.
+    pub bytes: Vec<u8>,
+    /// How many different bytes may follow them as the fourth.
+    pub followers: Option<usize>,
+}
+
+/// What is looked for, by rule and literal of the rule.
+pub fn looked_for(set: &RuleSet, kernel: Kernel) -> Vec<Vec<LookedFor>> {
+    let prefilter = Prefilter::new(set, kernel);
+    let offsets: BTreeMap<usize, usize> = prefilter
+        .entries
+        .iter()
+        .map(|entry| (offset(entry.literal), usize::from(entry.offset)))
+        .collect();
+    let of = |bytes: &Vec<u8>, any_case: bool| {
+        let is = |it: &Literal| it.bytes == *bytes && it.any_case == any_case;
+        let index = prefilter.literals.iter().position(is)?;
+        let four = bytes.iter().skip(*offsets.get(&index)?).take(kernel::WIDTH);
+        let follows = prefilter.literals.get(index)?.follows.len();
+        let four: Vec<u8> = four.copied().collect();
+        let followers = (four.len() < kernel::WIDTH).then_some(follows);
+        Some(LookedFor { bytes: four, followers })
+    };
+    let rules = set.rules().iter().map(|rule| {
+        let any_case = matches!(rule.anchor, Anchor::Assignment(_));
+        let literals = rule.literals.iter().filter(|_| rule.anchor.has_literals());
+        literals.filter_map(|bytes| of(bytes, any_case)).collect()
+    });
+    rules.collect()
+}
+
 /// A literal that occurs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Hit {
     /// Offset of its first byte.
     pub at: u32,
-    literal: u32,
+    /// Which one.
+    pub(super) literal: u32,
+}
+
+impl Hit {
+    /// Number of the literal.
+    pub(super) fn literal(self) -> usize {
+        offset(self.literal)
+    }
 }
 
 /// What stands out in a text.
@@ -158,10 +224,7 @@ impl Prefilter {
         _ = all.entry((environment::ANCHOR, false)).or_default();
         let literals: Vec<Literal> = all
             .into_iter()
-            .map(|((bytes, any_case), (follows, mut rules))| {
-                rules.dedup();
-                Literal { bytes: bytes.to_vec(), any_case, follows, rules }
-            })
+            .map(|(literal, followed)| Literal::new(literal, followed, set))
             .collect();
         let shapes: Vec<Shape<'_>> = literals
             .iter()
@@ -197,9 +260,32 @@ impl Prefilter {
         this
     }
 
-    /// The rules of the literal that a hit is of.
-    pub(super) fn rules(&self, hit: Hit) -> &[RuleId] {
-        self.literals.get(offset(hit.literal)).map_or(&[], |literal| &literal.rules)
+    /// How many literals there are.
+    pub(super) fn len(&self) -> usize {
+        self.literals.len()
+    }
+
+    /// Adds the rules that some hits at one place are of, each once and in order: those for assignments only if
+    /// one of their keywords stands there as a whole.
+    pub(super) fn rules(&self, text: &[u8], hits: &[Hit], rules: &mut Vec<RuleId>) {
+        let mut lists = 0;
+        for hit in hits {
+            let Some(literal) = self.literals.get(offset(hit.literal)) else { continue };
+            if !literal.any_case {
+                rules.extend_from_slice(&literal.rules);
+                lists += 1;
+            }
+            for (keyword, of) in &literal.keywords {
+                if keyword.find(text, offset(hit.at)).is_some() {
+                    rules.extend_from_slice(of);
+                    lists += 1;
+                }
+            }
+        }
+        if lists > 1 {
+            rules.sort_unstable();
+            rules.dedup();
+        }
     }
 
     /// Where an environment may be, among what has been marked.
@@ -349,8 +435,10 @@ mod tests {
         prefilter.read(bytes, &mut marks);
         let mut found = Vec::new();
         for hit in &marks.hits {
-            for rule in prefilter.rules(*hit) {
-                found.push((offset(hit.at), set.get(*rule).pattern.source().to_owned()));
+            let mut rules = Vec::new();
+            prefilter.rules(bytes, &[*hit], &mut rules);
+            for rule in rules {
+                found.push((offset(hit.at), set.get(rule).pattern.source().to_owned()));
             }
         }
         found.sort();

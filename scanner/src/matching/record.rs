@@ -12,7 +12,6 @@ use super::confirm::{self, Confirmed, Run};
 use super::search::WHOLE;
 use crate::check::{Confidence, Outcome};
 use crate::rule::{Anchor, Keyword, Rule};
-use crate::tally::Evidence;
 
 /// Bytes before a pair in which its map may begin.
 const MAP: usize = 512;
@@ -33,7 +32,7 @@ type Form = fn(&[u8], usize) -> Option<(usize, Range<usize>)>;
 
 /// Sources: Redis, `src/listpack.c` and `src/ziplist.c`; bsonspec.org, version 1.1; the specification of
 /// MessagePack. CBOR (RFC 8949) is told by its map only.
-const FORMS: [(&str, Form); 4] = [
+const FORMS: &[(&str, Form)] = &[
     ("redis listpack", listpack),
     ("redis ziplist", ziplist),
     ("bson", bson),
@@ -61,21 +60,19 @@ pub(super) fn judge(
         let mut confirmed = confirm::judge(rule, run, found).ok()?;
         let span = &confirmed.span;
         confirmed.span = pair.value.start + span.start - 1..pair.value.start + span.end - 1;
-        if confirmed.evidence.iter().all(|evidence| evidence.outcome != Outcome::Weak) {
+        if confirmed.grounds.evidence.iter().all(|evidence| evidence.outcome != Outcome::Weak) {
             confirmed.confidence = confirmed.confidence.max(Confidence::Medium);
         }
-        let check = "length-word".to_owned();
-        confirmed.evidence.push(Evidence { check, outcome: Outcome::Pass });
-        confirmed.attributes.insert("string.layout", pair.layout.to_owned());
+        confirmed.add_layout(pair.layout);
         Some(confirmed)
     })
 }
 
 /// Adds every pair whose name covers `at`. Nearly everywhere there is none, whatever the rule.
 pub(super) fn pairs(bytes: &[u8], at: usize, pairs: &mut Vec<Pair>) {
-    // A byte before the name that tells its length may be a letter too.
-    let is_name = |at: &usize| bytes.get(*at).is_some_and(|byte| assignment::is_name(*byte));
     let least = at.saturating_sub(assignment::NAME);
+    let row = bytes.get(least..=at).unwrap_or_default().iter().rev();
+    let first = at + 1 - row.take_while(|byte| assignment::is_name(**byte)).count();
     let mut put = |start: usize, end: usize, value: Range<usize>, layout| {
         if end > at && is_text(bytes, &value) {
             pairs.push(Pair { name: start..end, value, layout });
@@ -85,24 +82,35 @@ pub(super) fn pairs(bytes: &[u8], at: usize, pairs: &mut Vec<Pair>) {
         bytes.get(name).is_some_and(|name| name.iter().all(|byte| assignment::is_name(*byte)))
     };
     let mut known = None;
-    for start in (least..=at).rev().take_while(is_name) {
-        for (layout, form) in FORMS {
+    // A byte before the name that tells its length may be of a name too.
+    for start in (first..=at).rev() {
+        for (layout, form) in forms(bytes, start) {
             if let Some((end, value)) = form(bytes, start) {
                 put(start, end, value, layout);
             }
         }
         if let Some((key, end, value)) = cbor(bytes, start)
             && end > at
-            && is_named(at..end)
-            && is_text(bytes, &value)
             && is_in_map(
                 bytes,
                 known.get_or_insert_with(|| maps(bytes, least.saturating_sub(MAP)..at)),
                 key,
             )
+            && is_named(at..end)
+            && is_text(bytes, &value)
         {
             put(start, end, value, "cbor");
         }
+    }
+}
+
+/// The forms that a name which starts there may have: told by the bytes before it, of which few are of names.
+fn forms(bytes: &[u8], start: usize) -> &'static [(&'static str, Form)] {
+    match (back(bytes, start, 2), back(bytes, start, 1)) {
+        (Some(0xd9), _) => FORMS,
+        (_, Some(b'0'..=b'9' | b'-' | b'.')) => &[("redis ziplist", ziplist)],
+        (_, Some(before)) if !assignment::is_name(before) => FORMS,
+        _ => &[],
     }
 }
 

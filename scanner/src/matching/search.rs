@@ -1,17 +1,18 @@
 //! One rule over one text: where its candidates are, and what becomes of each.
 
 use std::ops::Range;
+use std::sync::Arc;
 
-use super::confirm::{self, Confirmed, Found, Run};
+use super::confirm::{self, Confirmed, Found, Judged, Refused, Run};
 use super::encoding::SpanMap;
 use super::engine::{Candidate, SURROUNDINGS, Scratch, Throttled, WIDEST};
+use super::length_word::Layout;
 use super::prefilter::Marks;
 use super::{assignment, labels, length_word, number, record, runs, text_run, words};
-use crate::check::{Notation, Outcome};
+use crate::check::Notation;
 use crate::region::{CELL, Cut, Decoded, LabelKind, RegionKind, Window};
 use crate::rule::{Anchor, Rule, RuleId, View};
 use crate::secret::SecretBytes;
-use crate::tally::Evidence;
 
 /// Characters that the candidates of one rule may make the engine look at in one cell, about.
 const CELL_BUDGET: usize = 4 << 20;
@@ -30,8 +31,8 @@ const CELL_NUMBERS: usize = 64;
 /// Candidates in one cell of a rule whose checks calculate with elliptic curves, up to a millisecond each.
 const CELL_KEYS: usize = 64;
 
-/// Keywords in one cell of a rule for assignments: most of them are refused within a few bytes.
-const CELL_NAMES: usize = 16 << 10;
+/// Keywords in one cell of a rule for assignments, one in 16 bytes: most of them are refused within a few.
+const CELL_NAMES: usize = 4 << 10;
 
 /// Candidates in one cell of a rule that looks for many values in each.
 const CELL_HOLDERS: usize = 128;
@@ -65,6 +66,12 @@ pub(super) struct From<'a> {
 }
 
 impl Haystack<'_> {
+    /// The cell of the grid on whose account a place is looked at.
+    pub(super) fn cell(&self, window: &Window<'_>, at: usize) -> u64 {
+        let of_address = self.address(at).saturating_sub(window.region_start) / CELL;
+        self.from.map_or(of_address, |from| from.cell)
+    }
+
     pub(super) fn address(&self, at: usize) -> u64 {
         self.base.saturating_add(at as u64)
     }
@@ -135,10 +142,8 @@ impl Search<'_> {
     /// The same for a candidate that counts as so many.
     fn affords(&self, at: usize, cost: usize, scratch: &mut Scratch) -> bool {
         let address = self.haystack.address(at);
-        let from = self.haystack.from;
-        let of_address = address.saturating_sub(self.window.region_start) / CELL;
-        let cell = from.map_or(of_address, |from| from.cell);
-        let count = if from.is_some() {
+        let cell = self.haystack.cell(self.window, at);
+        let count = if self.haystack.from.is_some() {
             scratch.decoded_counts.entry((self.id, cell)).or_default()
         } else {
             let index = usize::try_from(self.id.0).unwrap_or(usize::MAX);
@@ -150,7 +155,20 @@ impl Search<'_> {
         };
         let before = *count;
         *count += cost;
-        let most = if self.rule.anchor == Anchor::Number {
+        let most = self.budget();
+        if *count > most {
+            if before <= most {
+                let cell = self.window.region_start.saturating_add(cell.saturating_mul(CELL));
+                scratch.throttled.push(Throttled { rule: Some(self.id), cell });
+            }
+            return false;
+        }
+        address.saturating_add(WIDEST) >= self.own().start
+    }
+
+    /// How many candidates the rule may have in a cell.
+    fn budget(&self) -> usize {
+        if self.rule.anchor == Anchor::Number {
             CELL_NUMBERS
         } else if matches!(self.rule.anchor, Anchor::Assignment(_)) {
             CELL_NAMES
@@ -161,15 +179,14 @@ impl Search<'_> {
         } else {
             (CELL_BUDGET / (self.rule.before + self.rule.max_len))
                 .clamp(*CELL_CANDIDATES.start(), *CELL_CANDIDATES.end())
-        };
-        if *count > most {
-            if before <= most {
-                let cell = self.window.region_start.saturating_add(cell.saturating_mul(CELL));
-                scratch.throttled.push(Throttled { rule: Some(self.id), cell });
-            }
-            return false;
         }
-        address.saturating_add(WIDEST) >= self.own().start
+    }
+
+    /// Whether the rule has had all the candidates that it may have in the cell of the last one; not asked of
+    /// decoded text.
+    pub(super) fn is_spent(&self, scratch: &Scratch) -> bool {
+        let index = usize::try_from(self.id.0).unwrap_or(usize::MAX);
+        scratch.counts.get(index).is_some_and(|(_, count)| *count > self.budget())
     }
 
     /// What the rule sees around a candidate, clipped to what it can match: the text run, or bytes.
@@ -296,10 +313,9 @@ impl Search<'_> {
             scratch.meter.candidate(self.id);
             for found in confirm::find_all(self.rule, run, 0) {
                 let judged = confirm::judge(self.rule, run, found);
-                scratch.meter.judged(self.id, &judged);
+                scratch.meter.judged(self.id, said(&judged));
                 let Ok(mut confirmed) = judged else { continue };
-                let check = "environment-copy".to_owned();
-                confirmed.evidence.push(Evidence { check, outcome: Outcome::Pass });
+                confirmed.add_evidence("environment-copy");
                 self.push(text, start, confirmed, Place::Copy, scratch);
             }
         }
@@ -354,38 +370,70 @@ impl Search<'_> {
         }
     }
 
-    /// Confirms one candidate in the text around it. `kind` is the kind of region, where it is
-    /// not told by the address alone.
+    /// Whether what the rule sees of a candidate is a part of the text run that ends at `end`.
+    pub(super) fn sees_run_only(&self, at: usize, end: usize) -> bool {
+        let goes_on = matches!(self.rule.anchor, Anchor::Assignment(_))
+            && assignment::goes_on(self.haystack.text, at, end);
+        self.rule.view != View::Bytes && !goes_on
+    }
+
+    /// Confirms one candidate in the text around it; gives whether its pattern found anything there. `kind` is
+    /// the kind of region, where it is not told by the address alone.
     pub(super) fn confirm(
         &self,
         around: Around,
         at: usize,
         kind: Option<RegionKind>,
         scratch: &mut Scratch,
-    ) {
+    ) -> bool {
         let (range, cut) = around;
         let start = range.start;
-        let Some(text) = self.haystack.text.get(range) else { return };
+        let Some(text) = self.haystack.text.get(range) else { return false };
         let word_end = scratch.word.filter(|(of, _)| *of == at).map(|(_, end)| end - start);
         let run = Run { text, cut, path: self.window.name, word_end };
         scratch.meter.candidate(self.id);
-        let all = confirm::find_all(self.rule, run, at - start);
-        if all.is_empty() {
+        let Some(all) = self.judge_all(run, start, at - start, None, scratch) else {
             self.record(at, kind, scratch);
-        }
-        for found in all {
-            let judged = confirm::judge(self.rule, run, found.clone());
-            let bounded = self.by_length(run, start, at, found.span(), judged.as_ref().ok());
-            let judged = bounded.map_or(judged, Ok);
-            scratch.meter.judged(self.id, &judged);
-            if let Ok(confirmed) = judged {
+            return false;
+        };
+        for judged in all.iter() {
+            let bounded = self.by_length(run, start, at, judged, scratch);
+            let answer = bounded.map_or_else(|| judged.answer.clone(), Ok);
+            scratch.meter.judged(self.id, said(&answer));
+            if let Ok(confirmed) = answer {
                 self.push(text, start, confirmed, Place::Of(kind), scratch);
             }
         }
+        true
+    }
+
+    /// The values at a candidate in a text that starts at `start` in the haystack, judged; with `layout`,
+    /// where the text is a string of it. What was judged before is not judged again.
+    fn judge_all(
+        &self,
+        run: Run<'_>,
+        start: usize,
+        at: usize,
+        layout: Option<Layout>,
+        scratch: &mut Scratch,
+    ) -> Option<Arc<[Judged]>> {
+        let is_known = scratch.memo.may_hold(self.id, run.text, at);
+        let known = if is_known { scratch.memo.get(self.id, run, start, at, layout) } else { None };
+        if known.is_some() {
+            return known;
+        }
+        let all = match layout {
+            None => confirm::judge_all(self.rule, run, at)?,
+            Some(layout) => {
+                length_word::with_layout(&*self.judge_all(run, start, at, None, scratch)?, layout)
+            }
+        };
+        scratch.memo.put(self.id, run, start, at, layout, &all);
+        Some(all)
     }
 
     /// Looks for a name and a value in a binary record, where no text assigns anything.
-    fn record(&self, at: usize, kind: Option<RegionKind>, scratch: &mut Scratch) {
+    pub(super) fn record(&self, at: usize, kind: Option<RegionKind>, scratch: &mut Scratch) {
         let Haystack { text, from, .. } = self.haystack;
         let holds_bytes =
             |from: From<'_>| from.decoded.steps().last().is_some_and(Notation::holds_bytes);
@@ -394,11 +442,8 @@ impl Search<'_> {
             && let Some(confirmed) =
                 record::judge(self.rule, text, &scratch.pairs, at, self.window.name)
         {
-            let judged = Ok(confirmed);
-            scratch.meter.judged(self.id, &judged);
-            if let Ok(confirmed) = judged {
-                self.push(text, 0, confirmed, Place::Of(kind), scratch);
-            }
+            scratch.meter.judged(self.id, Ok(()));
+            self.push(text, 0, confirmed, Place::Of(kind), scratch);
         }
     }
 
@@ -408,12 +453,13 @@ impl Search<'_> {
         run: Run<'_>,
         start: usize,
         at: usize,
-        span: &Range<usize>,
-        judged: Option<&Confirmed>,
+        judged: &Judged,
+        scratch: &mut Scratch,
     ) -> Option<Confirmed> {
         let Search { window, haystack, rule, .. } = *self;
+        let confirmed = judged.answer.as_ref().ok();
         let is_string = rule.anchor.has_literals() || matches!(rule.anchor, Anchor::Run { .. });
-        if !window.space.cut || !is_string || length_word::is_settled(judged) {
+        if !window.space.cut || !is_string || length_word::is_settled(confirmed) {
             return None;
         }
         // Where the text stands in memory as it is, or in wide characters.
@@ -433,9 +479,12 @@ impl Search<'_> {
             start: start_in_memory,
             unit,
             // Nearly all that is refused is no value at all: not worth a long look.
-            before: judged.map(|_| start - text_run::start(haystack.text, start, LONGEST_BEFORE)),
+            before: confirmed
+                .map(|_| start - text_run::start(haystack.text, start, LONGEST_BEFORE)),
         };
-        length_word::judge(rule, &place, span)
+        length_word::judge(rule, &place, &judged.found, |run, from, at, layout| {
+            self.judge_all(run, start + from, at, Some(layout), scratch)
+        })
     }
 
     /// Judges what the pattern found in `text`, which starts at `start` in the haystack.
@@ -454,7 +503,7 @@ impl Search<'_> {
             found,
         );
         scratch.meter.candidate(self.id);
-        scratch.meter.judged(self.id, &judged);
+        scratch.meter.judged(self.id, said(&judged));
         if let Ok(confirmed) = judged {
             self.push(text, start, confirmed, Place::Of(kind), scratch);
         }
@@ -497,6 +546,11 @@ impl Search<'_> {
     }
 }
 
+/// What statistics count of an answer.
+fn said(answer: &Result<Confirmed, Refused>) -> Result<(), Refused> {
+    answer.as_ref().map(|_| ()).map_err(|refused| *refused)
+}
+
 /// Bytes of a character of text that is written so and no other way.
 fn wide(decoded: Decoded) -> Option<usize> {
     if decoded == Notation::Utf16Le.into() {
@@ -513,6 +567,11 @@ fn wide(decoded: Decoded) -> Option<usize> {
 pub(super) struct TextRun(Range<usize>);
 
 impl TextRun {
+    /// Where it is.
+    pub(super) fn range(&self) -> Range<usize> {
+        self.0.clone()
+    }
+
     /// Finds the run that covers `at`, unless it is known; candidates come in order.
     pub(super) fn cover(&mut self, text: &[u8], at: usize) {
         if !self.0.contains(&at) {

@@ -594,7 +594,11 @@ fn anchor(
             }
             let mut words = Vec::new();
             for word in &entry.keywords {
-                let problem = || format!("keyword {word:?} has no part of 3 characters or more");
+                let problem = || {
+                    format!(
+                        "keyword {word:?}: expected 64 characters at most, with a part of 3 or more"
+                    )
+                };
                 words.push(Keyword::new(word).ok_or_else(problem)?);
             }
             let mut literals: Vec<_> = words.iter().map(|it| it.literal().to_vec()).collect();

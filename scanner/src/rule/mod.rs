@@ -10,6 +10,7 @@ mod model;
 mod names;
 mod node;
 mod pattern;
+mod program;
 mod select;
 mod template;
 mod terms;
@@ -24,7 +25,7 @@ pub use model::{
 };
 pub use names::{keeps_meaning, says_open, says_secret};
 pub use pattern::{Pattern, is_of_word};
-
+pub use program::Groups;
 pub use select::UnknownSelector;
 pub use terms::Terms;
 pub(crate) use terms::{Answer, Seen};

@@ -84,7 +84,10 @@ pub struct Keyword {
 }
 
 impl Keyword {
-    /// The keyword of a rule file; `None` if no part of it has three letters.
+    /// Bytes of the longest.
+    pub const LONGEST: usize = 64;
+
+    /// The keyword of a rule file; `None` if no part of it has three letters, or if it is too long.
     pub(crate) fn new(word: &str) -> Option<Self> {
         let lower = word.to_ascii_lowercase();
         let (is_flag, word) = lower.strip_prefix('-').map_or((false, &*lower), |word| (true, word));
@@ -99,7 +102,12 @@ impl Keyword {
             start = end + 1;
         }
         let says_secret = says_secret(&word);
-        (part.len() >= 3).then_some(Self { word, part, says_secret, is_flag })
+        (part.len() >= 3 && word.len() <= Self::LONGEST).then_some(Self {
+            word,
+            part,
+            says_secret,
+            is_flag,
+        })
     }
 
     /// The part of it that is searched for.
@@ -110,6 +118,11 @@ impl Keyword {
     /// Letters and digits that it has at least.
     pub fn letters(&self) -> usize {
         self.word.iter().filter(|byte| **byte != b'_').count()
+    }
+
+    /// Whether it stands where `other` does.
+    pub fn is_same_word(&self, other: &Self) -> bool {
+        self.word == other.word
     }
 
     /// Where the keyword stands in `text`, whose [`Self::literal`] might stand at `at`.

@@ -1,18 +1,15 @@
 //! Regular expressions of rules: compiled when first needed, each as far as it is needed.
 
-use std::ops::RangeInclusive;
-use std::panic::{RefUnwindSafe, UnwindSafe};
-use std::sync::OnceLock;
+use std::ops::{Range, RangeInclusive};
+use std::sync::{Arc, OnceLock};
 
-use regex_automata::Input;
-use regex_automata::hybrid::dfa::{Cache, DFA};
 use regex_automata::meta::Regex;
-use regex_automata::nfa::thompson;
-use regex_automata::util::pool::Pool;
 use regex_automata::util::syntax;
+use regex_automata::{Anchored, Input};
 use regex_syntax::hir::{Class, Hir, HirKind};
 
 use super::literals;
+use super::program::{Groups, Program};
 
 /// Bytes of the largest automaton.
 const NFA_SIZE: usize = 16 << 20;
@@ -26,8 +23,8 @@ pub struct Pattern {
     source: String,
     /// What is compiled, where that is not what was written.
     relaxed: Option<String>,
+    program: OnceLock<Option<Arc<Program>>>,
     regex: OnceLock<Regex>,
-    anchored: Anchored,
     word: OnceLock<Option<Word>>,
 }
 
@@ -98,24 +95,10 @@ fn holds_words_only(hir: &Hir) -> bool {
     }
 }
 
-/// The automaton that only says where a match ends that begins at a known place: neither groups nor a way
-/// back are compiled for it, and most candidates of a rule need no more.
-#[derive(Debug, Default)]
-struct Anchored(OnceLock<Option<(DFA, Pool<Cache, NewCache>)>>);
-
-type NewCache = Box<dyn Fn() -> Cache + Send + Sync + UnwindSafe + RefUnwindSafe>;
-
-impl Clone for Anchored {
-    fn clone(&self) -> Self {
-        // Made again where it is needed.
-        Self::default()
-    }
-}
-
 impl Pattern {
     fn made(source: String, relaxed: Option<String>) -> Self {
-        let (regex, anchored, word) = (OnceLock::new(), Anchored::default(), OnceLock::new());
-        Self { source, relaxed, regex, anchored, word }
+        let (program, regex, word) = (OnceLock::new(), OnceLock::new(), OnceLock::new());
+        Self { source, relaxed, program, regex, word }
     }
 
     pub(super) fn new(source: String) -> Self {
@@ -145,30 +128,51 @@ impl Pattern {
         self.compile().ok()
     }
 
-    /// Where the match ends that begins where `input` does, if there is one.
-    pub fn end_of_anchored(&self, input: &Input<'_>) -> Option<usize> {
-        let input = input.clone().anchored(regex_automata::Anchored::Yes);
-        let made = self.anchored.0.get_or_init(|| {
-            let dfa = DFA::builder()
-                .thompson(
-                    thompson::Config::new()
-                        .which_captures(thompson::WhichCaptures::None)
-                        .nfa_size_limit(Some(NFA_SIZE)),
-                )
-                .syntax(byte_syntax())
-                .configure(DFA::config().cache_capacity(CACHE).skip_cache_capacity_check(true))
-                .build(self.runs())
-                .ok()?;
-            let of = dfa.clone();
-            let new: NewCache = Box::new(move || of.create_cache());
-            Some((dfa, Pool::new(new)))
-        });
-        if let Some((dfa, pool)) = made
-            && let Ok(found) = dfa.try_search_fwd(&mut pool.get(), &input)
-        {
-            return found.map(|found| found.offset());
+    fn program(&self) -> Option<&Program> {
+        let made = || self.hir().and_then(|hir| Program::new(&hir)).map(Arc::new);
+        self.program.get_or_init(made).as_deref()
+    }
+
+    /// Where the match ends that begins at the start of `range`, if there is one.
+    pub fn end_at(&self, text: &[u8], range: Range<usize>) -> Option<usize> {
+        if let Some(Ok(end)) = self.program().map(|program| program.end_at(text, range.clone())) {
+            return end;
         }
+        let input = Input::new(text).range(range).anchored(Anchored::Yes);
         self.regex()?.search_half(&input).map(|found| found.offset())
+    }
+
+    /// The match that begins at the start of `range`, with its groups.
+    pub fn groups_at(&self, text: &[u8], range: Range<usize>) -> Option<Groups> {
+        let by_program = self.program().map(|program| program.groups_at(text, range.clone()));
+        if let Some(Ok(found)) = by_program {
+            return found;
+        }
+        self.groups_by_regex(&Input::new(text).range(range).anchored(Anchored::Yes))
+    }
+
+    /// The leftmost match in `range`, with its groups.
+    pub fn find(&self, text: &[u8], range: Range<usize>) -> Option<Groups> {
+        let by_program = self.program().map(|program| program.find(text, range.clone()));
+        if let Some(Ok(found)) = by_program {
+            return found;
+        }
+        self.groups_by_regex(&Input::new(text).range(range))
+    }
+
+    fn groups_by_regex(&self, input: &Input<'_>) -> Option<Groups> {
+        let regex = self.regex()?;
+        let mut captures = regex.create_captures();
+        regex.search_captures(input, &mut captures);
+        captures
+            .is_match()
+            .then(|| Groups::of(captures.iter().map(|group| group.map(|group| group.range()))))
+    }
+
+    /// How many groups a match has, itself among them.
+    pub fn groups(&self) -> usize {
+        let by_regex = || self.regex().map_or(1, Regex::captures_len);
+        self.program().map_or_else(by_regex, Program::groups)
     }
 
     /// Whether a match may begin at `at` where the row of letters, digits, `-` and `_` ends at `end`: most
@@ -258,7 +262,7 @@ mod tests {
             for pattern in PATTERNS.map(|it| Pattern::new(it.to_owned())) {
                 for at in 0..text.len() {
                     let end = at + text[at..].iter().take_while(|it| is_of_word(**it)).count();
-                    if pattern.end_of_anchored(&Input::new(&text).range(at..)).is_some() {
+                    if pattern.end_at(&text, at..text.len()).is_some() {
                         prop_assert!(pattern.may_begin(&text, at, end), "{} at {at}", pattern.source());
                     }
                 }

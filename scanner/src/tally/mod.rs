@@ -8,6 +8,7 @@ mod tests;
 mod vault;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use crate::check::{Attributes, Confidence, Outcome};
 use crate::region::{Holder, Locus, RegionKind};
@@ -23,7 +24,7 @@ pub use vault::{Shelf, Vault};
 pub struct ValueKey(pub [u8; 16]);
 
 /// What one check said.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Evidence {
     /// Name of the check.
     pub check: String,
@@ -40,14 +41,21 @@ pub struct Judgement {
     pub rank: u8,
     /// The rule.
     pub rule: RuleId,
+    /// What it is judged by, which the matches of one text share.
+    pub grounds: Arc<Grounds>,
+    /// Characters of the value.
+    pub length: u32,
+}
+
+/// What a candidate is judged by.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
+pub struct Grounds {
     /// Name of the variable or flag that holds the value.
     pub name: Option<String>,
     /// What the checks said, in their order.
     pub evidence: Vec<Evidence>,
     /// Facts read off the value.
     pub attributes: Attributes,
-    /// Characters of the value.
-    pub length: u32,
 }
 
 /// A rule's exact span, judged. The value is wiped when the match is dropped.

@@ -61,9 +61,10 @@ fn add(partial: &mut Partial, found: &Found) {
                 confidence,
                 rank: (at ^ value) % 4,
                 rule: RuleId(rule.into()),
-                name: Some(format!("{rule} at {at}")),
-                evidence: Vec::new(),
-                attributes: Attributes::new(),
+                grounds: Arc::new(Grounds {
+                    name: Some(format!("{rule} at {at}")),
+                    ..Grounds::default()
+                }),
                 length: at.into(),
             };
             let found = Match {

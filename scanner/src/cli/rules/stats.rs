@@ -13,7 +13,7 @@ use serde::Serialize;
 
 use super::{Format, FormatArgs, json, print};
 use crate::cli::user_rules::{self, FilesArgs, SelectArgs};
-use crate::matching::{Costs, RuleCost, Statistics};
+use crate::matching::{Costs, Kernel, LookedFor, RuleCost, Statistics, looked_for};
 use crate::report::{Record, Style, bytes};
 use crate::rule::{Anchor, Rule, RuleSet};
 use crate::scan::{self, ChosenRules, Progress, Settings, Target};
@@ -108,6 +108,9 @@ struct FoundBy {
     kind: &'static str,
     /// What is searched for; bytes that are no printable ASCII are escaped.
     literals: Vec<String>,
+    /// The rarest four bytes of each, which are what is searched for first: `oken`, or where a literal has
+    /// three, `abc` and how many bytes may follow.
+    looked_for: Vec<String>,
 }
 
 /// Scans the target, shows what that took, and gives the exit code.
@@ -165,11 +168,12 @@ fn cpu_time() -> u64 {
 fn stats<'a>(set: &'a RuleSet, costs: &Costs, found: &BTreeMap<String, (u64, u64)>) -> Stats<'a> {
     let none = RuleCost::default();
     let costs_of = costs.rules.iter().chain(std::iter::repeat(&none));
-    let row = |(rule, cost): (&'a Rule, &RuleCost)| {
+    let looked_for = looked_for(set, Kernel::best());
+    let row = |((rule, cost), looked_for): ((&'a Rule, &RuleCost), &Vec<LookedFor>)| {
         let (values, count) = found.get(&rule.id).copied().unwrap_or_default();
         Row {
             id: &rule.id,
-            found_by: found_by(rule),
+            found_by: found_by(rule, looked_for),
             narrowed: is_narrowed(&rule.anchor),
             candidates: cost.candidates,
             matched: cost.matched,
@@ -184,7 +188,8 @@ fn stats<'a>(set: &'a RuleSet, costs: &Costs, found: &BTreeMap<String, (u64, u64
             ns: cost.nanos,
         }
     };
-    let mut rules: Vec<Row<'_>> = set.rules().iter().zip(costs_of).map(row).collect();
+    let mut rules: Vec<Row<'_>> =
+        set.rules().iter().zip(costs_of).zip(&looked_for).map(row).collect();
     rules.sort_by(|a, b| b.ns.cmp(&a.ns).then_with(|| a.id.cmp(b.id)));
     Stats {
         schema: SCHEMA,
@@ -206,7 +211,7 @@ fn is_narrowed(anchor: &Anchor) -> bool {
     }
 }
 
-fn found_by(rule: &Rule) -> FoundBy {
+fn found_by(rule: &Rule, looked_for: &[LookedFor]) -> FoundBy {
     let kind = match rule.anchor {
         Anchor::Prefix | Anchor::Inside => "literal",
         Anchor::Assignment(_) => "keyword",
@@ -220,5 +225,9 @@ fn found_by(rule: &Rule) -> FoundBy {
     };
     let literals = rule.literals.iter().filter(|_| rule.anchor.has_literals());
     let literals = literals.map(|literal| literal.escape_ascii().to_string()).collect();
-    FoundBy { kind, literals }
+    let looked_for = looked_for.iter().map(|it| match it.followers {
+        None => it.bytes.escape_ascii().to_string(),
+        Some(count) => format!("{} and one of {count}", it.bytes.escape_ascii()),
+    });
+    FoundBy { kind, literals, looked_for: looked_for.collect() }
 }

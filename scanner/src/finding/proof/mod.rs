@@ -90,7 +90,7 @@ pub fn shelf(rule: &Rule, found: &Match) -> Option<Shelf> {
     if is_by(&["pem", "der-private-key", "kubernetes-key-data"]) {
         return Some(Shelf::PrivateKey);
     }
-    if let Some(algorithm) = found.judgement.attributes.get("jwt.alg") {
+    if let Some(algorithm) = found.judgement.grounds.attributes.get("jwt.alg") {
         return algorithm.starts_with("HS").then_some(Shelf::Signed);
     }
     if session::is_signed(found.value.expose()) {
@@ -116,14 +116,16 @@ impl Kept<'_> {
     /// What a check has read off it, wherever that was.
     fn attribute(&self, name: &str) -> Option<&str> {
         let mut tallies = self.value.found.tallies.iter();
-        tallies.find_map(|(.., tally)| tally.best.0.attributes.get(name)).map(String::as_str)
+        tallies
+            .find_map(|(.., tally)| tally.best.0.grounds.attributes.get(name))
+            .map(String::as_str)
     }
 
     /// What a report may call it: its rule, and the variable that holds it.
     fn label(&self, rules: &RuleSet) -> String {
         let Some((judgement, ..)) = self.value.best() else { return String::new() };
         let id = &rules.get(judgement.rule).id;
-        judgement.name.as_ref().map_or_else(|| id.clone(), |name| format!("{id} {name}"))
+        judgement.grounds.name.as_ref().map_or_else(|| id.clone(), |name| format!("{id} {name}"))
     }
 }
 

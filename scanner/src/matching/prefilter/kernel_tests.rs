@@ -375,7 +375,7 @@ fn matches(engine: &Engine, bytes: &[u8]) -> Vec<String> {
     engine.scan(&window, &mut Scratch::default(), |found| {
         let Match { kind, locus, key, judgement, .. } = found;
         let id = &engine.rules().get(judgement.rule).id;
-        let (confidence, evidence) = (judgement.confidence, judgement.evidence);
+        let (confidence, evidence) = (judgement.confidence, judgement.grounds.evidence.clone());
         all.push(format!("{id} {kind:?} {locus:?} {key:?} {confidence:?} {evidence:?}"));
     });
     all

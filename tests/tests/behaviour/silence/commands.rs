@@ -50,7 +50,7 @@ fn faults(text: &str) {
 /// What the program writes to standard output and standard error.
 fn run(args: &[&str], variables: &[(&str, &str)]) -> Vec<u8> {
     let mut program = Command::new(env::current_exe().unwrap());
-    program.args(["--exact", "commands::the_program", "--nocapture"]).stdin(Stdio::null());
+    program.args(["--exact", "silence::commands::the_program", "--nocapture"]).stdin(Stdio::null());
     program.env_clear().env("NO_COLOR", "1").env(ARGS, args.join("\n"));
     let Output { stdout, stderr, status } =
         program.envs(variables.iter().copied()).output().unwrap();

@@ -133,7 +133,11 @@ fn millis(ns: u64) -> String {
 
 fn found_by(found_by: &FoundBy, style: &Style) -> String {
     let most = if style.verbose { usize::MAX } else { LITERALS };
-    let shown = found_by.literals.iter().take(most).map(|it| safe(style, it));
+    let shown = found_by.literals.iter().zip(&found_by.looked_for).take(most);
+    let shown = shown.map(|(literal, bytes)| {
+        let all = style.verbose && bytes != literal;
+        if all { safe(style, &format!("{literal} ({bytes})")) } else { safe(style, literal) }
+    });
     let mut words: Vec<String> = shown.collect();
     let more = found_by.literals.len().saturating_sub(words.len());
     if more > 0 {

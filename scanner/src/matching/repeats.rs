@@ -1,0 +1,176 @@
+//! Runs of text that were met before, and which of their candidates came to nothing: on a heap full of copies
+//! nearly all do.
+//!
+//! That a rule finds nothing at a candidate is told by the run that the candidate stands in, and by which of
+//! its ends are cut. So what is skipped is what would have been looked at in vain, whatever was seen before.
+
+use std::hash::{Hash, Hasher};
+use std::ops::Range;
+use std::sync::Arc;
+
+use super::memo::Memo;
+use super::prefilter::Hit;
+use crate::region::Cut;
+
+/// Runs that are known at a time.
+const SLOTS: usize = 1 << 14;
+
+/// Bytes of the longest run, and candidates in one.
+const LONGEST: usize = 4 << 10;
+const CANDIDATES: usize = 2 << 10;
+
+/// Bits that tell whether a run was met; they are cleared when an eighth of them are set.
+const MET: usize = 1 << 18;
+
+/// What a run that was met before weighs against those that were not, and the most that either can weigh
+/// together: where hardly any run comes again, only such as do are kept.
+const AGAIN: i32 = 8;
+const BALANCE: Range<i32> = -64..1024;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Key {
+    text: [u64; 2],
+    len: usize,
+    cut: Cut,
+    /// Hash of the literals in it.
+    hits: u64,
+}
+
+/// Runs of one worker.
+#[derive(Debug, Default)]
+pub(super) struct Repeats {
+    /// By key, the candidates that came to nothing.
+    slots: Vec<Option<(Key, Arc<[u64]>)>>,
+    met: Vec<u64>,
+    set: usize,
+    balance: i32,
+}
+
+/// A run whose candidates are looked at, one after the other.
+#[derive(Debug, Default)]
+pub(super) struct Visit {
+    run: Range<usize>,
+    candidates: usize,
+    known: Option<Arc<[u64]>>,
+    new: Option<(Key, Vec<u64>)>,
+}
+
+impl Visit {
+    /// Whether a place is in the run.
+    pub(super) fn covers(&self, at: usize) -> bool {
+        self.run.contains(&at)
+    }
+
+    /// Where the run ends.
+    pub(super) fn end(&self) -> usize {
+        self.run.end
+    }
+
+    /// Number of the next candidate.
+    pub(super) fn next(&mut self) -> usize {
+        self.candidates += 1;
+        self.candidates - 1
+    }
+
+    /// Passes over so many candidates, which nobody looks at.
+    pub(super) fn pass(&mut self, count: usize) {
+        self.candidates += count;
+    }
+
+    /// Whether that candidate is known to come to nothing.
+    pub(super) fn is_nothing(&self, candidate: usize) -> bool {
+        let known = self.known.as_ref().and_then(|known| known.get(candidate / 64));
+        known.is_some_and(|known| known >> (candidate % 64) & 1 == 1)
+    }
+
+    /// Notes that it came to nothing.
+    pub(super) fn note_nothing(&mut self, candidate: usize) {
+        let Some((_, nothing)) = &mut self.new else { return };
+        let word = candidate / 64;
+        if candidate < CANDIDATES {
+            if nothing.len() <= word {
+                nothing.resize(word + 1, 0);
+            }
+            if let Some(word) = nothing.get_mut(word) {
+                *word |= 1 << (candidate % 64);
+            }
+        }
+    }
+}
+
+impl Repeats {
+    /// Begins with a run of `text`; `hits` are the literals from its first one on.
+    pub(super) fn enter(
+        &mut self,
+        memo: &mut Memo,
+        text: &[u8],
+        run: Range<usize>,
+        cut: Cut,
+        hits: &[Hit],
+    ) -> Visit {
+        let (all, bytes) = (text.len(), text.get(run.clone()).unwrap_or_default());
+        let is_short = bytes.len() <= LONGEST;
+        let is_known = is_short && self.meet(bytes);
+        let (mut known, mut new) = (None, None);
+        #[cfg(test)]
+        let is_short = is_short && !memo.is_off;
+        #[cfg(test)]
+        let is_known = is_known && !memo.is_off;
+        if is_known || is_short && self.balance > 0 {
+            let end = hits.partition_point(|hit| (hit.at as usize) < run.end);
+            let mut hasher = memo.hasher();
+            for hit in hits.get(..end).unwrap_or_default() {
+                (hit.at as usize - run.start).hash(&mut hasher);
+                hit.literal.hash(&mut hasher);
+            }
+            let text = memo.hash(run.clone(), bytes);
+            let cut = Cut { start: cut.start && run.start == 0, end: cut.end && run.end == all };
+            let key = Key { text, len: run.len(), cut, hits: hasher.finish() };
+            let slot = self.slots.get(place(&key)).and_then(Option::as_ref);
+            known = slot.filter(|(of, _)| *of == key).map(|(_, nothing)| Arc::clone(nothing));
+            new = known.is_none().then(|| (key, Vec::new()));
+        }
+        Visit { run, candidates: 0, known, new }
+    }
+
+    /// Keeps what was noted of a run.
+    pub(super) fn leave(&mut self, visit: Visit) {
+        let Some((key, nothing)) = visit.new else { return };
+        if self.slots.is_empty() {
+            self.slots.resize(SLOTS, None);
+        }
+        if let Some(slot) = self.slots.get_mut(place(&key)) {
+            *slot = Some((key, nothing.into()));
+        }
+    }
+
+    /// Whether a run was met before, most likely, by a few of its bytes.
+    fn meet(&mut self, run: &[u8]) -> bool {
+        const ODD: u64 = 0x9e37_79b9_7f4a_7c15;
+        let eight = |at: usize| {
+            let chunk = run.get(at..).and_then(<[u8]>::first_chunk);
+            u64::from_le_bytes(chunk.copied().unwrap_or_default())
+        };
+        let places = [0, run.len() / 3, run.len() / 2, run.len().saturating_sub(8)];
+        let mixed = places.into_iter().fold(run.len() as u64, |mixed, at| {
+            (mixed.rotate_left(29) ^ eight(at)).wrapping_mul(ODD)
+        });
+        if self.met.is_empty() || self.set > MET / 8 {
+            self.met.clear();
+            self.met.resize(MET / 64, 0);
+            self.set = 0;
+        }
+        let bit = (mixed >> 40) as usize % MET;
+        let Some(word) = self.met.get_mut(bit / 64) else { return false };
+        let is_met = *word >> (bit % 64) & 1 == 1;
+        *word |= 1 << (bit % 64);
+        self.set += usize::from(!is_met);
+        let weight = if is_met { AGAIN } else { -1 };
+        self.balance = (self.balance + weight).clamp(BALANCE.start, BALANCE.end);
+        is_met
+    }
+}
+
+fn place(key: &Key) -> usize {
+    (key.text[0] ^ key.hits) as usize % SLOTS
+}

@@ -1,0 +1,93 @@
+//! A program finds what the automaton finds, groups and all.
+
+use proptest::prelude::*;
+use regex_automata::Input;
+use regex_syntax::hir::Hir;
+
+use super::*;
+use crate::rule::pattern::{build, byte_syntax};
+
+fn hir(pattern: &str) -> Hir {
+    regex_automata::util::syntax::parse_with(pattern, &byte_syntax()).unwrap()
+}
+
+fn by_regex(pattern: &str, input: &Input<'_>) -> Option<Groups> {
+    let regex = build(pattern).unwrap();
+    let mut captures = regex.create_captures();
+    regex.search_captures(input, &mut captures);
+    let groups = captures.iter().map(|group| group.map(|group| group.range()));
+    captures.is_match().then(|| Groups::of(groups.collect::<Vec<_>>().into_iter()))
+}
+
+/// Patterns of all that patterns are made of.
+fn pattern() -> impl Strategy<Value = String> {
+    let leaf = prop_oneof![
+        3 => prop::sample::select(vec!["a", "b", "ab", "abc", "-"]).prop_map(str::to_owned),
+        4 => prop::sample::select(vec!["[ab]", "[^a]", "[^\n]", "[a-c-]", r"\s", "[bc]"]).prop_map(str::to_owned),
+        1 => prop::sample::select(vec![r"\b", r"\B", "^", "$", r"\A", r"\z", "(?m:^)", "(?m:$)", ""])
+            .prop_map(str::to_owned),
+    ];
+    leaf.prop_recursive(4, 24, 3, |inner| {
+        let times = prop::sample::select(vec![
+            "?", "*", "+", "??", "*?", "+?", "{2}", "{1,3}", "{0,2}?", "{2,}", "{1,3}?",
+        ]);
+        prop_oneof![
+            3 => prop::collection::vec(inner.clone(), 1..4).prop_map(|parts| parts.concat()),
+            2 => prop::collection::vec(inner.clone(), 2..4)
+                .prop_map(|parts| format!("(?:{})", parts.join("|"))),
+            3 => (inner.clone(), times).prop_map(|(part, times)| format!("(?:{part}){times}")),
+            2 => inner.clone().prop_map(|part| format!("({part})")),
+        ]
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2_000))]
+
+    #[test]
+    fn what_the_automaton_finds(
+        pattern in pattern(),
+        text in prop::collection::vec(prop::sample::select(b"aabbc- \n".to_vec()), 0..16),
+        from in 0..4_usize,
+        cut in 0..3_usize,
+    ) {
+        let Some(program) = Program::new(&hir(&pattern)) else { return Ok(()) };
+        let range = from.min(text.len())..text.len().saturating_sub(cut).max(from.min(text.len()));
+        let input = Input::new(&text).range(range.clone());
+        if let Ok(found) = program.find(&text, range.clone()) {
+            prop_assert_eq!(&found, &by_regex(&pattern, &input), "{}", pattern);
+        }
+        let input = input.anchored(regex_automata::Anchored::Yes);
+        if let Ok(found) = program.groups_at(&text, range.clone()) {
+            prop_assert_eq!(&found, &by_regex(&pattern, &input), "{} at the start", pattern);
+            let end = found.and_then(|found| found.get(0)).map(|all| all.end);
+            prop_assert_eq!(program.end_at(&text, range), Ok(end));
+        }
+    }
+}
+
+#[test]
+fn patterns_of_secrets_have_programs() {
+    for pattern in [
+        r"ghp_[0-9A-Za-z]{36}",
+        r"eyJ[0-9A-Za-z_-]{2,4000}\.eyJ[0-9A-Za-z_-]{2,4000}\.[0-9A-Za-z_-]{2,4000}",
+        r"(?i:acme|emca)[\w.-]{0,20}\s{0,3}(?:=|>|:=)\s{0,5}([a-z0-9]{32})(?:[;\s]|$)",
+        r"\b(?P<one>a{2,4})\.(?P<two>b+?)\b",
+    ] {
+        assert!(Program::new(&hir(pattern)).is_some(), "{pattern}");
+    }
+    for pattern in [r"(?:a?){3}", r"(?:(?:ab){100}c){100}"] {
+        assert!(Program::new(&hir(pattern)).is_none(), "{pattern}");
+    }
+}
+
+#[test]
+fn a_search_that_goes_back_too_often_gives_up() {
+    let program = Program::new(&hir("(?:a+b?)+c")).unwrap();
+    let text = vec![b'a'; 200];
+    assert_eq!(program.end_at(&text, 0..text.len()), Err(GaveUp));
+    assert_eq!(program.find(&text, 0..text.len()), Err(GaveUp));
+    // Where nothing can be given back, nothing is.
+    let program = Program::new(&hir("[a-z]{2,}-[a-z]{2,}!")).unwrap();
+    assert_eq!(program.end_at(&text, 0..text.len()), Ok(None));
+}
