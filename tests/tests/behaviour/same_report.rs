@@ -153,7 +153,7 @@ fn no_frame_and_no_memory_budget_changes_the_report() {
     let files = Files::new();
     let archive = samples::soup(7);
     let tar = archive.tar();
-    let parts: Vec<&[u8]> = tar.chunks(300_000).collect();
+    let parts: Vec<&[u8]> = tar.chunks(60_000).collect();
     assert!(parts.len() > 4, "{} bytes", tar.len());
     let frames: Vec<Vec<u8>> =
         parts.iter().map(|part| zstd::bulk::compress(part, 1).unwrap()).collect();
@@ -190,7 +190,7 @@ fn no_frame_and_no_memory_budget_changes_the_report() {
             assert_eq!(serial.whole().faults(), Vec::<String>::new(), "{name}");
             assert_same(&findings(&serial), &findings(&plain), name);
         } else {
-            assert!(!serial.whole().faults().is_empty(), "{name}");
+            assert!(serial.whole().of("diagnostic").count() > 0, "{name}");
         }
     }
 }
