@@ -7,8 +7,8 @@ use flate2::bufread::GzDecoder;
 use super::ahead::{Ahead, Part, Parts, read_exactly};
 use super::error::{Cause, ContainerError};
 use super::input::{Input, count};
-use super::source::Extent;
 use super::packed::{self, Decoder, Stream};
+use super::source::Extent;
 use super::{Body, Consumed, Opening};
 
 /// ID1, ID2, and the only method there is (RFC 1952 §2.3.1).
@@ -28,18 +28,18 @@ pub(super) fn open(body: Body<'_>, opening: &mut Opening<'_>) -> Result<Consumed
         if let [_, _, _, _, time @ ..] = input.look(8) {
             mtime = time.iter().rev().fold(0, |all, byte| all << 8 | i64::from(*byte));
         }
-        Gzip { gzip: GzDecoder::new(Input::empty()), next: Some(input), ahead }
+        Gzip { decoder: GzDecoder::new(Input::empty()), next: Some(input), ahead }
     } else {
-        let gzip = GzDecoder::new(input);
-        mtime = gzip.header().map_or(0, |header| i64::from(header.mtime()));
-        Gzip { gzip, next: None, ahead }
+        let decoder = GzDecoder::new(input);
+        mtime = decoder.header().map_or(0, |header| i64::from(header.mtime()));
+        Gzip { decoder, next: None, ahead }
     };
     // 0 is "no time stamp is available".
     packed::open("gzip", gzip, Some(mtime).filter(|time| *time != 0), opening)
 }
 
 struct Gzip<'a, 'h> {
-    gzip: GzDecoder<Input<'a>>,
+    decoder: GzDecoder<Input<'a>>,
     /// The input, where it stands between members.
     next: Option<Input<'a>>,
     /// Decodes the members that follow.
@@ -66,21 +66,21 @@ impl Decoder for Gzip<'_, '_> {
                 }
                 // The decoder keeps its tables.
                 if let Some(input) = self.next.take() {
-                    self.gzip.reset(input);
+                    self.decoder.reset(input);
                 }
             }
-            match self.gzip.read(out) {
-                Ok(0) if self.gzip.get_mut().look(MAGIC.len()) == MAGIC => {
-                    self.next = Some(self.gzip.reset(Input::empty()));
+            match self.decoder.read(out) {
+                Ok(0) if self.decoder.get_mut().look(MAGIC.len()) == MAGIC => {
+                    self.next = Some(self.decoder.reset(Input::empty()));
                 }
                 Ok(n) => return Ok(n),
-                Err(error) => return Err(cause(self.gzip.get_mut(), &error)),
+                Err(error) => return Err(cause(self.decoder.get_mut(), &error)),
             }
         }
     }
 
     fn pos(&self) -> u64 {
-        self.next.as_ref().unwrap_or(self.gzip.get_ref()).pos()
+        self.next.as_ref().unwrap_or(self.decoder.get_ref()).pos()
     }
 }
 
@@ -88,7 +88,7 @@ impl<'a> Stream<'a> for Gzip<'a, '_> {
     fn input(&mut self) -> &mut Input<'a> {
         match &mut self.next {
             Some(input) => input,
-            None => self.gzip.get_mut(),
+            None => self.decoder.get_mut(),
         }
     }
 }

@@ -7,8 +7,8 @@ use ::zstd::stream::raw::{DParameter, Decoder as Frames, Operation};
 use super::ahead::{Ahead, Part, Parts, read_some};
 use super::error::{Cause, ContainerError};
 use super::input::{Input, count};
-use super::source::Extent;
 use super::packed::{self, Decoder, Stream};
+use super::source::Extent;
 use super::{Body, Consumed, Opening};
 
 /// RFC 8878 §3.1.1, little-endian.

@@ -102,7 +102,10 @@ mod tests {
                 before = more;
             }
         }
-        assert_eq!(plan(2, 512), Plan { threads: 2, window: 2 << 20, ahead: 48 << 20, tight: 448 << 20 });
+        assert_eq!(
+            plan(2, 512),
+            Plan { threads: 2, window: 2 << 20, ahead: 48 << 20, tight: 448 << 20 }
+        );
         assert_eq!(plan(1, 0).window, plan(1, 48).window);
     }
 

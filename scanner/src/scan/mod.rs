@@ -365,8 +365,7 @@ pub fn scan_with(
     for target in targets {
         let before = outcome.checkpoints;
         let mut one = |target: &Target, without: &BTreeSet<String>| {
-            let scanned =
-                pool::run(target, without, engine, settings, progress, &parents, stdin);
+            let scanned = pool::run(target, without, engine, settings, progress, &parents, stdin);
             progress.sample_memory();
             match scanned {
                 Err(error) => Ok(Some(error)),

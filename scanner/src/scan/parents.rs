@@ -87,7 +87,8 @@ impl Survey {
         };
         // Whatever is wrong with it is told when it is scanned itself.
         if path.is_dir() {
-            let mut opening = Opening { budget: &budget, visitor: &mut surveyor, depth: 1, helpers: None };
+            let mut opening =
+                Opening { budget: &budget, visitor: &mut surveyor, depth: 1, helpers: None };
             archive::folder(path, &mut opening).map(drop).unwrap_or_default();
         } else if let Ok(source) = Source::file(path) {
             surveyor.open("", Body::At(Extent::all(source))).map(drop).unwrap_or_default();

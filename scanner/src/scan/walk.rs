@@ -19,8 +19,8 @@ use super::pool::Dispatcher;
 use super::raw::{self, Cores};
 use super::{Progress, ScanError, Settings, Target};
 use crate::archive::{
-    self, Body, Container, ContainerError, Content, Extent, Flow, Helpers, Member, MemberKind, Opening,
-    Problem, Source, Sparse, Stream, Visitor, container_of, name,
+    self, Body, Container, ContainerError, Content, Extent, Flow, Helpers, Member, MemberKind,
+    Opening, Problem, Source, Sparse, Stream, Visitor, container_of, name,
 };
 use crate::checkpoint::{Builder, Checkpoint, Scope, Want, path_id};
 use crate::coverage::{Coverage, Reason};
@@ -306,8 +306,7 @@ impl Walk<'_> {
         let depth = u32::try_from(self.frames.len()).unwrap_or(u32::MAX);
         let budget = self.budget;
         let helpers = self.helpers.clone();
-        let mut opening =
-            Opening { budget, visitor: self, depth, helpers: helpers.as_deref() };
+        let mut opening = Opening { budget, visitor: self, depth, helpers: helpers.as_deref() };
         let result = container.open(body, &mut opening);
         let inner = self.frames.pop().map_or(0, |frame| frame.inner);
         match result {

@@ -53,7 +53,8 @@ fn memory_is_kept_by_the_whole_process() {
     let mut mapping = Mapping::noise(start, len, 5);
     let mut random = Random::new(6);
     for at in (0..len as u64).step_by(1 << 20) {
-        mapping = mapping.put(start + at + 77, format!("\0{}\0", values::github_token(&mut random)));
+        mapping =
+            mapping.put(start + at + 77, format!("\0{}\0", values::github_token(&mut random)));
     }
     let process = Process::new(1, "large").map(mapping);
     let tar = Archive::of(Producer::Runc, &Checkpoint::new().process(process)).tar();

@@ -176,9 +176,8 @@ fn no_frame_and_no_memory_budget_changes_the_report() {
         ("garbage.tar.zst", &garbage),
     ] {
         let path = files.add(name, bytes);
-        let scanned = |threads, memory| {
-            scan(&[&path], &Settings { memory, ..settings(threads, 1 << 20) })
-        };
+        let scanned =
+            |threads, memory| scan(&[&path], &Settings { memory, ..settings(threads, 1 << 20) });
         // So little memory that one thread does it all, in order.
         let serial = scanned(1, 48 << 20);
         for (threads, memory) in [(1, 512 << 20), (2, 64 << 20), (2, 512 << 20), (8, 4 << 30)] {
@@ -186,11 +185,12 @@ fn no_frame_and_no_memory_budget_changes_the_report() {
             let other = scanned(threads, memory);
             assert_same(&other.lines.join("\n"), &serial.lines.join("\n"), &what);
         }
-        if !["cut", "damaged", "garbage"].iter().any(|it| name.starts_with(it)) {
-            assert_eq!(serial.whole().faults(), Vec::<String>::new(), "{name}");
+        if ["soup", "one"].iter().any(|it| name.starts_with(it)) {
             assert_same(&findings(&serial), &findings(&plain), name);
         } else {
-            assert!(serial.whole().of("diagnostic").count() > 0, "{name}");
+            // Without a checksum, damage may be no more than another byte.
+            let is_told = serial.whole().of("diagnostic").count() > 0;
+            assert!(is_told || name.starts_with("damaged"), "{name}");
         }
     }
 }

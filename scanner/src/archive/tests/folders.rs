@@ -30,7 +30,8 @@ impl Drop for Scratch {
 fn walk_folder(path: &Path, limits: Limits, look: impl FnOnce(&Walk<'_>, Result<u64, Cause>)) {
     let budget = RefCell::new(Budget::new(limits));
     let mut walk = Walk::new(&budget);
-    let done = folder(path, &mut Opening { budget: &budget, visitor: &mut walk, depth: 1, helpers: None });
+    let done =
+        folder(path, &mut Opening { budget: &budget, visitor: &mut walk, depth: 1, helpers: None });
     look(&walk, done.map(|consumed| consumed.bytes).map_err(|error| error.cause));
 }
 

@@ -11,8 +11,8 @@ use std::io::{self, Read, Write as _};
 use std::rc::Rc;
 
 use super::{
-    Body, Cause, Consumed, Container, ContainerError, Extent, Flow, Member, MemberKind, Opening,
-    Helpers, Problem, Source, Stream, Visitor, container_of,
+    Body, Cause, Consumed, Container, ContainerError, Extent, Flow, Helpers, Member, MemberKind,
+    Opening, Problem, Source, Stream, Visitor, container_of,
 };
 use crate::diagnostic::Code;
 use crate::limits::{Budget, Limits};
@@ -147,7 +147,9 @@ fn walk_as<T>(
     }
     let container = container_of(bytes).expect("a container");
     let done = match how {
-        How::At | How::Ahead => walk.open(container, Body::At(Extent::all(Source::bytes(bytes.to_vec())))),
+        How::At | How::Ahead => {
+            walk.open(container, Body::At(Extent::all(Source::bytes(bytes.to_vec()))))
+        }
         How::Stream => {
             walk.open(container, Body::Stream(Stream::new(&mut Pipe { bytes, piece: 7 })))
         }
