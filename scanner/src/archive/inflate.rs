@@ -81,13 +81,18 @@ pub(super) fn step(
     Ok(0)
 }
 
+/// Whether bytes begin with a header of zlib.
+pub(super) fn has_header(head: &[u8]) -> bool {
+    // CM 8, CINFO 7, a check of both bytes, and no dictionary (RFC 1950 §2.2).
+    let &[0x78, flags, ..] = head else { return false };
+    let header = 0x7800_u16 | u16::from(flags);
+    header.is_multiple_of(31) && flags & 0x20 == 0
+}
+
 /// What the beginning of a zlib stream gives: at most `out.len()` bytes and whether it ended;
 /// `None` when it is none. `head` is all there is when it has fewer than 512 bytes.
 pub(super) fn glance<'o>(head: &[u8], out: &'o mut [u8]) -> Option<(&'o [u8], bool)> {
-    // CM 8, CINFO 7, a check of both bytes, and no dictionary (RFC 1950 §2.2).
-    let &[0x78, flags, ..] = head else { return None };
-    let header = 0x7800_u16 | u16::from(flags);
-    if !header.is_multiple_of(31) || flags & 0x20 != 0 {
+    if !has_header(head) {
         return None;
     }
     let mut raw = Decompress::new(true);

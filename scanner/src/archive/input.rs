@@ -83,6 +83,15 @@ impl<'a> Input<'a> {
         next.get(..want).unwrap_or(next)
     }
 
+    /// Reads on as far as the buffer goes. Between frames and members a decoder asks for it, so that how
+    /// it is given their bytes, and what it makes before it meets bad ones, does not depend on whether it
+    /// has decoded what is before them.
+    pub(super) fn top_up(&mut self) {
+        if self.buffered() < BUFFER {
+            self.refill();
+        }
+    }
+
     /// Some of the next bytes; none at the end.
     pub(super) fn next_bytes(&mut self) -> &[u8] {
         if self.buffered() == 0 {

@@ -19,6 +19,7 @@ use std::io;
 
 use crate::limits::{Budget, Limits};
 
+mod ahead;
 mod body;
 mod bzip2;
 mod error;
@@ -41,6 +42,7 @@ mod zip;
 mod zlib;
 mod zstd;
 
+pub use ahead::{Helpers, Task};
 pub use body::{Body, Head, Peek};
 pub use error::{Cause, ContainerError, Problem};
 pub use folder::{flat_folder, folder};
@@ -113,6 +115,8 @@ pub struct Opening<'a> {
     pub visitor: &'a mut dyn Visitor,
     /// Containers down to this one: 1 is the target itself.
     pub depth: u32,
+    /// Who decodes ahead of what is read, where the target itself is compressed.
+    pub helpers: Option<&'a Helpers>,
 }
 
 impl std::fmt::Debug for Opening<'_> {

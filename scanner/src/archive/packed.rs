@@ -83,10 +83,22 @@ impl<'b, D: Decoder> Metered<'b, D> {
         if self.ended {
             return false;
         }
+        let mut chunk = std::mem::take(&mut self.chunk);
+        chunk.resize(CHUNK, 0);
+        let made = self.decode_chunk(&mut chunk);
+        chunk.truncate(made);
+        self.chunk = chunk;
         self.read = 0;
-        self.chunk.resize(CHUNK, 0);
+        made > 0
+    }
+
+    /// Decodes the next chunk to where it is wanted; gives its bytes.
+    fn decode_chunk(&mut self, chunk: &mut [u8]) -> usize {
+        if self.ended {
+            return 0;
+        }
         let mut made = 0_usize;
-        while let Some(rest @ [_, ..]) = self.chunk.get_mut(made..) {
+        while let Some(rest @ [_, ..]) = chunk.get_mut(made..) {
             match self.decoder.decode(rest) {
                 Ok(0) => {
                     self.ended = true;
@@ -105,8 +117,7 @@ impl<'b, D: Decoder> Metered<'b, D> {
             self.ended = true;
             made = 0;
         }
-        self.chunk.truncate(made);
-        made > 0
+        made
     }
 
     fn charge(&mut self, made: u64) -> Result<(), Cause> {
@@ -126,6 +137,11 @@ impl<'b, D: Decoder> Metered<'b, D> {
 
 impl<D: Decoder> Read for Metered<'_, D> {
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        if self.unread().is_empty()
+            && let Some(chunk) = out.get_mut(..CHUNK)
+        {
+            return Ok(self.decode_chunk(chunk));
+        }
         if out.is_empty() || (self.unread().is_empty() && !self.next_chunk()) {
             return Ok(0);
         }

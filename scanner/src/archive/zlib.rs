@@ -3,7 +3,7 @@
 use flate2::Decompress;
 
 use super::error::{Cause, ContainerError};
-use super::inflate::{glance, step};
+use super::inflate::{glance, has_header, step};
 use super::input::Input;
 use super::packed::{self, Decoder, Stream};
 use super::{Body, Consumed, Opening};
@@ -13,6 +13,10 @@ const HEAD: usize = 512;
 
 /// The two bytes of its header say little: all of the head must inflate.
 pub(super) fn is(head: &[u8]) -> bool {
+    // Nearly everything is none: what follows costs more than the scan of a small file.
+    if !has_header(head) {
+        return false;
+    }
     // Room for all that 512 bytes can make, so that none of them stays unread.
     let mut out = vec![0; HEAD.saturating_mul(1032)];
     glance(head, &mut out)

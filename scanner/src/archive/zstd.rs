@@ -4,9 +4,11 @@ use std::io::{self, BufRead as _};
 
 use ::zstd::stream::raw::{DParameter, Decoder as Frames, Operation};
 
+use super::ahead::{Ahead, Part, Parts, read_some};
 use super::error::{Cause, ContainerError};
-use super::input::Input;
+use super::input::{Input, count};
 use super::packed::{self, Decoder, Stream};
+use super::source::Extent;
 use super::{Body, Consumed, Opening};
 
 /// RFC 8878 §3.1.1, little-endian.
@@ -23,40 +25,58 @@ pub(super) fn is(head: &[u8]) -> bool {
 }
 
 pub(super) fn open(body: Body<'_>, opening: &mut Opening<'_>) -> Result<Consumed, ContainerError> {
-    let zstd = Zstd::new(Input::new(body)).map_err(|error| ContainerError {
+    let mut zstd = Zstd::new(Input::new(body)).map_err(|error| ContainerError {
         container: "zstd",
         offset: 0,
         consumed: 0,
         cause: Cause::Io(error),
     })?;
+    // Inside the target what is made is held against what is stored, which has to be known at each step.
+    let helpers = opening.helpers.filter(|_| opening.depth == 1);
+    zstd.ahead = Ahead::of(&zstd.input, helpers, &PARTS);
     packed::open("zstd", zstd, None, opening)
 }
 
-pub(super) struct Zstd<'a> {
+pub(super) struct Zstd<'a, 'h> {
     input: Input<'a>,
     frames: Frames<'static>,
     /// Within a frame, so that the end of the input is no end.
     inside: bool,
+    /// Decodes the frames that follow.
+    ahead: Option<Ahead<'h>>,
 }
 
-impl<'a> Zstd<'a> {
+impl<'a> Zstd<'a, '_> {
     /// # Errors
     /// When the library cannot be set up.
     pub(super) fn new(input: Input<'a>) -> io::Result<Self> {
         let mut frames = Frames::new()?;
         frames.set_parameter(DParameter::WindowLogMax(WINDOW_LOG))?;
-        Ok(Self { input, frames, inside: false })
+        Ok(Self { input, frames, inside: false, ahead: None })
     }
 }
 
-impl Decoder for Zstd<'_> {
+impl Decoder for Zstd<'_, '_> {
     fn decode(&mut self, out: &mut [u8]) -> Result<usize, Cause> {
         let bad = |error: io::Error| Cause::Malformed {
             expected: "compressed data".to_owned(),
             found: error.to_string(),
         };
         loop {
+            if !self.inside
+                && let Some(ahead) = &mut self.ahead
+            {
+                match ahead.read(out) {
+                    0 => {}
+                    made => return Ok(made),
+                }
+                if let Some(len) = ahead.take(self.input.pos()) {
+                    self.input.skip(len);
+                    continue;
+                }
+            }
             if !self.inside {
+                self.input.top_up();
                 let head = self.input.look(FRAME_HEAD);
                 if !is(head) {
                     return Ok(0);
@@ -84,9 +104,147 @@ impl Decoder for Zstd<'_> {
     }
 }
 
-impl<'a> Stream<'a> for Zstd<'a> {
+impl<'a> Stream<'a> for Zstd<'a, '_> {
     fn input(&mut self) -> &mut Input<'a> {
         &mut self.input
+    }
+}
+
+/// Frames: where they end is said by the headers of their blocks.
+static PARTS: Parts = Parts { find: frame, decode: decode_frames };
+
+/// Blocks of a frame, beyond which it is left to the decoder that goes through it anyway.
+const MOST_BLOCKS: usize = 4096;
+/// Bytes that a block makes at most. RFC 8878 §3.1.1.2.4.
+const BLOCK_BYTES: u64 = 128 << 10;
+
+/// The frame that begins at an offset, if it ends in time and makes at most `most` bytes.
+fn frame(extent: &Extent, at: u64, most: u64) -> Option<Part> {
+    let mut head = [0_u8; FRAME_HEAD];
+    let len = read_some(extent, at, &mut head);
+    let head = head.get(..len)?;
+    if let Some(rest) = head.strip_prefix(&MAGIC) {
+        check_window(head).ok()?;
+        let (&descriptor, rest) = rest.split_first()?;
+        let fields = Fields::of(descriptor);
+        let content = (fields.content > 0).then(|| little(rest, fields.before, fields.content));
+        // A field of two bytes begins where one of one byte ends (§3.1.1.1.4).
+        let offset = if fields.content == 2 { 256 } else { 0 };
+        let content = content.map(|content| content.saturating_add(offset));
+        if content.is_some_and(|content| content > most) || descriptor & 8 != 0 {
+            return None;
+        }
+        let fields = count(fields.before.saturating_add(fields.content));
+        let mut end = at.saturating_add(5).saturating_add(fields);
+        let mut made = 0_u64;
+        let mut headers = Headers { start: 0, len: 0, bytes: [0; NEAR] };
+        for _ in 0..MOST_BLOCKS {
+            let header = headers.at(extent, end)?;
+            let (is_last, kind, size) = (header & 1 == 1, header >> 1 & 3, header >> 3);
+            let (stored, makes) = match kind {
+                0 => (size, size),
+                1 => (1, size),
+                2 => (size, BLOCK_BYTES),
+                _ => return None,
+            };
+            made = made.saturating_add(makes);
+            if content.is_none() && made > most {
+                return None;
+            }
+            end = end.saturating_add(3).saturating_add(stored);
+            if is_last {
+                let end = end.saturating_add(if descriptor & 4 == 0 { 0 } else { 4 });
+                let most = content.map_or(made, |content| content.min(made));
+                return (end <= extent.len()).then_some(Part { range: at..end, most });
+            }
+        }
+        return None;
+    }
+    // A skippable frame: its length, and that.
+    let end = at.saturating_add(8).saturating_add(little(head, 4, 4));
+    let is_whole = is(head) && head.len() >= 8 && end <= extent.len();
+    is_whole.then_some(Part { range: at..end, most: 0 })
+}
+
+/// Bytes that are read at once: of short blocks several.
+const NEAR: usize = 1024;
+
+/// Reads the headers of blocks, from the lowest on.
+struct Headers {
+    start: u64,
+    len: usize,
+    bytes: [u8; NEAR],
+}
+
+impl Headers {
+    fn at(&mut self, extent: &Extent, at: u64) -> Option<u64> {
+        let within = |start: u64| usize::try_from(at.saturating_sub(start)).unwrap_or(usize::MAX);
+        if within(self.start).saturating_add(3) > self.len {
+            (self.start, self.len) = (at, read_some(extent, at, &mut self.bytes));
+        }
+        let from = within(self.start);
+        let end = from.saturating_add(3);
+        (end <= self.len).then(|| little(&self.bytes, from, 3))
+    }
+}
+
+/// A number of so many bytes, the lowest first; bytes that are not there are zeros.
+fn little(bytes: &[u8], at: usize, len: usize) -> u64 {
+    let mut word = [0_u8; 8];
+    let field = bytes.get(at..at.saturating_add(len)).unwrap_or_default();
+    for (to, from) in word.iter_mut().zip(field) {
+        *to = *from;
+    }
+    u64::from_le_bytes(word)
+}
+
+/// Decodes whole frames.
+fn decode_frames(mut stored: &[u8], out: &mut [u8]) -> Option<usize> {
+    let mut frames = Frames::new().ok()?;
+    frames.set_parameter(DParameter::WindowLogMax(WINDOW_LOG)).ok()?;
+    let mut made = 0_usize;
+    while !stored.is_empty() {
+        if !is(stored) {
+            return None;
+        }
+        frames.reinit().ok()?;
+        loop {
+            let status = frames.run_on_buffers(stored, out.get_mut(made..)?).ok()?;
+            stored = stored.get(status.bytes_read..)?;
+            made = made.saturating_add(status.bytes_written);
+            if status.remaining == 0 {
+                break;
+            }
+            if status.bytes_read == 0 && status.bytes_written == 0 {
+                return None;
+            }
+        }
+    }
+    Some(made)
+}
+
+/// Bytes of the fields behind the descriptor of a frame. RFC 8878 §3.1.1.1.
+struct Fields {
+    /// Of what stands before the size of the content: window, or none, and dictionary.
+    before: usize,
+    /// Of the size of the content; 0 when it is not told.
+    content: usize,
+}
+
+impl Fields {
+    fn of(descriptor: u8) -> Self {
+        let is_single = descriptor & 0x20 != 0;
+        let dictionary_id = match descriptor & 3 {
+            3 => 4,
+            bytes => usize::from(bytes),
+        };
+        let content = match descriptor >> 6 {
+            0 => usize::from(is_single),
+            1 => 2,
+            2 => 4,
+            _ => 8,
+        };
+        Self { before: dictionary_id.saturating_add(usize::from(!is_single)), content }
     }
 }
 
@@ -103,22 +261,8 @@ fn check_window(head: &[u8]) -> Result<(), Cause> {
         base.saturating_add((base >> 3).saturating_mul(byte & 7))
     } else {
         // A single segment: the window is the content, whose size stands behind the dictionary id.
-        let dictionary_id = match descriptor & 3 {
-            3 => 4,
-            bytes => usize::from(bytes),
-        };
-        let content = match descriptor >> 6 {
-            0 => 1,
-            1 => 2,
-            2 => 4,
-            _ => 8,
-        };
-        let mut word = [0_u8; 8];
-        let field = rest.get(dictionary_id..).and_then(|field| field.get(..content));
-        for (to, from) in word.iter_mut().zip(field.unwrap_or_default()) {
-            *to = *from;
-        }
-        u64::from_le_bytes(word)
+        let Fields { before, content } = Fields::of(descriptor);
+        little(rest, before, content)
     };
     let limit = 1_u64 << WINDOW_LOG;
     if window > limit {

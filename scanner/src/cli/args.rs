@@ -210,7 +210,7 @@ pub(super) struct ScanArgs {
     )]
     pub(super) threads: Option<NonZeroUsize>,
 
-    /// Memory for buffers
+    /// Anonymous memory of the whole program
     #[arg(
         long, value_name = "SIZE", default_value = "512MiB", value_parser = memory,
         env = "CRYOSCAN_MEMORY", hide_env_values = true
@@ -247,7 +247,7 @@ pub(super) struct ScanArgs {
 
     /// Bytes of a window, for tests: the report must not depend on it
     #[arg(
-        long, value_name = "SIZE", default_value = "4MiB", value_parser = window, hide = true,
+        long, value_name = "SIZE", default_value = "2MiB", value_parser = window, hide = true,
         env = "CRYOSCAN_WINDOW_SIZE", hide_env_values = true
     )]
     pub(super) window_size: u64,

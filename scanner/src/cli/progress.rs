@@ -34,14 +34,14 @@ impl Watch {
     pub(super) fn start(progress: Arc<Progress>, bar: ProgressBar) -> Self {
         let (stop, stopped) = mpsc::channel();
         let thread = thread::spawn(move || {
-            let mut peak = 0;
             loop {
-                peak = peak.max(anonymous_memory());
+                progress.sample_memory();
                 bar.set_length(progress.total());
                 bar.set_position(progress.scanned());
                 if stopped.recv_timeout(INTERVAL) != Err(RecvTimeoutError::Timeout) {
                     bar.finish_and_clear();
-                    return peak.max(anonymous_memory());
+                    progress.sample_memory();
+                    return progress.peak_memory();
                 }
             }
         });
@@ -56,7 +56,7 @@ impl Watch {
 }
 
 /// Resident anonymous memory in bytes (`RssAnon`, proc(5)); 0 where the kernel does not say.
-fn anonymous_memory() -> u64 {
+pub(super) fn anonymous_memory() -> u64 {
     #[expect(clippy::disallowed_methods, reason = "the kernel writes it, some 2 KiB")]
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     parse(&status)
@@ -84,7 +84,8 @@ mod tests {
     #[test]
     #[cfg(target_os = "linux")]
     fn a_watch_sees_the_memory_of_this_process() {
-        let watch = Watch::start(Arc::default(), ProgressBar::hidden());
+        let progress = Arc::new(Progress::with_memory(anonymous_memory));
+        let watch = Watch::start(progress, ProgressBar::hidden());
         assert!(watch.finish() > 0);
     }
 }

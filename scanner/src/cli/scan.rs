@@ -13,7 +13,7 @@ use indicatif::ProgressBar;
 
 use super::args::ScanArgs;
 use super::output::{Reports, complain};
-use super::progress::Watch;
+use super::progress::{Watch, anonymous_memory};
 use super::{lists, user_rules, value};
 use crate::diagnostic::{Code, Diagnostic, Level};
 use crate::limits::Limits;
@@ -34,10 +34,18 @@ pub(super) fn run(args: ScanArgs, style: &Style, bar: &ProgressBar) -> anyhow::R
     let mut reports = Reports::open(format, style, &args.output)?;
 
     let started = Instant::now();
-    let progress = Arc::new(Progress::default());
+    let progress = Arc::new(Progress::with_memory(anonymous_memory));
     let watch = Watch::start(Arc::clone(&progress), bar.clone());
     let outcome = scan::scan(&targets, &settings, &progress, &mut |record| reports.record(&record));
     let peak_memory_bytes = watch.finish();
+    if peak_memory_bytes > settings.memory {
+        // Nothing of what was found is given up for it.
+        let (peak, most) = (peak_memory_bytes >> 20, settings.memory >> 20);
+        tracing::warn!(
+            "the scan took {peak} MiB of memory, more than --memory {most}MiB: buffers and threads were as \
+             few as it asks for, the rest are findings, YARA rules, and what must be kept of the target"
+        );
+    }
     let outcome = match outcome {
         Err(_) if reports.nobody_reads() => return Ok(0),
         outcome => outcome?,

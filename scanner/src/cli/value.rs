@@ -8,6 +8,7 @@ use super::exit::Gate;
 use crate::check::{Confidence, Severity};
 use crate::region::CELL;
 use crate::report::{FORMATS, Format};
+use crate::scan::LEAST_MEMORY;
 
 /// A report for a file.
 #[derive(Debug, Clone)]
@@ -62,12 +63,13 @@ fn named<T: Copy>(all: &[T], name: fn(T) -> &'static str, text: &str) -> Result<
     })
 }
 
-/// Buffers for one thread and the decoder are some 13 MiB.
-const LEAST_MEMORY: u64 = 16 << 20;
-
 pub(super) fn memory(text: &str) -> Result<u64, String> {
     let bytes = size(text)?;
-    if bytes < LEAST_MEMORY { Err("expected at least 16MiB".to_owned()) } else { Ok(bytes) }
+    if bytes < LEAST_MEMORY {
+        let least = LEAST_MEMORY >> 20;
+        return Err(format!("expected at least {least}MiB, which one thread needs, found {text}"));
+    }
+    Ok(bytes)
 }
 
 pub(super) fn window(text: &str) -> Result<u64, String> {
@@ -125,7 +127,9 @@ mod tests {
         for wrong in ["", "MiB", "1.5GiB", "-1", "1MB", "16777216TiB", "99999999999999999999"] {
             assert!(size(wrong).is_err(), "{wrong}");
         }
-        assert!(memory("512").is_err());
+        let few = "expected at least 48MiB, which one thread needs, found 47MiB";
+        assert_eq!(memory("47MiB"), Err(few.to_owned()));
+        assert_eq!(memory("48MiB"), Ok(48 << 20));
         assert!(window("100KiB").is_err() && window("0").is_err());
     }
 

@@ -13,7 +13,7 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use crate::check::Outcome;
+use crate::check::{Confidence, Outcome, Severity};
 use crate::checkpoint::Checkpoint;
 use crate::region::{Holder, HolderKind, Locus, RegionKind};
 use crate::rule::{self, Report, RuleSet};
@@ -98,13 +98,14 @@ impl Value<'_> {
     }
 }
 
-/// The findings of a checkpoint, in the order of the report, numbered.
-pub fn findings(
-    values: BTreeMap<ValueKey, Found<'_>>,
+/// The findings of a checkpoint, in the order of the report, numbered. Each is put into words when it is
+/// asked for: tens of thousands of them at once would take more memory than the scan.
+pub fn findings<'a>(
+    values: BTreeMap<ValueKey, Found<'a>>,
     holds: &BTreeMap<u32, Holds<'_>>,
-    context: &Context<'_>,
-) -> Vec<Finding> {
-    let mut values: Vec<Value<'_>> = values
+    context: &'a Context<'a>,
+) -> impl Iterator<Item = Finding> + use<'a> {
+    let mut values: Vec<Value<'a>> = values
         .into_iter()
         .filter(|(_, found)| !found.tallies.is_empty())
         .map(|(key, found)| Value { key, found, proven: Vec::new() })
@@ -117,27 +118,81 @@ pub fn findings(
             }
         }
     }
-    let mut findings: Vec<Finding> = values
-        .iter()
+    let mut rows: Vec<Row<'a>> = values
+        .into_iter()
         .filter(|value| value.is_reported(context.rules))
-        .filter_map(|value| finding(value, context))
-        .chain(holds.iter().filter_map(|(rule, held)| yara::finding(*rule, held, context)))
+        .filter_map(|value| Row::of(value, context))
+        .chain(holds.iter().filter_map(|(rule, held)| {
+            let finding = yara::finding(*rule, held, context)?;
+            let order = (
+                Reverse(finding.severity),
+                Reverse(finding.confidence),
+                finding.rule.id.clone(),
+                finding.fingerprint.clone(),
+            );
+            Some(Row { order, what: What::Rule(Box::new(finding)) })
+        }))
         .collect();
-    findings.sort_by(|a, b| order(a).cmp(&order(b)));
-    for (index, finding) in findings.iter_mut().enumerate() {
-        finding.id = format!("{}-{:04}", context.name, index.saturating_add(1));
+    rows.sort_by(|a, b| a.order.cmp(&b.order));
+    // Values that must not enter a fingerprint may share one: then the lowest place is first.
+    for same in rows.chunk_by_mut(|a, b| a.order == b.order).filter(|same| same.len() > 1) {
+        same.sort_by_cached_key(|row| {
+            let lowest = match &row.what {
+                What::Value(value) => place::places(value, context).shown.into_iter().next(),
+                What::Rule(finding) => finding.places.first().cloned(),
+            };
+            lowest.map(|it| (it.region, it.pid, it.address, it.path, it.offset))
+        });
     }
-    findings
+    let findings = rows.into_iter().filter_map(|row| match row.what {
+        What::Value(value) => finding(&value, context),
+        What::Rule(finding) => Some(*finding),
+    });
+    findings.zip(1_u64..).map(|(mut finding, number)| {
+        finding.id = format!("{}-{number:04}", context.name);
+        finding
+    })
 }
 
-/// The order of the report.
-fn order(finding: &Finding) -> impl Ord {
-    let lowest = finding
-        .places
-        .first()
-        .map(|place| (place.region, place.pid, place.address, place.path.as_deref(), place.offset));
-    let Finding { severity, confidence, rule, fingerprint, .. } = finding;
-    (Reverse(*severity), Reverse(*confidence), rule.id.as_str(), fingerprint.as_str(), lowest)
+/// What becomes a finding, and where it stands in the report.
+struct Row<'a> {
+    /// The worst and surest first; then by rule and fingerprint.
+    order: (Reverse<Severity>, Reverse<Confidence>, String, String),
+    what: What<'a>,
+}
+
+enum What<'a> {
+    Value(Value<'a>),
+    Rule(Box<Finding>),
+}
+
+impl<'a> Row<'a> {
+    fn of(value: Value<'a>, context: &Context<'_>) -> Option<Self> {
+        let (judgement, ..) = value.best()?;
+        let rule = context.rules.get(judgement.rule);
+        let (severity, confidence, _) = grade(&value, judgement, rule, context);
+        let (fingerprint, _) = context.fingerprints.of(&value, rule, context);
+        let order = (Reverse(severity), Reverse(confidence), rule.id.clone(), fingerprint);
+        Some(Self { order, what: What::Value(value) })
+    }
+}
+
+/// How bad and how sure it is, and what lessens the harm.
+fn grade(
+    value: &Value<'_>,
+    judgement: &tally::Judgement,
+    rule: &rule::Rule,
+    context: &Context<'_>,
+) -> (Severity, Confidence, Option<severity::Mitigation>) {
+    let (mut confidence, mut severity) =
+        (judgement.confidence, severity::of(rule.severity, &judgement.grounds.attributes));
+    for (_, proven) in &value.proven {
+        confidence = confidence.max(proven.confidence);
+        severity = severity.max(proven.severity);
+    }
+    let mitigation = severity::mitigation(&judgement.grounds.attributes, context.checkpoint);
+    let severity = mitigation.map_or(severity, |lower| lower.lower(severity));
+    (severity, confidence, mitigation)
 }
 
 fn finding(value: &Value<'_>, context: &Context<'_>) -> Option<Finding> {
@@ -150,13 +205,10 @@ fn finding(value: &Value<'_>, context: &Context<'_>) -> Option<Finding> {
         .iter()
         .map(|evidence| Evidence { check: evidence.check.clone(), result: evidence.outcome })
         .collect();
-    let (mut confidence, mut severity) =
-        (judgement.confidence, severity::of(rule.severity, &judgement.grounds.attributes));
     for (proof, proven) in &value.proven {
-        confidence = confidence.max(proven.confidence);
-        severity = severity.max(proven.severity);
         evidence.push(Evidence { check: (*proof).to_owned(), result: proven.outcome });
     }
+    let (severity, confidence, mitigation) = grade(value, judgement, rule, context);
     let mut attributes: BTreeMap<String, String> = judgement
         .grounds
         .attributes
@@ -178,8 +230,6 @@ fn finding(value: &Value<'_>, context: &Context<'_>) -> Option<Finding> {
     if !also.is_empty() {
         attributes.insert("also".to_owned(), Vec::from_iter(also).join(" "));
     }
-    let mitigation = severity::mitigation(&judgement.grounds.attributes, context.checkpoint);
-    let severity = mitigation.map_or(severity, |lower| lower.lower(severity));
     let expired = mitigation == Some(severity::Mitigation::Expired);
     if expired {
         attributes.insert("expired".to_owned(), "true".to_owned());

@@ -132,7 +132,7 @@ impl Walk<'_> {
         let scope = self.scope(space);
         for region in space.regions() {
             for part in pieces::parts(space, &region) {
-                for own in job::windows(part, self.window) {
+                for own in job::windows(part, || self.window()) {
                     self.dispatcher.send(Job {
                         space: Arc::clone(space),
                         name: Arc::clone(&name),

@@ -55,7 +55,8 @@ impl Collection {
             is_sure: false,
         };
         let budget = RefCell::new(Budget::new(limits.clone()));
-        let mut opening = Opening { budget: &budget, visitor: &mut sorter, depth: 1 };
+        let mut opening =
+            Opening { budget: &budget, visitor: &mut sorter, depth: 1, helpers: None };
         archive::folder(folder, &mut opening).ok()?;
         sorter.sorted()
     }

@@ -193,7 +193,7 @@ impl Walk<'_> {
         let scope = self.scope(space);
         for region in space.regions() {
             for part in pieces::parts(space, &region) {
-                for own in job::windows(part, self.window) {
+                for own in job::windows(part, || self.window()) {
                     self.dispatcher.send(Job {
                         space: Arc::clone(space),
                         name: Arc::clone(&name),
@@ -232,7 +232,8 @@ impl Walk<'_> {
             let wanted = pieces.go_to(&part, &region.range);
             let (first, last) = (wanted.start, wanted.end);
             let buffer = || this.dispatcher.buffer();
-            job::cut_stream(pieces, (first, part.start), this.window, buffer, |streamed| {
+            let window = || this.window();
+            job::cut_stream(pieces, (first, part.start), window, buffer, |streamed| {
                 let Streamed { own, base, bytes, end } = streamed;
                 // A region that ends early ends where its bytes end.
                 let region_end = end.filter(|end| *end < last).unwrap_or(region.range.end);

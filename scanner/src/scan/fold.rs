@@ -144,13 +144,13 @@ pub(super) fn fold(
         };
         let keys: Vec<ValueKey> = values.keys().copied().collect();
         let findings = finding::findings(values, &holds, &context);
-        outcome.earlier.add(outcome.checkpoints, keys.into_iter());
         for finding in findings {
             let row = (finding.severity, finding.confidence);
             let count = outcome.findings.entry(row).or_default();
             *count = count.saturating_add(1);
             emit(Record::Finding(finding))?;
         }
+        outcome.earlier.add(outcome.checkpoints, keys.into_iter());
         balance(&mut coverage, &mut notes);
         outcome.scanned_bytes = outcome.scanned_bytes.saturating_add(coverage.scanned);
         for diagnostic in notes {

@@ -1,7 +1,7 @@
 //! Jobs: windows of regions, with their bytes or the ranges where the bytes lie.
 
 use std::io::{self, Read};
-use std::ops::{DerefMut, Range};
+use std::ops::Range;
 use std::sync::Arc;
 
 use super::pieces::{self, Bad};
@@ -117,13 +117,17 @@ pub(super) struct Job {
     pub decoded: bool,
 }
 
-/// The parts of a region (or of a part of it, from cell to cell) that its windows own.
-pub(super) fn windows(region: Range<u64>, window: u64) -> impl Iterator<Item = Range<u64>> {
+/// The parts of a region (or of a part of it, from cell to cell) that its windows own; `window` gives
+/// the bytes of the next one.
+pub(super) fn windows(
+    region: Range<u64>,
+    window: impl Fn() -> u64,
+) -> impl Iterator<Item = Range<u64>> {
     let end = region.end;
     let mut start = region.start;
     std::iter::from_fn(move || {
         (start < end).then(|| {
-            let own = start..start.saturating_add(window).min(end);
+            let own = start..start.saturating_add(window()).min(end);
             start = own.end;
             own
         })
@@ -132,10 +136,10 @@ pub(super) fn windows(region: Range<u64>, window: u64) -> impl Iterator<Item = R
 
 /// A window of a stream: the part it owns, the address of its first byte, its bytes, and where
 /// the region ends if that is known.
-pub(super) struct Streamed<B> {
+pub(super) struct Streamed {
     pub own: Range<u64>,
     pub base: u64,
-    pub bytes: B,
+    pub bytes: Buffer,
     pub end: Option<u64>,
 }
 
@@ -143,51 +147,51 @@ pub(super) struct Streamed<B> {
 /// bytes that there were; the region ends where the stream does.
 ///
 /// The stream begins at `base`; the windows own what follows `start`, at most [`REACH`] behind it.
-/// `buffer` gives an empty buffer, `take` takes a window.
-#[expect(clippy::disallowed_methods, reason = "bounded by take")]
-pub(super) fn cut_stream<B: DerefMut<Target = Vec<u8>>>(
+/// `window` gives the bytes of the next one, `buffer` an empty buffer, `take` takes a window.
+pub(super) fn cut_stream(
     stream: &mut dyn Read,
     (first, start): (u64, u64),
-    window: u64,
-    mut buffer: impl FnMut() -> B,
-    mut take: impl FnMut(Streamed<B>),
+    window: impl Fn() -> u64,
+    mut buffer: impl FnMut() -> Buffer,
+    mut take: impl FnMut(Streamed),
 ) -> io::Result<u64> {
     let mut own_start = start;
     let mut base = first;
     let mut carry: Vec<u8> = Vec::new();
     loop {
         let mut bytes = buffer();
-        bytes.extend_from_slice(&carry);
-        let own_end = own_start.saturating_add(window);
+        let own_end = own_start.saturating_add(window());
         let want = own_end.saturating_add(REACH).saturating_sub(base);
-        let missing = want.saturating_sub(bytes.len() as u64);
-        let read = stream.take(missing).read_to_end(&mut bytes)?;
+        let missing = want.saturating_sub(carry.len() as u64);
+        let read = bytes.fill(&carry, stream, usize::try_from(want).unwrap_or(usize::MAX))?;
         let end = base.saturating_add(bytes.len() as u64);
         if (read as u64) < missing {
             // The last window may have got more than it owns: then one more follows it.
             if end > own_end {
-                carry = tail(&bytes, base, own_end);
+                keep_tail(&mut carry, &bytes, base, own_end);
                 let next = own_end.saturating_sub(REACH).max(first);
                 take(Streamed { own: own_start..own_end, base, bytes, end: Some(end) });
                 let mut last = buffer();
-                last.extend_from_slice(&carry);
+                last.fill(&carry, &mut io::empty(), carry.len())?;
                 take(Streamed { own: own_end..end, base: next, bytes: last, end: Some(end) });
             } else {
                 take(Streamed { own: own_start..end, base, bytes, end: Some(end) });
             }
             return Ok(end.saturating_sub(first));
         }
-        carry = tail(&bytes, base, own_end);
+        keep_tail(&mut carry, &bytes, base, own_end);
         let next = own_end.saturating_sub(REACH).max(first);
         take(Streamed { own: own_start..own_end, base, bytes, end: None });
         (own_start, base) = (own_end, next);
     }
 }
 
-/// The bytes that the next window, which owns what follows `own_end`, needs again.
-fn tail(bytes: &[u8], base: u64, own_end: u64) -> Vec<u8> {
+/// Keeps the bytes that the next window, which owns what follows `own_end`, needs again.
+fn keep_tail(carry: &mut Vec<u8>, bytes: &[u8], base: u64, own_end: u64) {
     let keep = own_end.saturating_sub(base).saturating_sub(REACH);
-    bytes.get(usize::try_from(keep).unwrap_or(usize::MAX)..).unwrap_or_default().to_vec()
+    carry.clear();
+    let tail = bytes.get(usize::try_from(keep).unwrap_or(usize::MAX)..).unwrap_or_default();
+    carry.extend_from_slice(tail);
 }
 
 #[cfg(test)]
@@ -204,8 +208,8 @@ mod tests {
             let read = cut_stream(
                 &mut data.as_slice(),
                 (start, start),
-                window,
-                Box::<Vec<u8>>::default,
+                || window,
+                Buffer::new,
                 |streamed| {
                     let from = usize::try_from(streamed.base - start).unwrap();
                     assert_eq!(*streamed.bytes, data[from..from + streamed.bytes.len()]);
@@ -217,7 +221,7 @@ mod tests {
                 },
             );
             assert_eq!(read.unwrap(), len);
-            let expected: Vec<_> = windows(start..start + len, window).collect();
+            let expected: Vec<_> = windows(start..start + len, || window).collect();
             got.retain(|own| !own.is_empty());
             assert_eq!(got, expected, "{len}");
         }

@@ -9,6 +9,7 @@ mod fold;
 mod job;
 mod kernel;
 mod line;
+mod memory;
 mod omissions;
 mod owners;
 mod pages;
@@ -29,6 +30,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use self::collection::Collection;
+pub use self::memory::LEAST_MEMORY;
 use self::parents::Parents;
 use crate::check::{Confidence, Severity};
 use crate::checkpoint::{Checkpoint, Filter};
@@ -37,20 +39,24 @@ use crate::finding::Earlier;
 use crate::indicator::{Indicators, Info};
 use crate::limits::Limits;
 use crate::matching::{Engine, Kernel, Statistics};
-use crate::region::CELL;
 use crate::report::{DiagnosticRecord, List, Record, Rules, Run, SCHEMA, Tool};
 use crate::rule::{RuleFileError, RuleSet};
 use crate::secret::SecretBytes;
 use crate::yara;
+
+/// Bytes of a window, where there is memory for it: large enough that what lies around it does not count,
+/// and small enough that it still lies in the cache when it is searched.
+pub const DEFAULT_WINDOW: u64 = 2 << 20;
 
 /// What a scan needs to know beside its targets.
 #[derive(Debug, Clone)]
 pub struct Settings {
     /// Threads that match; at least 1.
     pub threads: usize,
-    /// Bytes of anonymous memory that buffers may take.
+    /// Bytes of anonymous memory that the whole process may take: fewer threads and smaller windows
+    /// keep it. At least [`LEAST_MEMORY`]; less is taken for that.
     pub memory: u64,
-    /// Bytes of a window, rounded up to whole cells.
+    /// Bytes of a window, rounded up to whole cells, if there is memory for it.
     pub window: u64,
     /// For which processor the loops over every byte are taken; `None`: the fastest that this machine
     /// can run. The report does not depend on it.
@@ -88,7 +94,7 @@ impl Default for Settings {
         Self {
             threads: 1,
             memory: 512 << 20,
-            window: 4 << 20,
+            window: DEFAULT_WINDOW,
             kernel: None,
             limits: Limits::default(),
             show_secrets: false,
@@ -162,9 +168,39 @@ impl Target {
 pub struct Progress {
     scanned: AtomicU64,
     total: AtomicU64,
+    /// Gives the anonymous memory of the process, in bytes.
+    memory: Option<fn() -> u64>,
+    now: AtomicU64,
+    peak: AtomicU64,
 }
 
 impl Progress {
+    /// For who can tell how much anonymous memory the process has, in bytes: then buffers shrink where
+    /// [`Settings::memory`] is nearly used, and [`Self::peak_memory`] knows the most there was.
+    pub fn with_memory(memory: fn() -> u64) -> Self {
+        Self { memory: Some(memory), ..Self::default() }
+    }
+
+    /// Looks how much memory there is now. A scan does so at the end of each stage, whoever watches
+    /// does in between.
+    pub fn sample_memory(&self) {
+        if let Some(memory) = self.memory {
+            let now = memory();
+            self.now.store(now, Ordering::Relaxed);
+            self.peak.fetch_max(now, Ordering::Relaxed);
+        }
+    }
+
+    /// How much there was at the last sample.
+    fn now(&self) -> u64 {
+        self.now.load(Ordering::Relaxed)
+    }
+
+    /// The most anonymous memory at any sample, in bytes; 0 if nobody can tell.
+    pub fn peak_memory(&self) -> u64 {
+        self.peak.load(Ordering::Relaxed)
+    }
+
     /// Bytes that the rules have seen.
     pub fn scanned(&self) -> u64 {
         self.scanned.load(Ordering::Relaxed)
@@ -321,6 +357,7 @@ pub fn scan_with(
     stdin: &mut dyn Read,
     emit: &mut Emit<'_>,
 ) -> Result<Outcome, ScanError> {
+    progress.sample_memory();
     let Prepared { engine, key_name } = prepared;
     emit(Record::Run(Run {
         schema: SCHEMA.to_owned(),
@@ -345,13 +382,15 @@ pub fn scan_with(
     let parents = Parents::of(targets);
     for target in targets {
         let before = outcome.checkpoints;
-        let mut one = |target: &Target, without: &BTreeSet<String>| match pool::run(
-            target, without, engine, settings, progress, &parents, stdin,
-        ) {
-            Err(error) => Ok(Some(error)),
-            Ok(scanned) => fold::fold(scanned, engine, key_name, settings, &mut outcome, emit)
-                .map(|()| None)
-                .map_err(ScanError::Output),
+        let mut one = |target: &Target, without: &BTreeSet<String>| {
+            let scanned = pool::run(target, without, engine, settings, progress, &parents, stdin);
+            progress.sample_memory();
+            match scanned {
+                Err(error) => Ok(Some(error)),
+                Ok(scanned) => fold::fold(scanned, engine, key_name, settings, &mut outcome, emit)
+                    .map(|()| None)
+                    .map_err(ScanError::Output),
+            }
         };
         let collection = if settings.raw { None } else { Collection::of(target, settings) };
         let failed = match collection {
@@ -470,12 +509,4 @@ pub fn inspect(target: &Target, settings: &Settings) -> Result<Described, ScanEr
     all.diagnostics.extend(fold::notes(&mut notes));
     all.diagnostics.sort();
     Ok(all)
-}
-
-/// Bytes of a window: whole cells of the grid.
-fn window_bytes(settings: &Settings) -> u64 {
-    // Two buffers a thread and the decoder's own must fit into the memory that is allowed.
-    let buffers = u64::try_from(settings.threads).unwrap_or(u64::MAX).saturating_mul(3);
-    let most = (settings.memory / buffers.saturating_add(1)).max(CELL);
-    settings.window.min(most).max(CELL).next_multiple_of(CELL)
 }

@@ -1,6 +1,6 @@
 //! Pages images: memory is laid out and cut into windows as soon as all is known that explains it.
 
-use std::io::{self, Read};
+use std::io;
 use std::ops::Range;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -368,7 +368,7 @@ impl Walk<'_> {
         let (space, parts) = raw_space(path, from, extent.len(), extent.map().map(|map| &**map));
         let (name, member): (Arc<str>, Arc<str>) = (Arc::from(path), Arc::from(path));
         let scope = self.scope(&space);
-        for own in parts.into_iter().flat_map(|part| job::windows(part, RAW_PAGE)) {
+        for own in parts.into_iter().flat_map(|part| job::windows(part, || RAW_PAGE)) {
             self.dispatcher.send(Job {
                 space: Arc::clone(&space),
                 name: Arc::clone(&name),
@@ -399,7 +399,6 @@ impl Walk<'_> {
     }
 
     /// Searches a stream page by page, without addresses; gives the stored bytes of all of it.
-    #[expect(clippy::disallowed_methods, reason = "bounded by take")]
     fn raw_stream(&mut self, path: &str, from: u64, mut stream: Stream<'_>) -> io::Result<u64> {
         let unit = unit_of(path);
         let map = stream.map().cloned();
@@ -409,11 +408,11 @@ impl Walk<'_> {
         self.units.entry(path_id(&unit)).or_insert_with(|| unit.clone());
         let scope = self.scope(&space);
         let mut at = from;
-        for own in parts.into_iter().flat_map(|part| job::windows(part, RAW_PAGE)) {
+        for own in parts.into_iter().flat_map(|part| job::windows(part, || RAW_PAGE)) {
             stream.pass(own.start.saturating_sub(at))?;
             let mut bytes = self.dispatcher.buffer();
             let size = own.end.saturating_sub(own.start);
-            (&mut stream).take(size).read_to_end(&mut bytes)?;
+            bytes.fill(&[], &mut stream, usize::try_from(size).unwrap_or(usize::MAX))?;
             at = own.start.saturating_add(bytes.len() as u64);
             if bytes.is_empty() {
                 break;

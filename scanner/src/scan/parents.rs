@@ -87,7 +87,8 @@ impl Survey {
         };
         // Whatever is wrong with it is told when it is scanned itself.
         if path.is_dir() {
-            let mut opening = Opening { budget: &budget, visitor: &mut surveyor, depth: 1 };
+            let mut opening =
+                Opening { budget: &budget, visitor: &mut surveyor, depth: 1, helpers: None };
             archive::folder(path, &mut opening).map(drop).unwrap_or_default();
         } else if let Ok(source) = Source::file(path) {
             surveyor.open("", Body::At(Extent::all(source))).map(drop).unwrap_or_default();
@@ -132,7 +133,7 @@ impl Surveyor<'_> {
         self.frames.push(path.to_owned());
         let depth = u32::try_from(self.frames.len()).unwrap_or(u32::MAX).saturating_sub(1);
         let budget = self.budget;
-        let mut opening = Opening { budget, visitor: self, depth };
+        let mut opening = Opening { budget, visitor: self, depth, helpers: None };
         container.open(peek.body(), &mut opening).map(drop).unwrap_or_default();
         self.frames.pop();
         Ok(true)
@@ -344,7 +345,7 @@ impl Walk<'_> {
             if folder.is_empty() { "parent".to_owned() } else { format!("{folder}/parent") };
         let budget = self.budget;
         let mut look = Beside { walk: self, prefix: &prefix, has: Some((false, false)) };
-        let mut opening = Opening { budget, visitor: &mut look, depth: 1 };
+        let mut opening = Opening { budget, visitor: &mut look, depth: 1, helpers: None };
         let looked = archive::flat_folder(&path, &mut opening);
         if looked.is_err() || look.has != Some((true, true)) {
             return false;
@@ -357,7 +358,7 @@ impl Walk<'_> {
         self.beside.push(path.clone());
         self.framed(|walk| {
             let mut beside = Beside { walk, prefix: &prefix, has: None };
-            let mut opening = Opening { budget, visitor: &mut beside, depth: 1 };
+            let mut opening = Opening { budget, visitor: &mut beside, depth: 1, helpers: None };
             archive::flat_folder(&path, &mut opening).map(drop)
         });
         self.builder.found_parent(folder, &prefix);

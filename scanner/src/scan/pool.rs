@@ -2,20 +2,24 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
-use std::io::Read;
-use std::ops::{Deref, DerefMut};
+use std::io::{self, Read};
+use std::ops::Deref;
+use std::rc::Rc;
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::sync::{Arc, Mutex};
 
 use super::job::Job;
 use super::line::{self, Lines};
+use super::memory::Plan;
 use super::parents::Parents;
-use super::walk::{Scanned, walk};
+use super::walk::{Scanned, Shared, walk};
 use super::work::Work;
 use super::{Progress, ScanError, Settings, Target};
+use crate::archive::{Helpers, Task};
 use crate::diagnostic::{Code, Diagnostic, Level};
 use crate::limits::Limits;
 use crate::matching::Engine;
+use crate::region::REACH;
 use crate::tally::Partial;
 
 /// Opens and scans one target; of a folder without the files of those paths.
@@ -28,8 +32,10 @@ pub(super) fn run(
     parents: &Parents,
     stdin: &mut dyn Read,
 ) -> Result<Scanned, ScanError> {
-    let threads = settings.threads.max(1);
+    let plan = Plan::of(settings);
+    let threads = plan.threads;
     let (job_sender, job_receiver) = sync_channel(2 * threads);
+    let tasks = job_sender.clone();
     let (spent_sender, spent_receiver) = channel();
     // Two buffers a thread and the one that is being filled.
     for _ in 0..=2 * threads {
@@ -55,7 +61,13 @@ pub(super) fn run(
         let lines = rules.map(|_| RefCell::new(Lines::new(line_sender)));
         let dispatcher =
             Dispatcher { jobs: job_sender, lines, spent: spent_receiver, home: spent_sender };
-        let mut walked = walk((target, without), settings, progress, dispatcher, parents, stdin);
+        let helpers = (plan.ahead > 0).then(|| {
+            Rc::new(Helpers::new(plan.ahead, move |task| {
+                tasks.send(Order::Do(task)).unwrap_or_default();
+            }))
+        });
+        let shared = Shared { settings, progress, plan, helpers };
+        let mut walked = walk((target, without), shared, dispatcher, parents, stdin);
         for worker in workers {
             let found = worker.join().unwrap_or_else(|_| fallen(limits));
             if let Ok(scanned) = &mut walked {
@@ -77,36 +89,80 @@ fn fallen(limits: &Limits) -> Partial {
 /// A buffer that goes back to where it came from when it is dropped, whoever drops it.
 #[derive(Debug)]
 pub(super) struct Buffer {
+    /// What was in it before is written over, so that it need not be filled with zeros again.
     bytes: Vec<u8>,
-    home: Sender<Vec<u8>>,
+    len: usize,
+    home: Option<Sender<Vec<u8>>>,
+}
+
+impl Buffer {
+    /// Of nobody's pool.
+    #[cfg(test)]
+    pub(super) fn new() -> Self {
+        Self { bytes: Vec::new(), len: 0, home: None }
+    }
+
+    /// Takes `first`, and of the stream what makes it `want` bytes; gives how many the stream had.
+    pub(super) fn fill(
+        &mut self,
+        first: &[u8],
+        stream: &mut dyn Read,
+        want: usize,
+    ) -> io::Result<usize> {
+        let want = want.max(first.len());
+        if self.bytes.len() < want {
+            // All at once: what grows step by step is copied.
+            self.bytes.reserve_exact(want - self.bytes.len());
+            self.bytes.resize(want, 0);
+        } else if want as u64 > 2 * REACH && want < self.bytes.len() / 2 {
+            // Windows are smaller than they were, as memory is nearly used.
+            self.bytes.truncate(want);
+            self.bytes.shrink_to_fit();
+        }
+        if let Some(to) = self.bytes.get_mut(..first.len()) {
+            to.copy_from_slice(first);
+        }
+        self.len = first.len();
+        while let Some(rest @ [_, ..]) = self.bytes.get_mut(self.len..want) {
+            match stream.read(rest) {
+                Ok(0) => break,
+                Ok(read) => self.len = self.len.saturating_add(read).min(want),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(self.len.saturating_sub(first.len()))
+    }
 }
 
 impl Drop for Buffer {
     fn drop(&mut self) {
-        let mut bytes = std::mem::take(&mut self.bytes);
-        bytes.clear();
         // The walk may have ended already; nobody misses the buffer then.
-        self.home.send(bytes).unwrap_or_default();
+        if let Some(home) = &self.home {
+            home.send(std::mem::take(&mut self.bytes)).unwrap_or_default();
+        }
     }
 }
 
 impl Deref for Buffer {
-    type Target = Vec<u8>;
+    type Target = [u8];
 
-    fn deref(&self) -> &Vec<u8> {
-        &self.bytes
+    fn deref(&self) -> &[u8] {
+        self.bytes.get(..self.len).unwrap_or_default()
     }
 }
 
-impl DerefMut for Buffer {
-    fn deref_mut(&mut self) -> &mut Vec<u8> {
-        &mut self.bytes
-    }
+/// What a worker is asked for.
+pub(super) enum Order {
+    /// To scan a window.
+    Scan(Arc<Job>),
+    /// To decode what is scanned later on.
+    Do(Task),
 }
 
 /// Where jobs go, and where empty buffers come from.
 pub(super) struct Dispatcher {
-    jobs: SyncSender<Arc<Job>>,
+    jobs: SyncSender<Order>,
     /// The same windows in the order of each holder, where a kind of rule needs that.
     lines: Option<RefCell<Lines>>,
     spent: Receiver<Vec<u8>>,
@@ -120,12 +176,13 @@ impl Dispatcher {
             lines.borrow_mut().send(&job);
         }
         // Workers take jobs until the sender is dropped.
-        self.jobs.send(job).unwrap_or_default();
+        self.jobs.send(Order::Scan(job)).unwrap_or_default();
     }
 
     /// An empty buffer. Workers send every buffer back; this waits for one, and that is the
     /// back-pressure.
     pub(super) fn buffer(&self) -> Buffer {
-        Buffer { bytes: self.spent.recv().unwrap_or_default(), home: self.home.clone() }
+        let bytes = self.spent.recv().unwrap_or_default();
+        Buffer { bytes, len: 0, home: Some(self.home.clone()) }
     }
 }

@@ -306,7 +306,7 @@ pub(super) fn add(
     checkpoints: &mut Vec<Checkpoint>,
     cores: Cores,
     units: &std::collections::BTreeMap<u64, String>,
-    is_mixed: bool,
+    is_mixed: impl FnOnce() -> bool,
 ) {
     let has_images = !checkpoints.is_empty();
     for (path, (core, memory)) in cores {
@@ -323,7 +323,7 @@ pub(super) fn add(
             checkpoints.iter().flat_map(|it| [&it.root, &it.set].into_iter().chain(&it.parts));
         folders.any(|folder| is_within(unit, folder))
     };
-    if (!has_images || is_mixed) && !units.values().all(owned) {
+    if (!has_images || is_mixed()) && !units.values().all(owned) {
         checkpoints.push(Checkpoint::raw("raw", ""));
     }
     checkpoints.sort_by(|a, b| a.set.cmp(&b.set));

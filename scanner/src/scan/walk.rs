@@ -5,20 +5,22 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 use std::sync::atomic::Ordering;
 
 use super::chain::Dumps;
 use super::collection::Collection;
 use super::content::drain;
 use super::kernel::Waiting;
+use super::memory::Plan;
 use super::pages::Held;
 use super::parents::Parents;
 use super::pool::Dispatcher;
 use super::raw::{self, Cores};
-use super::{Progress, ScanError, Settings, Target, window_bytes};
+use super::{Progress, ScanError, Settings, Target};
 use crate::archive::{
-    self, Body, Container, ContainerError, Content, Extent, Flow, Member, MemberKind, Opening,
-    Problem, Source, Sparse, Stream, Visitor, container_of, name,
+    self, Body, Container, ContainerError, Content, Extent, Flow, Helpers, Member, MemberKind,
+    Opening, Problem, Source, Sparse, Stream, Visitor, container_of, name,
 };
 use crate::checkpoint::{Builder, Checkpoint, Scope, Want, path_id};
 use crate::coverage::{Coverage, Reason};
@@ -49,12 +51,20 @@ pub(super) struct Scanned {
     pub files: BTreeMap<u64, u64>,
 }
 
+/// What the walk shares with those who made it.
+pub(super) struct Shared<'a> {
+    pub settings: &'a Settings,
+    pub progress: &'a Progress,
+    pub plan: Plan,
+    /// Who decodes ahead; the workers end when nobody asks them any more.
+    pub helpers: Option<Rc<Helpers>>,
+}
+
 /// Walks one target and sends its windows to the workers; of a folder without the files of those
 /// paths.
 pub(super) fn walk(
     (target, without): (&Target, &BTreeSet<String>),
-    settings: &Settings,
-    progress: &Progress,
+    Shared { settings, progress, plan, helpers }: Shared<'_>,
     dispatcher: Dispatcher,
     parents: &Parents,
     stdin: &mut dyn Read,
@@ -75,7 +85,8 @@ pub(super) fn walk(
         budget: &budget,
         builder: Builder::new(&location, settings.limits.clone()),
         dispatcher,
-        window: window_bytes(settings),
+        plan,
+        helpers,
         partial: Partial::default(),
         units: BTreeMap::new(),
         files: BTreeMap::new(),
@@ -94,8 +105,6 @@ pub(super) fn walk(
         own_name: raw::name_of(target),
         cores: BTreeMap::new(),
         scopes: BTreeMap::new(),
-        // A folder of archives and other files, which without `raw` would be as many targets.
-        is_mixed: settings.raw && Collection::of(target, settings).is_some(),
     };
     match target {
         Target::Stdin => walk.target(Body::Stream(Stream::new(stdin))).map_err(unreadable)?,
@@ -116,7 +125,7 @@ pub(super) fn walk(
     walk.held_pages(lent);
     walk.missing_pages();
     let found = walk.kind.clone();
-    let scanned = walk.finish(target.name());
+    let scanned = walk.finish(target);
     if scanned.checkpoints.is_empty() {
         // What went wrong while reading says more than that nothing was found.
         let worst =
@@ -166,7 +175,8 @@ pub(super) struct Walk<'a> {
     pub(super) budget: &'a RefCell<Budget>,
     pub(super) builder: Builder,
     pub(super) dispatcher: Dispatcher,
-    pub(super) window: u64,
+    plan: Plan,
+    helpers: Option<Rc<Helpers>>,
     pub(super) partial: Partial,
     pub(super) units: BTreeMap<u64, String>,
     pub(super) files: BTreeMap<u64, u64>,
@@ -196,7 +206,6 @@ pub(super) struct Walk<'a> {
     pub(super) cores: Cores,
     /// What the filter lets through of the memory that was met.
     pub(super) scopes: BTreeMap<Holder, Scope>,
-    is_mixed: bool,
 }
 
 impl Visitor for Walk<'_> {
@@ -229,7 +238,7 @@ impl Walk<'_> {
             "a folder without CRIU images".clone_into(&mut self.kind);
             let budget = self.budget;
             self.framed(|walk| {
-                let mut opening = Opening { budget, visitor: walk, depth: 1 };
+                let mut opening = Opening { budget, visitor: walk, depth: 1, helpers: None };
                 archive::folder(path, &mut opening).map(drop)
             });
             Ok(())
@@ -296,7 +305,8 @@ impl Walk<'_> {
         self.frames.push(Frame { path: path.to_owned(), ledger, inner: 0 });
         let depth = u32::try_from(self.frames.len()).unwrap_or(u32::MAX);
         let budget = self.budget;
-        let mut opening = Opening { budget, visitor: self, depth };
+        let helpers = self.helpers.clone();
+        let mut opening = Opening { budget, visitor: self, depth, helpers: helpers.as_deref() };
         let result = container.open(body, &mut opening);
         let inner = self.frames.pop().map_or(0, |frame| frame.inner);
         match result {
@@ -312,6 +322,11 @@ impl Walk<'_> {
         if !self.second {
             self.note(error.diagnostic(path));
         }
+    }
+
+    /// Bytes of the next window.
+    pub(super) fn window(&self) -> u64 {
+        self.plan.window(self.progress)
     }
 
     pub(super) fn note(&mut self, note: Diagnostic) {
@@ -608,17 +623,19 @@ impl Walk<'_> {
         Ok(body)
     }
 
-    fn finish(self, target: String) -> Scanned {
+    fn finish(self, target: &Target) -> Scanned {
         let mut partial = self.partial;
         let (mut checkpoints, notes) = self.builder.finish();
         if self.settings.raw {
-            raw::add(&mut checkpoints, self.cores, &self.units, self.is_mixed);
+            // A folder of archives and other files, which without `raw` would be as many targets.
+            let is_mixed = || Collection::of(target, self.settings).is_some();
+            raw::add(&mut checkpoints, self.cores, &self.units, is_mixed);
         }
         for note in notes {
             partial.note(note, &self.settings.limits);
         }
         Scanned {
-            target,
+            target: target.name(),
             is_part: !self.without.is_empty(),
             compression: self.compression.unwrap_or("none"),
             checkpoints,

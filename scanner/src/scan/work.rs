@@ -4,10 +4,11 @@ use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::Receiver;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 
 use super::job::{Input, Job};
 use super::pieces::{self, Bad};
+use super::pool::Order;
 use super::{Progress, Settings};
 use crate::checkpoint::Scope;
 use crate::coverage::Reason;
@@ -31,13 +32,21 @@ pub(super) struct Work<'a> {
 
 impl Work<'_> {
     /// Works until no job is left; gives what it found.
-    pub(super) fn run(&self, jobs: &Mutex<Receiver<Arc<Job>>>) -> Partial {
+    pub(super) fn run(&self, jobs: &Mutex<Receiver<Order>>) -> Partial {
         let mut partial = Partial::default();
         let mut scratch = self.scratch();
         let mut own_buffer = Vec::new();
         loop {
             let job = jobs.lock().unwrap_or_else(PoisonError::into_inner).recv();
-            let Ok(job) = job else { return partial };
+            let job = match job {
+                Ok(Order::Scan(job)) => job,
+                Ok(Order::Do(task)) => {
+                    // Who waits for it sees that it was not done, and does it.
+                    catch_unwind(AssertUnwindSafe(task)).unwrap_or_default();
+                    continue;
+                }
+                Err(_) => return partial,
+            };
             // A fault of ours costs one window, not the scan.
             let done = catch_unwind(AssertUnwindSafe(|| {
                 let mut part = Partial::default();
@@ -80,12 +89,13 @@ impl Work<'_> {
             return self.excluded(job, part);
         }
         let (base, bytes, bad) = match &job.input {
-            Input::Bytes(base, bytes, bad) => (*base, bytes.as_slice(), bad.clone()),
+            Input::Bytes(base, bytes, bad) => (*base, &**bytes, bad.clone()),
             Input::Extent(_) | Input::Layers(_) => {
                 let base = job.own.start.saturating_sub(REACH).max(job.region.start);
                 let end = job.own.end.saturating_add(REACH).min(job.region.end);
                 let len = usize::try_from(end.saturating_sub(base)).unwrap_or(usize::MAX);
                 if own_buffer.len() < len {
+                    own_buffer.reserve_exact(len - own_buffer.len());
                     own_buffer.resize(len, 0);
                 }
                 let buffer = own_buffer.get_mut(..len).unwrap_or_default();

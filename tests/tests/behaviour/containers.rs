@@ -49,7 +49,7 @@ impl Visitor for Seen {
 fn walk_with(bytes: &[u8], limits: &Limits, is_stream: bool) -> Seen {
     let budget = RefCell::new(Budget::new(limits.clone()));
     let mut seen = Seen::default();
-    let mut opening = Opening { budget: &budget, visitor: &mut seen, depth: 1 };
+    let mut opening = Opening { budget: &budget, visitor: &mut seen, depth: 1, helpers: None };
     let container = container_of(bytes).unwrap();
     let mut stream = bytes;
     let body = if is_stream {

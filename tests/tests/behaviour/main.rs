@@ -14,6 +14,7 @@ mod indicators;
 mod inspect;
 mod kernel;
 mod length_words;
+mod memory;
 mod open;
 mod producers;
 mod proofs;

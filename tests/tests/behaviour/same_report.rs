@@ -146,6 +146,74 @@ fn no_partition_changes_what_is_found_in_a_mix_without_borders() {
     }
 }
 
+/// Frames and blocks are decoded by several threads where there is memory for it, and in order where there
+/// is not.
+#[test]
+fn no_frame_and_no_memory_budget_changes_the_report() {
+    let files = Files::new();
+    let archive = samples::soup(7);
+    let tar = archive.tar();
+    let parts: Vec<&[u8]> = tar.chunks(60_000).collect();
+    assert!(parts.len() > 4, "{} bytes", tar.len());
+    let frames: Vec<Vec<u8>> =
+        parts.iter().map(|part| zstd::bulk::compress(part, 1).unwrap()).collect();
+    let zstd = frames.concat();
+    let plain = scan(&[&files.add("soup.tar", &tar)], &settings(1, 1 << 20));
+    let mut cut = zstd.clone();
+    cut.truncate(zstd.len() - frames.last().unwrap().len() / 2);
+    let mut damaged = zstd.clone();
+    let middle = frames[0].len() + frames[1].len() + frames[2].len() / 2;
+    damaged[middle] ^= 0x55;
+    let garbage = [frames[0].as_slice(), b"no frame", &frames[1..].concat()].concat();
+    let one = zstd::bulk::compress(&tar, 1).unwrap();
+    let gzip = bgzip(&tar);
+    for (name, bytes) in [
+        ("soup.tar.zst", &zstd),
+        ("one.tar.zst", &one),
+        ("soup.tar.gz", &gzip),
+        ("cut.tar.zst", &cut),
+        ("damaged.tar.zst", &damaged),
+        ("garbage.tar.zst", &garbage),
+    ] {
+        let path = files.add(name, bytes);
+        let scanned =
+            |threads, memory| scan(&[&path], &Settings { memory, ..settings(threads, 1 << 20) });
+        // So little memory that one thread does it all, in order.
+        let serial = scanned(1, 48 << 20);
+        for (threads, memory) in [(1, 512 << 20), (2, 64 << 20), (2, 512 << 20), (8, 4 << 30)] {
+            let what = format!("{name}, {threads} threads, {memory} bytes");
+            let other = scanned(threads, memory);
+            assert_same(&other.lines.join("\n"), &serial.lines.join("\n"), &what);
+        }
+        if ["soup", "one"].iter().any(|it| name.starts_with(it)) {
+            assert_same(&findings(&serial), &findings(&plain), name);
+        } else {
+            // Without a checksum, damage may be no more than another byte.
+            let is_told = serial.whole().of("diagnostic").count() > 0;
+            assert!(is_told || name.starts_with("damaged"), "{name}");
+        }
+    }
+}
+
+/// As bgzip writes it: members that tell their length.
+fn bgzip(bytes: &[u8]) -> Vec<u8> {
+    let mut all = Vec::new();
+    for block in bytes.chunks(0xff00) {
+        let mut deflate =
+            flate2::write::DeflateEncoder::new(Vec::new(), flate2::Compression::fast());
+        deflate.write_all(block).unwrap();
+        let packed = deflate.finish().unwrap();
+        let mut crc = flate2::Crc::new();
+        crc.update(block);
+        all.extend([0x1f, 0x8b, 8, 4, 0, 0, 0, 0, 0, 0xff, 6, 0, b'B', b'C', 2, 0]);
+        all.extend(u16::try_from(packed.len() + 25).unwrap().to_le_bytes());
+        all.extend(packed);
+        all.extend(crc.sum().to_le_bytes());
+        all.extend(crc.amount().to_le_bytes());
+    }
+    all
+}
+
 #[test]
 fn no_order_compression_or_form_of_the_archive_changes_the_findings() {
     let orders = [Order::AsWritten, Order::Reversed]

@@ -30,7 +30,8 @@ impl Drop for Scratch {
 fn walk_folder(path: &Path, limits: Limits, look: impl FnOnce(&Walk<'_>, Result<u64, Cause>)) {
     let budget = RefCell::new(Budget::new(limits));
     let mut walk = Walk::new(&budget);
-    let done = folder(path, &mut Opening { budget: &budget, visitor: &mut walk, depth: 1 });
+    let done =
+        folder(path, &mut Opening { budget: &budget, visitor: &mut walk, depth: 1, helpers: None });
     look(&walk, done.map(|consumed| consumed.bytes).map_err(|error| error.cause));
 }
 
@@ -99,7 +100,7 @@ fn what_vanishes_or_changes_is_a_problem_or_an_error_never_other_bytes() {
     }
     let budget = RefCell::new(Budget::new(Limits::default()));
     let mut meddler = Meddler { root: scratch.0.clone(), kept: Vec::new(), problems: Vec::new() };
-    let opening = &mut Opening { budget: &budget, visitor: &mut meddler, depth: 1 };
+    let opening = &mut Opening { budget: &budget, visitor: &mut meddler, depth: 1, helpers: None };
     assert_eq!(folder(&scratch.0, opening).unwrap().bytes, 5);
     let problems: Vec<_> = meddler
         .problems

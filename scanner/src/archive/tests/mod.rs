@@ -8,10 +8,11 @@
 
 use std::cell::RefCell;
 use std::io::{self, Read, Write as _};
+use std::rc::Rc;
 
 use super::{
-    Body, Cause, Consumed, Container, ContainerError, Extent, Flow, Member, MemberKind, Opening,
-    Problem, Source, Stream, Visitor, container_of,
+    Body, Cause, Consumed, Container, ContainerError, Extent, Flow, Helpers, Member, MemberKind,
+    Opening, Problem, Source, Stream, Visitor, container_of,
 };
 use crate::diagnostic::Code;
 use crate::limits::{Budget, Limits};
@@ -45,6 +46,8 @@ struct Walk<'b> {
     ranges: usize,
     /// Bytes of a body to read; the rest is left to the container.
     most: u64,
+    /// Who decodes ahead.
+    helpers: Option<Rc<Helpers>>,
 }
 
 impl<'b> Walk<'b> {
@@ -58,6 +61,7 @@ impl<'b> Walk<'b> {
             inside: Vec::new(),
             ranges: 0,
             most: u64::MAX,
+            helpers: None,
         }
     }
 
@@ -71,7 +75,9 @@ impl<'b> Walk<'b> {
 
     fn open(&mut self, container: &Container, body: Body<'_>) -> Result<Consumed, ContainerError> {
         let (budget, depth) = (self.budget, self.depth);
-        container.open(body, &mut Opening { budget, visitor: self, depth })
+        let helpers = self.helpers.clone();
+        let helpers = helpers.as_deref();
+        container.open(body, &mut Opening { budget, visitor: self, depth, helpers })
     }
 }
 
@@ -122,6 +128,8 @@ impl Read for Pipe<'_> {
 enum How {
     At,
     Stream,
+    /// As a range, with parts decoded ahead.
+    Ahead,
 }
 
 /// Opens bytes as the container that they are, and hands the walk and its result to `look`.
@@ -133,9 +141,15 @@ fn walk_as<T>(
 ) -> T {
     let budget = RefCell::new(Budget::new(limits));
     let mut walk = Walk::new(&budget);
+    if how == How::Ahead {
+        // Some parts are too long for it, and only some wait.
+        walk.helpers = Some(Rc::new(Helpers::new(4 << 17, |task| task())));
+    }
     let container = container_of(bytes).expect("a container");
     let done = match how {
-        How::At => walk.open(container, Body::At(Extent::all(Source::bytes(bytes.to_vec())))),
+        How::At | How::Ahead => {
+            walk.open(container, Body::At(Extent::all(Source::bytes(bytes.to_vec()))))
+        }
         How::Stream => {
             walk.open(container, Body::Stream(Stream::new(&mut Pipe { bytes, piece: 7 })))
         }
@@ -143,9 +157,9 @@ fn walk_as<T>(
     look(&walk, done)
 }
 
-/// Opens bytes both ways, which must agree; gives members, problems and the error.
+/// Opens bytes in all ways, which must agree; gives members, problems and the error.
 fn walk(bytes: &[u8]) -> (Vec<Seen>, Vec<Problem>, Option<String>) {
-    let [at, stream] = [How::At, How::Stream].map(|how| {
+    let [at, stream, ahead] = [How::At, How::Stream, How::Ahead].map(|how| {
         walk_as(bytes, how, Limits::default(), |walk, done| {
             if let Ok(consumed) = &done {
                 assert_eq!(consumed.bytes, bytes.len() as u64, "{how:?}");
@@ -160,6 +174,7 @@ fn walk(bytes: &[u8]) -> (Vec<Seen>, Vec<Problem>, Option<String>) {
         })
     });
     assert_eq!(at, stream);
+    assert_eq!(at, ahead);
     at
 }
 
@@ -192,6 +207,24 @@ fn gzip_of(bytes: &[u8]) -> Vec<u8> {
     let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
     gzip.write_all(bytes).unwrap();
     gzip.finish().unwrap()
+}
+
+/// As bgzip writes it: members of at most 64 KiB that tell their length, and an empty one.
+fn bgzip_of(bytes: &[u8]) -> Vec<u8> {
+    let mut all = Vec::new();
+    for block in bytes.chunks(0xff00).chain([&[][..]]) {
+        let mut deflate =
+            flate2::write::DeflateEncoder::new(Vec::new(), flate2::Compression::default());
+        deflate.write_all(block).unwrap();
+        let packed = deflate.finish().unwrap();
+        let size = u16::try_from(packed.len() + 25).unwrap();
+        all.extend([0x1f, 0x8b, 8, 4, 0, 0, 0, 0, 0, 0xff, 6, 0, b'B', b'C', 2, 0]);
+        all.extend(size.to_le_bytes());
+        all.extend(packed);
+        all.extend(crc32fast::hash(block).to_le_bytes());
+        all.extend(u32::try_from(block.len()).unwrap().to_le_bytes());
+    }
+    all
 }
 
 fn zstd_of(bytes: &[u8]) -> Vec<u8> {
@@ -315,7 +348,7 @@ fn a_visitor_may_stop_or_fail() {
         let visitor = &mut picky;
         container.open(
             Body::Stream(Stream::new(&mut &bytes[..])),
-            &mut Opening { budget: &budget, visitor, depth: 1 },
+            &mut Opening { budget: &budget, visitor, depth: 1, helpers: None },
         )
     };
     assert!(open(&tar).is_ok());

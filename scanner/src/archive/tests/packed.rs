@@ -1,9 +1,13 @@
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+
 use super::{
-    How, PACKERS, bzip2_of, gzip_of, noise, tar_of, walk, walk_as, xz_of, xz_with, zstd_of,
+    How, PACKERS, Walk, bgzip_of, bzip2_of, gzip_of, noise, tar_of, walk, walk_as, xz_of, xz_with,
+    zstd_of,
 };
-use crate::archive::{Cause, container_of};
+use crate::archive::{Body, Cause, Extent, Helpers, Source, container_of};
 use crate::diagnostic::Code;
-use crate::limits::Limits;
+use crate::limits::{Budget, Limits};
 
 #[test]
 fn a_compressed_tar_is_its_members() {
@@ -200,4 +204,39 @@ fn dictionaries_beyond_64_mib_are_refused_before_they_are_made() {
             }
         }
     }
+}
+
+/// Parts that others decode: as many as are sound, and none twice.
+#[test]
+fn parts_are_decoded_by_others_once() {
+    let text = [noise(3, 150_000), vec![0; 150_000]].concat();
+    let frames: Vec<u8> =
+        text.chunks(60_000).flat_map(|part| ::zstd::bulk::compress(part, 1).unwrap()).collect();
+    for (packed, most_tasks) in [(frames, 5), (bgzip_of(&text), 5)] {
+        let tasks = Rc::new(Cell::new(0));
+        let counted = Rc::clone(&tasks);
+        let helpers = Helpers::new(4 << 17, move |task| {
+            counted.set(counted.get() + 1);
+            task();
+        });
+        let budget = RefCell::new(Budget::new(Limits::default()));
+        let mut walk = Walk::new(&budget);
+        walk.helpers = Some(Rc::new(helpers));
+        let body = Body::At(Extent::all(Source::bytes(packed.clone())));
+        walk.open(container_of(&packed).unwrap(), body).unwrap();
+        assert!(walk.seen[0].bytes == text);
+        assert!((1..=most_tasks).contains(&tasks.get()), "{}", tasks.get());
+    }
+}
+
+/// Helpers that do nothing cost nothing but time.
+#[test]
+fn tasks_may_be_dropped() {
+    let packed = bgzip_of(&noise(4, 300_000));
+    let budget = RefCell::new(Budget::new(Limits::default()));
+    let mut walk = Walk::new(&budget);
+    walk.helpers = Some(Rc::new(Helpers::new(4 << 17, drop)));
+    let body = Body::At(Extent::all(Source::bytes(packed.clone())));
+    walk.open(container_of(&packed).unwrap(), body).unwrap();
+    assert!(walk.seen[0].bytes == noise(4, 300_000));
 }

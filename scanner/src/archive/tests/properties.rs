@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use proptest::sample::Index;
 
 use super::tars::header;
-use super::{PACKERS, noise, tar_of, walk};
+use super::{PACKERS, bgzip_of, gzip_of, noise, tar_of, walk, zstd_of};
 use crate::archive::container_of;
 
 proptest! {
@@ -41,6 +41,52 @@ proptest! {
         }
         if container_of(&bytes).is_some() {
             walk(&bytes); // Compares the two.
+        }
+    }
+
+    /// `walk` compares what is decoded ahead with what is decoded in order.
+    #[test]
+    fn what_is_decoded_ahead_is_the_same(
+        zstd in any::<bool>(),
+        parts in vec((0..6_u8, 0_usize..150_000, any::<u64>()), 1..6),
+        damage in vec((any::<Index>(), any::<u8>()), 0..3),
+        cut in option::weighted(0.3, any::<Index>()),
+    ) {
+        let mut bytes = Vec::new();
+        let mut content = Vec::new();
+        for (kind, len, seed) in &parts {
+            // Half of it is noise, so that blocks of all types occur.
+            let body = [noise(*seed, len / 2), vec![b'x'; len / 2]].concat();
+            let garbage = *kind == 5 && seed.is_multiple_of(7);
+            bytes.extend(match (kind, zstd) {
+                _ if garbage => noise(*seed, 5),
+                (0, true) => [&[0x53, 0x2a, 0x4d, 0x18, 9, 0, 0, 0][..], b"not of it"].concat(),
+                (0, false) => bgzip_of(b""),
+                // Its length is told, or not, as of a stream.
+                (1..=3, true) => ::zstd::bulk::compress(&body, 1).unwrap(),
+                (_, true) => zstd_of(&body),
+                (1..=3, false) => bgzip_of(&body),
+                (_, false) => gzip_of(&body),
+            });
+            if *kind != 0 && !garbage {
+                content.extend(body);
+            }
+        }
+        let is_whole = damage.is_empty() && cut.is_none();
+        let is_clean = !parts.iter().any(|(kind, _, seed)| *kind == 5 && seed.is_multiple_of(7));
+        let end = bytes.len();
+        for (at, byte) in damage {
+            bytes[at.index(end)] = byte;
+        }
+        if let Some(cut) = cut {
+            bytes.truncate(cut.index(end));
+        }
+        if container_of(&bytes).is_some_and(|it| ["gzip", "zstd"].contains(&it.name)) {
+            let (seen, problems, error) = walk(&bytes);
+            if is_whole && is_clean {
+                prop_assert_eq!((problems, error), (vec![], None));
+                prop_assert!(seen[0].bytes == content);
+            }
         }
     }
 

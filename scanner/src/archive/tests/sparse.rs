@@ -233,7 +233,7 @@ fn exabytes_of_holes_cost_nothing_to_pass() {
                 Body::At(Extent::all(Source::bytes(tar.clone())))
             };
             let visitor = &mut careful;
-            let mut opening = Opening { budget: &budget, visitor, depth: 1 };
+            let mut opening = Opening { budget: &budget, visitor, depth: 1, helpers: None };
             container_of(&tar).unwrap().open(body, &mut opening).unwrap();
         }
         assert_eq!(careful.0, vec![(size, 6, b"secret".to_vec()); 2]);

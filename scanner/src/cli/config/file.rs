@@ -230,11 +230,11 @@ pid = [1, 2]
 
     #[test]
     fn the_command_line_wins_over_the_file() {
-        let more = ["--fail-on=low", "--grep", "d", "--color=always", "-v", "--memory=32MiB"];
+        let more = ["--fail-on=low", "--grep", "d", "--color=always", "-v", "--memory=96MiB"];
         let (log, args) = scan(FILE, &more);
         assert_eq!((log.color, log.verbose), (Color::Always, 1));
         assert_eq!(args.policy.gate.unwrap().severity, Severity::Low);
-        assert_eq!(args.memory, 32 << 20);
+        assert_eq!(args.memory, 96 << 20);
         assert_eq!(args.grep, ["d"]);
         assert_eq!(args.threads.map(usize::from), Some(3));
     }
