@@ -60,8 +60,16 @@ pub struct Listed<'a> {
 /// Where an indicator is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Entry {
-    V4 { network: u32, bits: u8, line: u32 },
-    V6 { network: u128, bits: u8, line: u32 },
+    V4 {
+        network: u32,
+        bits: u8,
+        line: u32,
+    },
+    /// Its number among those with so many bits in common: there may be many hits, and they are short.
+    V6 {
+        bits: u8,
+        row: u32,
+    },
     Name(u32),
     Digest(u32),
 }
@@ -243,8 +251,8 @@ impl Indicators {
             let network =
                 address & u128::MAX.checked_shl(128 - u32::from(*bits)).unwrap_or_default();
             let first = rows.partition_point(|(other, _)| *other < network);
-            let (_, line) = rows.get(first).filter(|(other, _)| *other == network)?;
-            Some(Entry::V6 { network, bits: *bits, line: *line })
+            rows.get(first).filter(|(other, _)| *other == network)?;
+            Some(Entry::V6 { bits: *bits, row: u32::try_from(first).ok()? })
         })
     }
 
@@ -270,7 +278,8 @@ impl Indicators {
             Entry::V4 { network, bits, line } => {
                 (range(Ipv4Addr::from_bits(network).to_string(), bits, 32), line)
             }
-            Entry::V6 { network, bits, line } => {
+            Entry::V6 { bits, row } => {
+                let (network, line) = *self.v6.get(&bits)?.get(usize::try_from(row).ok()?)?;
                 (range(Ipv6Addr::from_bits(network).to_string(), bits, 128), line)
             }
             Entry::Name(offset) => {
