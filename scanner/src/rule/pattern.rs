@@ -73,9 +73,9 @@ impl Word {
 /// The alternatives of the first part of a pattern that begin with a byte of a [`Word`].
 fn beginning_with_words(part: &Hir) -> Hir {
     let HirKind::Alternation(all) = part.kind() else { return part.clone() };
-    let begins = |hir: &&Hir| match hir.kind() {
-        HirKind::Literal(literal) => literal.0.first().is_none_or(|byte| is_of_word(*byte)),
-        _ => true,
+    let begins = |hir: &&Hir| {
+        let HirKind::Literal(literal) = hir.kind() else { return true };
+        literal.0.first().is_none_or(|byte| is_of_word(*byte))
     };
     Hir::alternation(all.iter().filter(begins).cloned().collect())
 }

@@ -124,7 +124,7 @@ impl Groups {
 #[derive(Debug)]
 pub(super) struct Program {
     steps: Vec<Step>,
-    sets: Vec<Box<Set>>,
+    sets: Vec<Set>,
     /// What a match begins with; `None` if it may be empty.
     first: Option<Box<Set>>,
     /// Borders of groups, two each; the first two are those of the match.

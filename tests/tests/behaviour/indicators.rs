@@ -28,10 +28,10 @@ evil[.]example        # and all below it
 never.example
 ";
 
-fn chosen(paths: &[PathBuf]) -> Option<Arc<ChosenLists>> {
-    let lists = Lists::read(paths).unwrap();
+fn chosen(list: PathBuf) -> Arc<ChosenLists> {
+    let lists = Lists::read(&[list]).unwrap();
     assert_eq!(lists.wrong, 0, "{:?}", lists.faults);
-    Some(Arc::new(ChosenLists { indicators: Arc::new(lists.indicators), notes: Vec::new() }))
+    Arc::new(ChosenLists { indicators: Arc::new(lists.indicators), notes: Vec::new() })
 }
 
 fn archive(mapping: Mapping) -> Archive {
@@ -92,7 +92,7 @@ fn indicators_are_found_where_they_stand_in_every_writing() {
         .put(HEAP + CELL - 5, "203.0.113.7");
     let archive = archive(heap);
     let path = files.add("target.tar", &archive.tar());
-    let settings = Settings { indicators: chosen(&[list.clone()]), ..revealing() };
+    let settings = Settings { indicators: Some(chosen(list.clone())), ..revealing() };
     let scanned = scan(&[&path], &settings);
     assert_eq!(scanned.whole().faults(), Vec::<String>::new());
     let expected = [
@@ -143,7 +143,7 @@ fn what_is_only_alike_is_no_indicator() {
     let text = alike.join("\n");
     let heap = Mapping::zero(HEAP, 0x10000).put(HEAP + 0x100, &text);
     let path = files.add("target.tar", &archive(heap).tar());
-    let settings = Settings { indicators: chosen(&[list]), ..revealing() };
+    let settings = Settings { indicators: Some(chosen(list)), ..revealing() };
     assert_eq!(listed(&scan(&[&path], &settings)), []);
     // A URL is whole too: here is its host, and no more.
     let longer = ["payload.sh2", "payload.sh/x", "payload", "payload.sh?x", "PAYLOAD.sh"];
@@ -187,7 +187,7 @@ fn no_partition_and_no_kernel_changes_what_is_found() {
         at += 100 + random.below(if is_list { 700 } else { 3000 }) as u64;
     }
     let path = files.add("target.tar", &archive(heap).tar());
-    let indicators = chosen(&[list]);
+    let indicators = Some(chosen(list));
     let report = |threads, window, kernel| {
         let indicators = indicators.clone();
         let settings =
@@ -213,7 +213,7 @@ fn an_indicator_hides_no_secret_and_no_secret_hides_it() {
     let text = format!("https://user:{token}@evil.example/{token}");
     let heap = Mapping::zero(HEAP, 0x10000).put(HEAP + 0x100, &text);
     let path = files.add("target.tar", &archive(heap).tar());
-    let settings = Settings { indicators: chosen(&[list]), ..Settings::default() };
+    let settings = Settings { indicators: Some(chosen(list)), ..Settings::default() };
     let scanned = scan(&[&path], &settings);
     let at = 0x100 + text.find("evil").unwrap() as u64;
     assert_eq!(listed(&scanned), [row("evil.example", "domain", 1, &[at])]);
@@ -235,7 +235,7 @@ fn a_process_that_holds_the_list_crowds_nothing_out() {
         .put(HEAP + 0x30000, again);
     let path = files.add("target.tar", &archive(heap).tar());
     let limits = Limits { listed: 50, findings: 10, ..Limits::default() };
-    let settings = Settings { indicators: chosen(&[list]), ..revealing() };
+    let settings = Settings { indicators: Some(chosen(list)), ..revealing() };
     let scanned = scan(&[&path], &settings);
     assert_eq!(scanned.whole().faults(), Vec::<String>::new());
     let all = listed(&scanned);
@@ -271,7 +271,7 @@ fn lists_that_are_wrong_are_told() {
     assert!(matches!(absent, Err(ListError::Unreadable { .. })));
     let mixed = [
         b"\xef\xbb\xbf10.0.0.1\r\nnonsense\r\n".as_slice(),
-        &[b'a'; 20_000],
+        &vec![b'a'; 20_000],
         b"\n\xff\xff\n10.0.0.2",
     ];
     let lists = of(&mixed.concat()).unwrap();

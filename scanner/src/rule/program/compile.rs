@@ -106,7 +106,7 @@ fn set_of(class: &Class) -> Option<Set> {
 #[derive(Default)]
 struct Compiler {
     steps: Vec<Step>,
-    sets: Vec<Box<Set>>,
+    sets: Vec<Set>,
     slots: usize,
 }
 
@@ -131,9 +131,9 @@ impl Compiler {
     }
 
     fn set(&mut self, set: &Set) -> usize {
-        let known = self.sets.iter().position(|it| **it == *set);
+        let known = self.sets.iter().position(|it| it == set);
         known.unwrap_or_else(|| {
-            self.sets.push(Box::new(*set));
+            self.sets.push(*set);
             self.sets.len().saturating_sub(1)
         })
     }
@@ -212,12 +212,12 @@ impl Compiler {
         let Repetition { min, max, greedy, sub } = repetition;
         let least = usize::try_from(*min).ok()?;
         let most = max.map_or(Some(usize::MAX), |max| usize::try_from(max).ok())?;
-        let one = match sub.kind() {
-            HirKind::Class(class) => Some(set_of(class)?),
-            HirKind::Literal(literal) if literal.0.len() == 1 => {
-                Some(Next::end().after(sub).begins)
-            }
-            _ => None,
+        let is_byte =
+            |hir: &Hir| matches!(hir.kind(), HirKind::Literal(literal) if literal.0.len() == 1);
+        let one = if let HirKind::Class(class) = sub.kind() {
+            Some(set_of(class)?)
+        } else {
+            is_byte(sub).then(|| Next::end().after(sub).begins)
         };
         if let Some(one) = one {
             let is_apart = one.iter().zip(&next.begins).all(|(one, next)| !(*one && *next));

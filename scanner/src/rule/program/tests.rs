@@ -36,7 +36,7 @@ fn pattern() -> impl Strategy<Value = String> {
             2 => prop::collection::vec(inner.clone(), 2..4)
                 .prop_map(|parts| format!("(?:{})", parts.join("|"))),
             3 => (inner.clone(), times).prop_map(|(part, times)| format!("(?:{part}){times}")),
-            2 => inner.clone().prop_map(|part| format!("({part})")),
+            2 => inner.prop_map(|part| format!("({part})")),
         ]
     })
 }
