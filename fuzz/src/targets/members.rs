@@ -54,7 +54,8 @@ impl Walk<'_> {
 
     fn open(&mut self, container: &Container, body: Body<'_>) {
         let (budget, depth) = (self.budget, self.depth);
-        let done = container.open(body, &mut Opening { budget, visitor: self, depth, helpers: None });
+        let done =
+            container.open(body, &mut Opening { budget, visitor: self, depth, helpers: None });
         self.seen.push(match done {
             Ok(consumed) => format!("{}: {} bytes", self.chain, consumed.bytes),
             Err(error) => format!("{}: {error}", self.chain),
