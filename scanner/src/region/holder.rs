@@ -69,6 +69,28 @@ impl HolderKind {
 impl Holder {
     /// The lowest of all.
     pub const FIRST: Self = Self { set: 0, kind: HolderKind::Memory, id: 0, ordinal: 0 };
+
+    /// Which memory it is, in words; what else there is goes by the name of its member.
+    pub fn memory_name(&self) -> Option<String> {
+        let Self { kind, id, .. } = *self;
+        match kind {
+            HolderKind::Memory => Some(format!("memory of process {id}")),
+            HolderKind::Shared => Some(format!("shared segment {id}")),
+            HolderKind::Pipe
+            | HolderKind::Fifo
+            | HolderKind::UnixQueue
+            | HolderKind::TcpReceived
+            | HolderKind::TcpSent
+            | HolderKind::Tty
+            | HolderKind::SysvMessages
+            | HolderKind::Segment
+            | HolderKind::BpfMap
+            | HolderKind::Ghost
+            | HolderKind::Registers
+            | HolderKind::File
+            | HolderKind::RawImage => None,
+        }
+    }
 }
 
 /// The kind of region a place is in, as reports name it.

@@ -1,6 +1,6 @@
 //! The promise of `--memory`: how many threads, and windows of which size, fit into it.
 //!
-//! What rules, automata and findings take is what it is; buffers and threads are what can be fewer, and the
+//! What rules and findings take is what it is; buffers and threads are what can be fewer, and the
 //! report does not depend on either. So the plan counts the first with what they were measured to take, and
 //! gives the rest to the second. A scan that finds more than that goes on with the smallest windows.
 
@@ -10,11 +10,12 @@ use crate::region::{CELL, REACH};
 /// The least of [`Settings::memory`] that a scan of one thread keeps to.
 pub const LEAST_MEMORY: u64 = 48 << 20;
 
-/// Rules, the automata of those that meet a candidate, and the layout of a checkpoint: 28 to 36 MiB on
-/// checkpoints of all kinds.
+/// Rules, what is remembered of them, and the layout of a checkpoint: 28 to 36 MiB on checkpoints of all kinds
+/// when each rule had an automaton of its own, less now.
 const FIXED: u64 = 36 << 20;
 
-/// What a thread takes beside windows: caches of automata, decoded text, the allocator's own.
+/// What a thread takes beside windows: judgements that are remembered (far more on a heap full of tokens),
+/// decoded text, the allocator's own.
 const THREAD: u64 = 5 << 20;
 
 /// What a thread decodes ahead: two frames of the size that `pzstd` makes.

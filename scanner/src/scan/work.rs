@@ -187,22 +187,9 @@ impl Work<'_> {
         keep_labels(job, &own, own_bytes, part);
         let mut lost = std::collections::BTreeSet::new();
         throttled.retain(|it| is_part(&(it.cell..it.cell.saturating_add(CELL))));
-        let holder = || match job.space.holder.kind {
-            HolderKind::Memory => format!("memory of process {}", job.space.holder.id),
-            HolderKind::Shared => format!("shared segment {}", job.space.holder.id),
-            HolderKind::Pipe
-            | HolderKind::Fifo
-            | HolderKind::UnixQueue
-            | HolderKind::TcpReceived
-            | HolderKind::TcpSent
-            | HolderKind::Tty
-            | HolderKind::SysvMessages
-            | HolderKind::Segment
-            | HolderKind::BpfMap
-            | HolderKind::Ghost
-            | HolderKind::Registers
-            | HolderKind::File
-            | HolderKind::RawImage => job.name.to_string(),
+        let holder = || {
+            let name = job.space.holder.memory_name();
+            name.unwrap_or_else(|| job.name.to_string())
         };
         lists.retain(|cell| is_part(&(*cell..cell.saturating_add(CELL))));
         for cell in lists {

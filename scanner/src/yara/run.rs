@@ -492,24 +492,8 @@ fn is_contiguous(subject: Subject<'_>) -> bool {
 
 /// Which memory it is; a file is named beside the message.
 fn words(subject: Subject<'_>) -> String {
-    let holder = subject.space.holder;
-    match holder.kind {
-        HolderKind::Memory => format!("memory of process {}: ", holder.id),
-        HolderKind::Shared => format!("shared segment {}: ", holder.id),
-        HolderKind::Pipe
-        | HolderKind::Fifo
-        | HolderKind::UnixQueue
-        | HolderKind::TcpReceived
-        | HolderKind::TcpSent
-        | HolderKind::Tty
-        | HolderKind::SysvMessages
-        | HolderKind::Segment
-        | HolderKind::BpfMap
-        | HolderKind::Ghost
-        | HolderKind::Registers
-        | HolderKind::File
-        | HolderKind::RawImage => String::new(),
-    }
+    let name = subject.space.holder.memory_name();
+    name.map_or_else(String::new, |name| format!("{name}: "))
 }
 
 fn note(level: Level, code: Code, subject: Subject<'_>, text: String) -> Diagnostic {
