@@ -62,7 +62,7 @@ pub(super) fn run(
         let dispatcher =
             Dispatcher { jobs: job_sender, lines, spent: spent_receiver, home: spent_sender };
         let helpers = (plan.ahead > 0).then(|| {
-            Rc::new(Helpers::new(plan.ahead, move |task| {
+            Rc::new(Helpers::new(plan.ahead, threads, move |task| {
                 tasks.send(Order::Do(task)).unwrap_or_default();
             }))
         });
