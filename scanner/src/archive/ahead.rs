@@ -8,7 +8,7 @@ use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, channel};
+use std::sync::mpsc::{Receiver, TryRecvError, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::input::{Input, count};
@@ -34,7 +34,7 @@ impl std::fmt::Debug for Helpers {
 }
 
 impl Helpers {
-    /// `run` has tasks done by so many other threads, in any order, or drops them; at most `most` decoded
+    /// `run` has tasks done by so many other threads, in any order, or drops them, and does not wait; at most `most` decoded
     /// bytes wait to be read, and one part of a quarter of that is being read.
     pub fn new(most: u64, threads: usize, run: impl Fn(Task) + 'static) -> Self {
         let tasks = threads.saturating_add(1).saturating_mul(2);
@@ -90,6 +90,8 @@ struct Begun {
     part: Part,
     made: Receiver<Made>,
     claim: Claim,
+    /// What was made of it here, while another one was waited for.
+    own: Option<Made>,
 }
 
 /// Who does a task: the first who asks. One that was begun by nobody when it is needed is done by who needs it,
@@ -190,12 +192,12 @@ impl<'a> Ahead<'a> {
             self.next = at;
         }
         self.fill();
-        let Begun { part, made, claim } = self.waiting.pop_front()?;
+        let Begun { part, made, claim, own } = self.waiting.pop_front()?;
         self.bytes = self.bytes.saturating_sub(part.cost());
-        let made = if claim.take() {
-            decoded(&self.extent.sub(part.range.clone()), part.most, self.parts.decode, &self.spare)
-        } else {
-            made.recv().ok().flatten()
+        let made = match own {
+            Some(own) => own,
+            None if claim.take() => self.decode(&part),
+            None => self.wait(&made),
         };
         let Some((buffer, len)) = made else {
             // What is behind it is not tried before it was gone through: else the same would be decoded again
@@ -208,6 +210,29 @@ impl<'a> Ahead<'a> {
         self.distrust = DISTRUST;
         (self.ready, self.read, self.end) = (buffer, 0, len);
         Some(part.stored())
+    }
+
+    fn decode(&self, part: &Part) -> Made {
+        decoded(&self.extent.sub(part.range.clone()), part.most, self.parts.decode, &self.spare)
+    }
+
+    /// Waits for what another thread makes, and decodes what follows meanwhile.
+    fn wait(&mut self, made: &Receiver<Made>) -> Made {
+        loop {
+            match made.try_recv() {
+                Ok(made) => return made,
+                Err(TryRecvError::Disconnected) => return None,
+                Err(TryRecvError::Empty) => {}
+            }
+            let Some(next) = self.waiting.iter().position(|begun| begun.claim.take()) else {
+                return made.recv().ok().flatten();
+            };
+            let part = self.waiting.get(next).map(|begun| begun.part.clone());
+            let own = part.map(|part| self.decode(&part));
+            if let Some(begun) = self.waiting.get_mut(next) {
+                begun.own = own;
+            }
+        }
     }
 
     /// Leaves what waits.
@@ -262,7 +287,7 @@ impl<'a> Ahead<'a> {
                     sender.send(decoded(&extent, most, decode, &spare)).unwrap_or_default();
                 }
             }));
-            self.waiting.push_back(Begun { part, made, claim });
+            self.waiting.push_back(Begun { part, made, claim, own: None });
         }
     }
 }

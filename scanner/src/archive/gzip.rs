@@ -9,6 +9,7 @@ use super::error::{Cause, ContainerError};
 use super::input::{Input, count};
 use super::packed::{self, Decoder, Stream};
 use super::source::Extent;
+use super::sparse::first;
 use super::{Body, Consumed, Opening};
 
 /// ID1, ID2, and the only method there is (RFC 1952 §2.3.1).
@@ -133,6 +134,8 @@ const TRAILER: usize = 8;
 const LEAST: u64 = 20;
 /// Bytes that deflate makes of one at most.
 const EXPANSION: u64 = 1032;
+/// Bytes that are decoded at once.
+const STEP: usize = 64 << 10;
 /// Bytes that are searched at once.
 const SEARCHED: usize = 64 << 10;
 
@@ -190,6 +193,8 @@ fn decode_members(mut stored: &[u8], out: &mut [u8]) -> Option<usize> {
             // One byte more than fits shows whether it ends here.
             let mut beyond = [0_u8];
             let room = out.get_mut(made..).filter(|room| !room.is_empty());
+            // In steps, so that the checksum is made of bytes that lie in the cache.
+            let room = room.map(|room| first(room, count(STEP)));
             match (gzip.read(room.unwrap_or(&mut beyond)).ok()?, made < out.len()) {
                 (0, _) => break,
                 (read, true) => made = made.saturating_add(read),

@@ -14,11 +14,10 @@ use super::memory::Plan;
 use super::parents::Parents;
 use super::walk::{Scanned, Shared, walk};
 use super::work::Work;
-use super::{Progress, ScanError, Settings, Target};
+use super::{Lazy, Progress, ScanError, Settings, Target};
 use crate::archive::{Helpers, Task};
 use crate::diagnostic::{Code, Diagnostic, Level};
 use crate::limits::Limits;
-use crate::matching::Engine;
 use crate::region::REACH;
 use crate::tally::Partial;
 
@@ -26,7 +25,7 @@ use crate::tally::Partial;
 pub(super) fn run(
     target: &Target,
     without: &BTreeSet<String>,
-    engine: &Engine,
+    rules: &Lazy<'_>,
     settings: &Settings,
     progress: &Progress,
     parents: &Parents,
@@ -44,8 +43,8 @@ pub(super) fn run(
     let job_receiver = Mutex::new(job_receiver);
     let (line_sender, line_receiver) = sync_channel(2 * threads);
     let line_receiver = Mutex::new(line_receiver);
+    let work = Work { rules, settings, progress };
     let rules = settings.yara.as_deref();
-    let work = Work { engine, settings, progress };
     let limits = &settings.limits;
     std::thread::scope(|scope| {
         let workers: Vec<_> = (0..threads)
@@ -63,7 +62,8 @@ pub(super) fn run(
             Dispatcher { jobs: job_sender, lines, spent: spent_receiver, home: spent_sender };
         let helpers = (plan.ahead > 0).then(|| {
             Rc::new(Helpers::new(plan.ahead, threads, move |task| {
-                tasks.send(Order::Do(task)).unwrap_or_default();
+                // Where nobody has time for it the walk does it.
+                drop(tasks.try_send(Order::Do(task)));
             }))
         });
         let shared = Shared { settings, progress, plan, helpers };

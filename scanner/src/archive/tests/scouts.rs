@@ -95,6 +95,7 @@ proptest! {
         members in vec((0..10_usize, 0_usize..60_000, any::<u64>()), 1..9),
         damage in vec((any::<Index>(), any::<u8>()), 0..3),
         cut in option::weighted(0.3, any::<Index>()),
+        how in 0..3_u8,
         most in prop_oneof![Just(4_u64 << 17), Just(32 << 20)],
         limits in prop_oneof![
             Just(Limits::default()),
@@ -144,7 +145,12 @@ proptest! {
         let alone = walk_as(&bytes, How::At, limits.clone(), |walk, done| look(walk, done));
         let budget = RefCell::new(Budget::new(limits));
         let mut walk = Walk::new(&budget);
-        walk.helpers = Some(Rc::new(Helpers::new(most, 2, |task| task())));
+        // Done at once, by a thread that is as far as it is, or by nobody.
+        walk.helpers = Some(Rc::new(Helpers::new(most, 2, move |task| match how {
+            0 => task(),
+            1 => drop(std::thread::spawn(task)),
+            _ => drop(task),
+        })));
         let done = walk.open(container_of(&bytes).unwrap(), Body::At(Extent::all(Source::bytes(bytes.clone()))));
         let helped = look(&walk, done);
         prop_assert!(alone.0 == helped.0);
