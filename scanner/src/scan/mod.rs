@@ -297,6 +297,10 @@ pub fn scan_from(
     stdin: &mut dyn Read,
     emit: &mut Emit<'_>,
 ) -> Result<Outcome, ScanError> {
+    if settings.rules.is_some() || !settings.grep.is_empty() {
+        // What users wrote may be wrong, which is told before anything is read.
+        return scan_with(&Prepared::new(settings)?, targets, settings, progress, stdin, emit);
+    }
     let rules = Lazy::new(settings);
     let scanned = scan_all(&rules, targets, settings, progress, stdin, emit);
     match rules.error() {
