@@ -31,17 +31,17 @@ const LEEWAY: f64 = 1.2;
 /// each byte: it is asked for the simplest.
 const PLAIN: &str = "glibc.cpu.x86_rep_movsb_threshold=0x7fffffffffff:glibc.cpu.x86_rep_stosb_threshold=0x7fffffffffff";
 
-/// Bytes of each case, so that each takes some million instructions.
+/// Bytes of each case, so that each takes a million instructions or so.
 fn cases() -> Vec<(&'static str, Vec<u8>)> {
     let random = |length| cryoscan_tests::random::Random::new(13).bytes(length);
     vec![
-        ("random bytes", random(64 << 10)),
-        ("ordinary", cases::fill(64 << 10, |random| cases::lines(random) + &"\0".repeat(256))),
-        ("text of a service", cases::fill(32 << 10, cases::lines)),
-        ("dense", cases::fill(16 << 10, cases::tokens)),
-        ("hostile: password", cases::fill(8 << 10, |_| "password".repeat(512))),
+        ("random bytes", random(16 << 10)),
+        ("ordinary", cases::fill(16 << 10, |random| cases::lines(random) + &"\0".repeat(256))),
+        ("text of a service", cases::fill(8 << 10, cases::lines)),
+        ("dense", cases::fill(8 << 10, cases::tokens)),
+        ("hostile: password", cases::fill(2 << 10, |_| "password".repeat(512))),
         ("hostile: a token every 8 bytes", {
-            cases::fill(8 << 10, |random| format!("token={}", random.text(cases::BASE62, 2)))
+            cases::fill(2 << 10, |random| format!("token={}", random.text(cases::BASE62, 2)))
         }),
     ]
 }
@@ -182,6 +182,7 @@ fn counts(pid: Pid) -> Result<Vec<u64>> {
         match wait()? {
             WaitStatus::Stopped(_, Signal::SIGTRAP) => steps += 1,
             WaitStatus::Stopped(_, Signal::SIGUSR1) => {
+                eprintln!("{} of {}: {steps} instructions", counts.len(), cases().len());
                 counts.push(steps);
                 steps = 0;
                 if counts.len() > cases().len() {

@@ -140,16 +140,20 @@ impl Helpers {
                 Err(TryRecvError::Disconnected) => return None,
                 Err(TryRecvError::Empty) => {}
             }
-            let next = {
-                let scouted = self.scouted.borrow();
-                let mut waiting = scouted.waiting.iter();
-                waiting.find(|one| one.work.claim.is_free()).map(|one| Arc::clone(&one.work))
-            };
-            match next {
-                Some(work) => work.run(),
-                None => return made.recv().ok().flatten(),
+            if !self.help() {
+                return made.recv().ok().flatten();
             }
         }
+    }
+
+    /// Decodes a member that no thread has begun with; `false` when there is none.
+    pub fn help(&self) -> bool {
+        let next = {
+            let scouted = self.scouted.borrow();
+            let mut waiting = scouted.waiting.iter();
+            waiting.find(|one| one.work.claim.is_free()).map(|one| Arc::clone(&one.work))
+        };
+        next.inspect(|work| work.run()).is_some()
     }
 
     /// Leaves what stands before an offset of an archive: the walk has gone by.

@@ -184,9 +184,15 @@ impl Dispatcher {
     }
 
     /// An empty buffer. Workers send every buffer back; this waits for one, and that is the
-    /// back-pressure.
-    pub(super) fn buffer(&self) -> Buffer {
-        let bytes = self.spent.recv().unwrap_or_default();
+    /// back-pressure. Until there is one it does what is to be done `meanwhile`, as long as that is anything.
+    pub(super) fn buffer(&self, meanwhile: impl Fn() -> bool) -> Buffer {
+        let bytes = loop {
+            match self.spent.try_recv() {
+                Ok(bytes) => break bytes,
+                Err(_) if meanwhile() => {}
+                Err(_) => break self.spent.recv().unwrap_or_default(),
+            }
+        };
         Buffer { bytes, len: 0, home: Some(self.home.clone()) }
     }
 }
