@@ -5,9 +5,6 @@
 //! third of a millisecond a MB. A place where a rule is tried costs 20 to 100 ns, so a thousand of them are a tenth
 //! to a third of it, and a tenth of that is what bytes that are no text may come to.
 
-#[path = "../src/cases.rs"]
-mod cases;
-
 use std::sync::Arc;
 
 use cryoscan::matching::Statistics;
@@ -15,12 +12,12 @@ use cryoscan::scan::Settings;
 use cryoscan_tests::builder::Mapping;
 use cryoscan_tests::random::Random;
 use cryoscan_tests::scanned;
-
-use cases::{BASE62, lines, tokens};
+use cryoscan_tests::values;
 
 /// Bytes of a case. The counts of a MiB would be four times as high.
 const LENGTH: usize = 256 << 10;
 const PER_MIB: u64 = 4;
+const BASE62: &[u8] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 const BASE64: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
 /// What a scan looked at, and what a pattern matched there.
@@ -50,12 +47,31 @@ fn wide(text: &str) -> String {
 }
 
 /// Pieces one after the other, until there are enough.
-fn fill(piece: impl FnMut(&mut Random) -> String) -> Vec<u8> {
-    cases::fill(LENGTH, piece)
+fn fill(mut piece: impl FnMut(&mut Random) -> String) -> Vec<u8> {
+    let (mut bytes, mut random) = (Vec::with_capacity(LENGTH + 4096), Random::new(13));
+    while bytes.len() < LENGTH {
+        bytes.extend(piece(&mut random).into_bytes());
+    }
+    bytes.truncate(LENGTH);
+    bytes
 }
 
 #[test]
 fn ordinary_memory_has_few_candidates() {
+    let lines = |random: &mut Random| {
+        let (uuid, at) = (values::uuid(random), random.below(86_400));
+        match random.below(5) {
+            0 => format!(
+                "GET /api/v1/orders/{uuid}?page={at} HTTP/1.1\r\nHost: shop.example.com\r\n"
+            ),
+            1 => format!("{at} INFO order {uuid} is stored, took {} ms\n", random.below(900)),
+            2 => {
+                format!("{{\"id\":\"{uuid}\",\"created\":{at},\"items\":[],\"owner\":\"anna\"}}\0")
+            }
+            3 => format!("digest sha256:{}\0", random.text(b"0123456789abcdef", 64)),
+            _ => format!("org.example.shop.{}Service\0", random.text(b"etaoinshrdlu", 9)),
+        }
+    };
     let cases = [
         ("a heap", 100, Mapping::noise(0, LENGTH, 13).content().to_vec()),
         ("random bytes", 100, Random::new(13).bytes(LENGTH)),
@@ -74,6 +90,16 @@ fn ordinary_memory_has_few_candidates() {
 
 #[test]
 fn memory_full_of_tokens_has_no_more_than_they_are() {
+    let tokens = |random: &mut Random| match random.below(4) {
+        0 => format!("password={}\0", values::password(16, random)),
+        1 => format!("Authorization: Bearer {}\r\n", random.text(BASE62, 40)),
+        2 => format!(
+            "{{\"token\":\"{}\",\"session\":\"{}\"}}",
+            values::github_token(random),
+            values::uuid(random)
+        ),
+        _ => format!("{}\0", random.text(b"etaoin shrdlu", 400)),
+    };
     let work = work(&fill(tokens));
     // Each is text of a known form, some by two rules; words and rules that share a prefix come on top.
     let findings = work.findings as u64;
