@@ -138,10 +138,10 @@ impl Engine {
             .filter(|(_, rule)| !rule.anchor.has_literals() && rule.anchor != Anchor::Listed)
             .map(|(id, rule)| Other {
                 id,
-                is_of_tokens: match &rule.anchor {
-                    Anchor::Run { class, len, .. } => runs::is_of_tokens(class, *len),
-                    _ => false,
-                },
+                is_of_tokens: matches!(
+                    &rule.anchor,
+                    Anchor::Run { class, len, .. } if runs::is_of_tokens(class, *len)
+                ),
                 is_of_places: matches!(rule.anchor, Anchor::Label | Anchor::Path | Anchor::Number),
             })
             .collect();

@@ -299,11 +299,11 @@ impl Bucket {
     }
 
     fn add(&mut self, sets: [&Members; WIDTH], passes: [f32; WIDTH]) {
-        for position in 0..WIDTH {
-            let (low, high) = sets[position].halves;
-            self.halves[position].0 |= low;
-            self.halves[position].1 |= high;
-            self.sets[position] = self.sets[position].with(sets[position].set);
+        let slots = self.sets.iter_mut().zip(&mut self.halves);
+        for ((set, halves), members) in slots.zip(sets) {
+            let (low, high) = members.halves;
+            *halves = (halves.0 | low, halves.1 | high);
+            *set = set.with(members.set);
         }
         self.passes = passes;
     }

@@ -63,7 +63,7 @@ pub(super) const PHRASE: u32 = 12 * WORD_LETTERS.0 + 11;
 /// Characters of base64 in a row that make a block one with a token.
 ///
 /// Of a run of 24 characters, half stand in one block.
-pub(super) const TOKEN_ROW: usize = 12;
+pub(super) const TOKEN_ROW: u32 = 12;
 
 /// For which processor the loops are written: one that this machine can run, for nothing but
 /// [`Kernel::available`] makes it.
@@ -425,7 +425,7 @@ impl Tile {
             let two = two & two >> 4;
             let four = unit & zeros >> 1 & zeros >> 2;
             let four = four & four >> 4 & four >> 8;
-            let has_token = has_row::<{ 2 * TOKEN_ROW as u32 }>(self.tokens[block]);
+            let has_token = has_row::<{ 2 * TOKEN_ROW }>(self.tokens[block]);
             // What breaks a row of words: one of nine letters, the mark before one of one or two.
             let (letters, marks) = (self.letters[block], self.marks[block]);
             let long = rows_of::<{ WORD_LETTERS.1 + 1 }>(letters);

@@ -10,6 +10,7 @@ const ROW: usize = 32;
 const SHORT: usize = 8;
 
 /// Whether bytes are all text, looked at together: compilers make vectors of it.
+#[expect(clippy::needless_bitwise_bool, reason = "a branch for each byte would cost more")]
 pub(super) fn are_text<const LEN: usize>(row: &[u8; LEN]) -> bool {
     row.iter().fold(true, |all, byte| {
         let is_blank = (*byte == b'\t') | (*byte == b'\n') | (*byte == b'\r');

@@ -221,7 +221,8 @@ pub(super) fn tokens(bytes: &[u8], marks: &Marks, mut found: impl FnMut(Range<us
     }
 }
 
-const _: () = assert!(TOKEN == 2 * kernel::TOKEN_ROW, "half of a token stands in a marked block");
+const _: () =
+    assert!(TOKEN == 2 * kernel::TOKEN_ROW as usize, "half of a token stands in a marked block");
 
 #[cfg(test)]
 mod tests;
