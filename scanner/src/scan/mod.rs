@@ -1,6 +1,7 @@
 //! One scan: `walk` offers members and cuts windows, workers turn windows into partials, `fold`
 //! merges them and makes records. The only user of threads.
 
+mod cache;
 mod chain;
 mod collection;
 mod content;
@@ -29,6 +30,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+pub use self::cache::{Cache, CacheFault, Identity};
 use self::collection::Collection;
 pub use self::memory::LEAST_MEMORY;
 use self::parents::Parents;
@@ -87,6 +89,9 @@ pub struct Settings {
     pub filter: Filter,
     /// Where to count what each rule costs, if that is asked for.
     pub statistics: Option<Arc<Statistics>>,
+    /// What was scanned before and had nothing in it; it learns what this scan sees. The report does not
+    /// depend on it.
+    pub cache: Option<Arc<Cache>>,
 }
 
 impl Default for Settings {
@@ -109,6 +114,7 @@ impl Default for Settings {
             raw: false,
             filter: Filter::default(),
             statistics: None,
+            cache: None,
         }
     }
 }
@@ -342,6 +348,19 @@ impl Prepared {
     /// When a rule or a pattern is wrong.
     pub fn new(settings: &Settings) -> Result<Self, ScanError> {
         engine(settings).map(|(engine, key_name)| Self { engine, key_name })
+    }
+
+    /// Under what a [`Cache`] can be used again: these rules, patterns and lists, run by a program of which
+    /// `program` is all that makes it another one.
+    pub fn identity(&self, settings: &Settings, program: &[u8]) -> Identity {
+        let mut hasher = blake3::Hasher::new_derive_key("cryoscan 2026 identity of a cache");
+        let lists = settings.indicators.iter().map(|lists| lists.indicators.hash().to_owned());
+        let grep = settings.grep.iter().cloned();
+        let texts = [self.engine.rules().hash().to_owned()].into_iter().chain(lists).chain(grep);
+        for text in texts {
+            hasher.update(&(text.len() as u64).to_le_bytes()).update(text.as_bytes());
+        }
+        Identity(*hasher.update(program).finalize().as_bytes())
     }
 }
 

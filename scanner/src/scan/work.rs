@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering;
 use std::sync::mpsc::Receiver;
 use std::sync::{Mutex, PoisonError};
 
+use super::cache::Cells;
 use super::job::{Input, Job};
 use super::pieces::{self, Bad};
 use super::pool::Order;
@@ -18,7 +19,7 @@ use crate::matching::{Engine, Scratch};
 use crate::region::{CELL, Cut, Form, HolderKind, REACH, Space, Window};
 use crate::rule::{Class, Report};
 use crate::secret::SecretBytes;
-use crate::tally::{LineFeeds, Partial, Sort};
+use crate::tally::{LineFeeds, Match, Partial, Sort};
 
 /// Bytes of one label that are kept to describe the process.
 const LABEL_KEPT: u64 = 64 << 10;
@@ -128,7 +129,7 @@ impl Work<'_> {
                         || ends(stretch.end, job.region.end, seen_end),
                 },
             };
-            let scanned = self.engine.scan(&window, scratch, |mut found| {
+            let mut take = |mut found: Match| {
                 let span = found.locus.at..found.locus.at.saturating_add(found.locus.len.into());
                 if !job.scope.contains(found.locus.at)
                     || !job.space.is_own(&span)
@@ -158,10 +159,33 @@ impl Work<'_> {
                     part.keep_for_proof(shelf, &found);
                 }
                 part.add(found, &job.name, sort, shown, limits);
-            });
-            throttled.extend(scanned.throttled);
-            lists.extend(scanned.lists);
-            decoded = decoded.saturating_add(scanned.decoded);
+            };
+            // What lies around a block that is lost is no neighbour of it.
+            let cache = self.settings.cache.as_ref().filter(|_| bad.is_empty());
+            let mut cells = cache.and_then(|cache| cache.cells(&window, job.region.end));
+            let (unknown, before) =
+                cells.as_ref().map_or_else(|| (vec![window.own.clone()], 0), Cells::unknown);
+            decoded = decoded.saturating_add(before);
+            for own in unknown {
+                let window = window.part(own);
+                let scanned = self.engine.scan(&window, scratch, |found| {
+                    if let Some(cells) = &mut cells {
+                        cells.found(found.locus.at);
+                    }
+                    take(found);
+                });
+                if let Some(cells) = &mut cells {
+                    let throttled = scanned.throttled.iter().map(|throttled| throttled.cell);
+                    throttled.chain(scanned.lists.iter().copied()).for_each(|at| cells.found(at));
+                    scanned.decoded_cells.iter().for_each(|(at, bytes)| cells.decoded(*at, *bytes));
+                }
+                throttled.extend(scanned.throttled);
+                lists.extend(scanned.lists);
+                decoded = decoded.saturating_add(scanned.decoded);
+            }
+            if let Some(cells) = cells {
+                cells.learn();
+            }
         }
         // A deleted file has a region for each of its chunks.
         let is_alone = job.own == job.region && job.space.holder.kind == HolderKind::File;
