@@ -17,7 +17,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::memory;
+use crate::matching::{Engine, Scanned, Scratch};
 use crate::region::{CELL, Cut, REACH, Window};
+use crate::tally::Match;
 
 /// The first bytes of a file, with the version of its format.
 const MAGIC: [u8; 16] = *b"cryoscan cache 1";
@@ -35,6 +37,36 @@ const ENTRY_MEMORY: u64 = 80;
 const BRIDGED: usize = 2;
 
 const _: () = assert!(CELL == REACH, "the neighbours of a cell are all that it depends on");
+
+/// Scans a window of a region that ends at `end`, but for what is known to have nothing in it.
+pub(super) fn scan(
+    engine: &Engine,
+    cache: Option<&Cache>,
+    window: &Window<'_>,
+    end: u64,
+    scratch: &mut Scratch,
+    mut take: impl FnMut(Match),
+) -> Scanned {
+    let Some(mut cells) = cache.and_then(|cache| cache.cells(window, end)) else {
+        return engine.scan(window, scratch, take);
+    };
+    let (unknown, decoded) = cells.unknown();
+    let mut all = Scanned { decoded, ..Scanned::default() };
+    for own in unknown {
+        let mut scanned = engine.scan(&window.part(own), scratch, |found| {
+            cells.found(found.locus.at);
+            take(found);
+        });
+        let throttled = scanned.throttled.iter().map(|throttled| throttled.cell);
+        throttled.chain(scanned.lists.iter().copied()).for_each(|cell| cells.found(cell));
+        scanned.decoded_cells.iter().for_each(|(cell, bytes)| cells.decoded(*cell, *bytes));
+        all.throttled.append(&mut scanned.throttled);
+        all.lists.append(&mut scanned.lists);
+        all.decoded = all.decoded.saturating_add(scanned.decoded);
+    }
+    cells.learn();
+    all
+}
 
 /// Which program with which rules has made a cache: of another one nothing can be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -198,7 +230,7 @@ impl Cache {
     /// What of a window is known; `None` where that is never asked. The region ends at `end`.
     ///
     /// Rules look at the names of files, which are hardly ever the same again; their windows are scanned.
-    pub(super) fn cells(&self, window: &Window<'_>, end: u64) -> Option<Cells<'_>> {
+    fn cells(&self, window: &Window<'_>, end: u64) -> Option<Cells<'_>> {
         let own = window.own.clone();
         let is_on_grid = own.start.checked_sub(window.region_start)?.is_multiple_of(CELL);
         if !window.name.is_empty() || !is_on_grid || own.is_empty() {
@@ -259,14 +291,14 @@ impl Cell {
 
 /// The cells that a window owns.
 #[derive(Debug)]
-pub(super) struct Cells<'a> {
+struct Cells<'a> {
     cache: &'a Cache,
     cells: Vec<Cell>,
 }
 
 impl Cells<'_> {
     /// The stretches that have to be scanned, and how many bytes were decoded when the rest was.
-    pub(super) fn unknown(&self) -> (Vec<Range<u64>>, u64) {
+    fn unknown(&self) -> (Vec<Range<u64>>, u64) {
         let mut stretches: Vec<Range<u64>> = Vec::new();
         let mut between: Vec<&Cell> = Vec::new();
         let (mut decoded, mut met) = (0, 0);
@@ -305,21 +337,21 @@ impl Cells<'_> {
     }
 
     /// Something was found in the cell of an address: whatever a report would show.
-    pub(super) fn found(&mut self, address: u64) {
+    fn found(&mut self, address: u64) {
         if let Some(cell) = self.at(address) {
             cell.has_something = true;
         }
     }
 
     /// So many bytes were decoded for the cell of an address.
-    pub(super) fn decoded(&mut self, address: u64, bytes: u64) {
+    fn decoded(&mut self, address: u64, bytes: u64) {
         if let Some(cell) = self.at(address) {
             cell.decoded = cell.decoded.saturating_add(bytes);
         }
     }
 
     /// All of it was scanned: remembers what had nothing in it.
-    pub(super) fn learn(&self) {
+    fn learn(&self) {
         let new = self.cells.iter().filter(|cell| cell.known.is_none() && !cell.has_something);
         let new = new.filter_map(|cell| Some((cell.key?, u32::try_from(cell.decoded).ok()?)));
         self.cache.learn(new);
@@ -409,3 +441,7 @@ fn hash(key: &[u8; 32], bytes: &[u8]) -> [u8; 32] {
         && bytes.iter().fold(0, |all, byte| all | byte) == 0;
     if is_zero { [0; 32] } else { *blake3::keyed_hash(key, bytes).as_bytes() }
 }
+
+#[cfg(test)]
+#[path = "cache_tests.rs"]
+mod tests;

@@ -6,11 +6,10 @@ use std::sync::atomic::Ordering;
 use std::sync::mpsc::Receiver;
 use std::sync::{Mutex, PoisonError};
 
-use super::cache::Cells;
 use super::job::{Input, Job};
 use super::pieces::{self, Bad};
 use super::pool::Order;
-use super::{Progress, Settings};
+use super::{Progress, Settings, cache};
 use crate::checkpoint::Scope;
 use crate::coverage::Reason;
 use crate::diagnostic::{Code, Diagnostic, Level};
@@ -129,7 +128,7 @@ impl Work<'_> {
                         || ends(stretch.end, job.region.end, seen_end),
                 },
             };
-            let mut take = |mut found: Match| {
+            let take = |mut found: Match| {
                 let span = found.locus.at..found.locus.at.saturating_add(found.locus.len.into());
                 if !job.scope.contains(found.locus.at)
                     || !job.space.is_own(&span)
@@ -161,31 +160,11 @@ impl Work<'_> {
                 part.add(found, &job.name, sort, shown, limits);
             };
             // What lies around a block that is lost is no neighbour of it.
-            let cache = self.settings.cache.as_ref().filter(|_| bad.is_empty());
-            let mut cells = cache.and_then(|cache| cache.cells(&window, job.region.end));
-            let (unknown, before) =
-                cells.as_ref().map_or_else(|| (vec![window.own.clone()], 0), Cells::unknown);
-            decoded = decoded.saturating_add(before);
-            for own in unknown {
-                let window = window.part(own);
-                let scanned = self.engine.scan(&window, scratch, |found| {
-                    if let Some(cells) = &mut cells {
-                        cells.found(found.locus.at);
-                    }
-                    take(found);
-                });
-                if let Some(cells) = &mut cells {
-                    let throttled = scanned.throttled.iter().map(|throttled| throttled.cell);
-                    throttled.chain(scanned.lists.iter().copied()).for_each(|at| cells.found(at));
-                    scanned.decoded_cells.iter().for_each(|(at, bytes)| cells.decoded(*at, *bytes));
-                }
-                throttled.extend(scanned.throttled);
-                lists.extend(scanned.lists);
-                decoded = decoded.saturating_add(scanned.decoded);
-            }
-            if let Some(cells) = cells {
-                cells.learn();
-            }
+            let cache = self.settings.cache.as_deref().filter(|_| bad.is_empty());
+            let scanned = cache::scan(self.engine, cache, &window, job.region.end, scratch, take);
+            throttled.extend(scanned.throttled);
+            lists.extend(scanned.lists);
+            decoded = decoded.saturating_add(scanned.decoded);
         }
         // A deleted file has a region for each of its chunks.
         let is_alone = job.own == job.region && job.space.holder.kind == HolderKind::File;
