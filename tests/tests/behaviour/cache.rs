@@ -107,7 +107,7 @@ fn what_the_next_dump_changed_is_scanned() {
     let token = values::github_token(&mut random);
     let heap = || Mapping::noise(HEAP, usize::try_from(24 * CELL).unwrap(), 8);
     let cache = empty();
-    let mut scan_both = |name: &str, heap: Mapping| {
+    let scan_both = |name: &str, heap: Mapping| {
         let path = files.add(name, &dump(heap));
         let expected = scan(&[&path], &settings(1, 1 << 20));
         let bytes = known(&cache, || {
