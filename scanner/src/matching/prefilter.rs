@@ -170,6 +170,10 @@ pub(super) struct Marks {
     pub blocks: Vec<(u32, u8)>,
     /// The longest rows of characters of base64, of 24 and more.
     pub tokens: Vec<Range<usize>>,
+    /// Blocks with what begins an escape, in order: the offset, and a bit for each byte.
+    escapes: Vec<(u32, u64)>,
+    /// The same of what may begin a compressed stream.
+    streams: Vec<(u32, u64)>,
     /// Where a name or address of a list may end, in order.
     pub names: Vec<u32>,
     /// The same of addresses with colons.
@@ -185,6 +189,16 @@ impl Marks {
         let mut marks = Self::default();
         NO_RULES.read(bytes, &mut marks);
         marks
+    }
+
+    /// Where what begins an escape stands.
+    pub(super) fn escapes(&self) -> impl Iterator<Item = usize> {
+        positions(&self.escapes)
+    }
+
+    /// Where a compressed stream may begin.
+    pub(super) fn streams(&self) -> impl Iterator<Item = usize> {
+        positions(&self.streams)
     }
 
     /// The stretches of blocks with one of these flags, with `around` bytes more on both sides; they do not
@@ -208,6 +222,18 @@ impl Marks {
             Some(start.min(len)..done)
         })
     }
+}
+
+/// Where the bytes are that some blocks have a bit for.
+fn positions(blocks: &[(u32, u64)]) -> impl Iterator<Item = usize> {
+    blocks.iter().flat_map(|(first, bits)| {
+        let mut left = *bits;
+        std::iter::from_fn(move || {
+            let at = (left != 0).then(|| offset(*first) + offset(left.trailing_zeros()))?;
+            left &= left - 1;
+            Some(at)
+        })
+    })
 }
 
 fn offset(at: u32) -> usize {
@@ -308,9 +334,11 @@ impl Prefilter {
         if kernel_tests::is_replaced(bytes, marks) {
             return;
         }
-        let Marks { hits, blocks, tile, names, addresses, .. } = marks;
+        let Marks { hits, blocks, escapes, streams, tile, names, addresses, .. } = marks;
         hits.clear();
         blocks.clear();
+        escapes.clear();
+        streams.clear();
         names.clear();
         addresses.clear();
         let mut put = |first: usize, with_rest: &[u8], full: &[Range<usize>]| {
@@ -325,13 +353,19 @@ impl Prefilter {
                 self.confirm(bytes, first + usize::from(*at), hits);
             }
             let last = full.last().map_or(0, |range| range.end);
-            for (index, flags) in tile.flags.iter().take(last).enumerate() {
-                let mut flags = *flags;
+            for index in tile.flagged(last) {
+                let at = u32::try_from(first + index * BLOCK).unwrap_or(u32::MAX);
+                let mut flags = tile.flags[index];
                 if flags & kernel::TOKEN != 0 && !tile.has_token(index, last) {
                     flags &= !kernel::TOKEN;
                 }
-                if flags != 0 {
-                    let at = u32::try_from(first + index * BLOCK).unwrap_or(u32::MAX);
+                if flags & kernel::ESCAPE != 0 {
+                    escapes.push((at, tile.escapes[index]));
+                }
+                if flags & kernel::STREAM != 0 {
+                    streams.push((at, tile.streams[index]));
+                }
+                if flags & !(kernel::ESCAPE | kernel::STREAM) != 0 {
                     blocks.push((at, flags));
                 }
             }
@@ -353,8 +387,6 @@ impl Prefilter {
             }
             put(whole, &copy, std::slice::from_ref(&(0..2)));
         }
-        hits.sort_unstable();
-        hits.dedup();
         let mut tokens = std::mem::take(&mut marks.tokens);
         tokens.clear();
         encoding::tokens(bytes, marks, |token| tokens.push(token));
@@ -384,7 +416,7 @@ impl Prefilter {
         }
     }
 
-    /// Keeps the literals whose fingerprint stands at `at`.
+    /// Keeps the literals whose fingerprint stands at `at`, in order, each once.
     #[inline(never)]
     fn confirm(&self, bytes: &[u8], at: usize, hits: &mut Vec<Hit>) {
         let Some(four) = bytes.get(at..) else { return };
@@ -396,26 +428,33 @@ impl Prefilter {
         while let Some(entry) = self.entries.get(offset(next)) {
             next = entry.next;
             let Some(start) = at.checked_sub(usize::from(entry.offset)) else { continue };
-            if !entry.head.may_begin(bytes.get(start..).unwrap_or_default()) {
-                continue;
-            }
-            let literal = &self.literals[offset(entry.literal)];
-            let end = start + literal.bytes.len();
-            let Some(text) = bytes.get(start..end) else { continue };
-            let is_same = if literal.any_case {
-                text.eq_ignore_ascii_case(&literal.bytes)
-            } else {
-                text == literal.bytes
-            };
-            let is_followed = || {
-                literal.bytes.len() >= kernel::WIDTH
-                    || literal.follows.has(bytes.get(end).copied().unwrap_or_default())
-            };
-            if is_same && is_followed() {
+            if entry.head.may_begin(bytes.get(start..).unwrap_or_default())
+                && self.stands(entry.literal, bytes, start)
+            {
                 let at = u32::try_from(start).unwrap_or(u32::MAX);
-                hits.push(Hit { at, literal: entry.literal });
+                let hit = Hit { at, literal: entry.literal };
+                // Fingerprints come in order, and lie a few bytes into their literals.
+                let before = hits.iter().rposition(|other| *other <= hit);
+                if before.and_then(|before| hits.get(before)) != Some(&hit) {
+                    hits.insert(before.map_or(0, |before| before + 1), hit);
+                }
             }
         }
+    }
+
+    /// Whether a literal stands at `start`, with what must follow it.
+    fn stands(&self, literal: u32, bytes: &[u8], start: usize) -> bool {
+        let Some(literal) = self.literals.get(offset(literal)) else { return false };
+        let end = start + literal.bytes.len();
+        let Some(text) = bytes.get(start..end) else { return false };
+        let is_same = if literal.any_case {
+            text.eq_ignore_ascii_case(&literal.bytes)
+        } else {
+            text == literal.bytes
+        };
+        is_same
+            && (literal.bytes.len() >= kernel::WIDTH
+                || literal.follows.has(bytes.get(end).copied().unwrap_or_default()))
     }
 }
 

@@ -7,9 +7,14 @@ use super::prefilter::Marks;
 
 use crate::check::bip39::{LENGTHS, LETTERS, is_word};
 
-/// Letters and marks of the shortest phrase: twelve words of three letters, and a mark behind each but
-/// the last.
-const SHORTEST: usize = 12 * 3 + 11;
+/// Letters and marks of the shortest phrase.
+const SHORTEST: usize = kernel::PHRASE as usize;
+
+const _: () = assert!(
+    *LETTERS.start() == kernel::WORD_LETTERS.0 as usize
+        && *LETTERS.end() == kernel::WORD_LETTERS.1 as usize,
+    "blocks are marked for words of these lengths"
+);
 
 /// What may stand between two words: one of these, the same throughout.
 const MARKS: [&[u8]; 6] = [b" ", b"\n", b",", b", ", b"\",\"", b"\", \""];
@@ -23,7 +28,7 @@ const MOST: usize = 25;
 /// is looked at.
 pub(super) fn each(bytes: &[u8], marks: &Marks, mut found: impl FnMut(Range<usize>)) {
     let mut last = 0..0;
-    // Of the shortest phrase half stands in a block that is marked.
+    // Of a phrase that reaches beyond a block, no more than half of the shortest stands where none is marked.
     let stretches = marks.stretches(kernel::WORDS, SHORTEST / 2 + 1, bytes.len());
     let first = |stretch: Range<usize>| {
         (stretch.start.next_multiple_of(SHORTEST)..stretch.end).step_by(SHORTEST)
