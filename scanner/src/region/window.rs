@@ -42,7 +42,8 @@ impl Window<'_> {
     /// The same with a part of what it owns, and no more around that than has to be seen.
     #[must_use]
     pub fn part(&self, own: Range<u64>) -> Self {
-        let end = self.base.saturating_add(self.bytes.len() as u64);
+        let len = u64::try_from(self.bytes.len()).unwrap_or(u64::MAX);
+        let end = self.base.saturating_add(len);
         let from = own.start.saturating_sub(REACH).max(self.base);
         let to = own.end.saturating_add(REACH).min(end);
         let offset = |at: u64| usize::try_from(at.saturating_sub(self.base)).unwrap_or(usize::MAX);

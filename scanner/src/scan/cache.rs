@@ -6,16 +6,17 @@
 //! found there is nothing to tell but how many bytes were decoded, which is kept too. A report never shows
 //! whether there was a cache.
 //!
-//! Hashes are BLAKE3 under a key drawn for each cache: whoever writes the memory cannot make two cells that
-//! look the same, and of the memory nothing can be read from the hashes.
+//! Hashes are under a key drawn for each cache: whoever writes the memory cannot make two cells that look the
+//! same, and of the memory nothing can be read from the hashes.
 
-use std::collections::HashMap;
-use std::hash::{BuildHasher, RandomState};
+use std::collections::BTreeMap;
+use std::hash::{BuildHasher as _, RandomState};
 use std::io::{self, Read, Write};
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use super::cell_hash::CellHash;
 use super::memory;
 use crate::matching::{Engine, Scanned, Scratch};
 use crate::region::{CELL, Cut, REACH, Window};
@@ -30,8 +31,8 @@ const ENTRY: usize = 20;
 /// Entries that are written or read at once.
 const BLOCK: usize = 1 << 12;
 
-/// Bytes of memory of one entry, where the table has just grown.
-const ENTRY_MEMORY: u64 = 80;
+/// Bytes of memory of one entry, with its part of nodes that are not full.
+const ENTRY_MEMORY: u64 = 48;
 
 /// Known cells between two that are not: scanning them again costs no more than what has to be seen around both.
 const BRIDGED: usize = 2;
@@ -95,9 +96,10 @@ pub enum CacheFault {
 
 impl From<io::Error> for CacheFault {
     fn from(error: io::Error) -> Self {
-        match error.kind() {
-            io::ErrorKind::UnexpectedEof => Self::Truncated,
-            _ => Self::Unreadable(error),
+        if error.kind() == io::ErrorKind::UnexpectedEof {
+            Self::Truncated
+        } else {
+            Self::Unreadable(error)
         }
     }
 }
@@ -117,9 +119,9 @@ struct Entry {
 #[derive(Debug)]
 pub struct Cache {
     identity: Identity,
-    key: [u8; 32],
+    hash: CellHash,
     most: usize,
-    known: Mutex<HashMap<Key, Entry>>,
+    known: Mutex<BTreeMap<Key, Entry>>,
     asked: AtomicU64,
     met: AtomicU64,
 }
@@ -135,7 +137,7 @@ impl Cache {
     fn with_key(key: [u8; 32], identity: Identity, memory: u64) -> Self {
         let most = usize::try_from(memory::of_cache(memory) / ENTRY_MEMORY).unwrap_or(usize::MAX);
         let (asked, met) = (AtomicU64::new(0), AtomicU64::new(0));
-        Self { identity, key, most, known: Mutex::default(), asked, met }
+        Self { identity, hash: CellHash::new(key), most, known: Mutex::default(), asked, met }
     }
 
     /// Reads what [`Self::write`] has written, as far as the memory is enough for it.
@@ -192,10 +194,7 @@ impl Cache {
     /// # Errors
     /// From `to`.
     pub fn write(&self, to: &mut dyn Write) -> io::Result<()> {
-        let mut entries: Vec<(Key, u32)> =
-            self.known().iter().map(|(key, entry)| (*key, entry.decoded)).collect();
-        // The order of a table depends on where it lies in memory.
-        entries.sort_unstable();
+        let known = self.known();
         let mut hasher = blake3::Hasher::new();
         let mut put = |bytes: &[u8]| {
             hasher.update(bytes);
@@ -203,17 +202,18 @@ impl Cache {
         };
         put(&MAGIC)?;
         put(&self.identity.0)?;
-        put(&self.key)?;
-        put(&(entries.len() as u64).to_le_bytes())?;
+        put(self.hash.key())?;
+        put(&(known.len() as u64).to_le_bytes())?;
         let mut block = Vec::with_capacity(BLOCK * ENTRY);
-        for entries in entries.chunks(BLOCK) {
-            block.clear();
-            for (key, decoded) in entries {
-                block.extend_from_slice(key);
-                block.extend_from_slice(&decoded.to_le_bytes());
+        for (key, entry) in known.iter() {
+            block.extend_from_slice(key);
+            block.extend_from_slice(&entry.decoded.to_le_bytes());
+            if block.len() == BLOCK * ENTRY {
+                put(&block)?;
+                block.clear();
             }
-            put(&block)?;
         }
+        put(&block)?;
         to.write_all(hasher.finalize().as_bytes())?;
         to.flush()
     }
@@ -223,7 +223,7 @@ impl Cache {
         (self.asked.load(Ordering::Relaxed), self.met.load(Ordering::Relaxed))
     }
 
-    fn known(&self) -> MutexGuard<'_, HashMap<Key, Entry>> {
+    fn known(&self) -> MutexGuard<'_, BTreeMap<Key, Entry>> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -236,7 +236,7 @@ impl Cache {
         if !window.name.is_empty() || !is_on_grid || own.is_empty() {
             return None;
         }
-        let keys = Keys::of(&self.key, window, end);
+        let keys = Keys::of(&self.hash, window, end);
         let mut cells: Vec<Cell> = Vec::new();
         let mut start = own.start;
         while start < own.end {
@@ -313,15 +313,13 @@ impl Cells<'_> {
                 between.push(cell);
                 continue;
             }
-            match stretches.last_mut().filter(|_| between.len() <= BRIDGED) {
-                Some(last) => {
-                    between.clear();
-                    last.end = cell.range.end;
-                }
-                None => {
-                    leave(&mut between);
-                    stretches.push(cell.range.clone());
-                }
+            let near = between.len() <= BRIDGED;
+            if let Some(last) = stretches.last_mut().filter(|_| near) {
+                between.clear();
+                last.end = cell.range.end;
+            } else {
+                leave(&mut between);
+                stretches.push(cell.range.clone());
             }
         }
         leave(&mut between);
@@ -360,7 +358,7 @@ impl Cells<'_> {
 
 /// Hashes of the cells that a window sees.
 struct Keys<'a> {
-    key: &'a [u8; 32],
+    hash: &'a CellHash,
     window: &'a Window<'a>,
     /// Where the region ends.
     end: u64,
@@ -370,7 +368,7 @@ struct Keys<'a> {
 }
 
 impl<'a> Keys<'a> {
-    fn of(key: &'a [u8; 32], window: &'a Window<'a>, end: u64) -> Self {
+    fn of(hash: &'a CellHash, window: &'a Window<'a>, end: u64) -> Self {
         let before = window.own.start.saturating_sub(CELL).max(window.region_start);
         let first = if before < window.base { window.own.start } else { before };
         let seen = window.base.saturating_add(window.bytes.len() as u64);
@@ -380,8 +378,8 @@ impl<'a> Keys<'a> {
             |at: u64| usize::try_from(at.saturating_sub(window.base)).unwrap_or(usize::MAX);
         let bytes = window.bytes.get(offset(first)..offset(last)).unwrap_or_default();
         let cell = usize::try_from(CELL).unwrap_or(usize::MAX);
-        let hashes = bytes.chunks(cell).map(|cell| hash(key, cell)).collect();
-        Self { key, window, end, first, hashes }
+        let hashes = bytes.chunks(cell).map(|cell| hash.of(cell)).collect();
+        Self { hash, window, end, first, hashes }
     }
 
     fn hash_at(&self, at: u64) -> Option<&[u8; 32]> {
@@ -413,7 +411,7 @@ impl<'a> Keys<'a> {
         let after = if next > end { self.hash_at(end)? } else { &none };
         let cut =
             Cut { start: is_first && window.space.cut, end: next == self.end && window.space.cut };
-        let mut hasher = blake3::Hasher::new_keyed(self.key);
+        let mut hasher = blake3::Hasher::new_keyed(self.hash.key());
         hasher.update(before).update(self.hash_at(start)?).update(after);
         let flags = [
             window.space.kind as u8,
@@ -433,13 +431,6 @@ impl<'a> Keys<'a> {
         hasher.update(&within_page.to_le_bytes());
         hasher.finalize().as_bytes().first_chunk().copied()
     }
-}
-
-/// The hash of a cell's bytes; zeros, of which there are many, are told without one.
-fn hash(key: &[u8; 32], bytes: &[u8]) -> [u8; 32] {
-    let is_zero = bytes.iter().take(64).all(|byte| *byte == 0)
-        && bytes.iter().fold(0, |all, byte| all | byte) == 0;
-    if is_zero { [0; 32] } else { *blake3::keyed_hash(key, bytes).as_bytes() }
 }
 
 #[cfg(test)]

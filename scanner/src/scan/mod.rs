@@ -2,6 +2,7 @@
 //! merges them and makes records. The only user of threads.
 
 mod cache;
+mod cell_hash;
 mod chain;
 mod collection;
 mod content;
@@ -354,7 +355,7 @@ impl Prepared {
     /// `program` is all that makes it another one.
     pub fn identity(&self, settings: &Settings, program: &[u8]) -> Identity {
         let mut hasher = blake3::Hasher::new_derive_key("cryoscan 2026 identity of a cache");
-        let lists = settings.indicators.iter().map(|lists| lists.indicators.hash().to_owned());
+        let lists = settings.indicators.iter().map(|lists| lists.indicators.hash());
         let grep = settings.grep.iter().cloned();
         let texts = [self.engine.rules().hash().to_owned()].into_iter().chain(lists).chain(grep);
         for text in texts {
