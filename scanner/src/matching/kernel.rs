@@ -182,6 +182,8 @@ pub(super) struct Tables {
     high: u8,
     /// A bit for the hash of every fingerprint.
     hashes: Box<[u64; 1 << (HASH_BITS - 6)]>,
+    /// How many bits are set before each word of them.
+    before: Box<[u32; 1 << (HASH_BITS - 6)]>,
 }
 
 /// The hash of four bytes, the same for letters of any case.
@@ -189,9 +191,6 @@ pub(super) fn hash(bytes: [u8; WIDTH]) -> u32 {
     let folded = u32::from_le_bytes(bytes) | 0x2020_2020;
     folded.wrapping_mul(0x9e37_79b1) >> (u32::BITS - HASH_BITS)
 }
-
-/// How many hashes there are.
-pub(super) const HASHES: usize = 1 << HASH_BITS;
 
 impl Tables {
     /// Tables that take the given bytes by group and position, each with a bit for each bucket, and
@@ -205,6 +204,12 @@ impl Tables {
         let mut bits = Box::new([0u64; 1 << (HASH_BITS - 6)]);
         for hash in hashes {
             bits[index(hash) >> 6] |= 1 << (hash & 63);
+        }
+        let mut before = Box::new([0; 1 << (HASH_BITS - 6)]);
+        let mut count = 0;
+        for (before, word) in before.iter_mut().zip(bits.iter()) {
+            *before = count;
+            count += word.count_ones();
         }
         #[cfg(target_arch = "x86_64")]
         let (halves, lower) = {
@@ -231,11 +236,24 @@ impl Tables {
             #[cfg(target_arch = "x86_64")]
             high,
             hashes: bits,
+            before,
         }
     }
 
     fn has_hash(&self, hash: u32) -> bool {
         self.hashes[index(hash) >> 6] >> (hash & 63) & 1 != 0
+    }
+
+    /// How many hashes fingerprints have.
+    pub(super) fn hash_count(&self) -> usize {
+        self.hashes.iter().map(|word| index(word.count_ones())).sum()
+    }
+
+    /// The number of a hash that a fingerprint has, among all that fingerprints have.
+    pub(super) fn number(&self, hash: u32) -> usize {
+        let word = index(hash) >> 6;
+        let below = self.hashes[word] & ((1 << (hash & 63)) - 1);
+        index(self.before[word] + below.count_ones())
     }
 }
 

@@ -19,7 +19,7 @@ pub(super) struct Prefilter {
     kernel: Kernel,
     tables: Tables,
     literals: Vec<Literal>,
-    /// By hash of a fingerprint, the first of its entries; as many as there are entries if none.
+    /// By number of the hash of a fingerprint, the first of its entries.
     heads: Vec<u32>,
     entries: Vec<Entry>,
     /// Whether a literal is made of zeros only.
@@ -74,6 +74,8 @@ struct Entry {
     literal: u32,
     /// Where in the literal the fingerprint begins.
     offset: u8,
+    /// Whether its first eight bytes are all of it, whatever follows.
+    is_whole: bool,
     /// The next entry of the same hash.
     next: u32,
     /// The first eight bytes of the literal, as a number.
@@ -104,10 +106,10 @@ impl Head {
         Self { value, mask, fold }
     }
 
-    /// Whether bytes may begin so; of fewer than eight nothing is said.
-    fn may_begin(self, bytes: &[u8]) -> bool {
-        let eight = bytes.first_chunk::<8>().map(|eight| u64::from_le_bytes(*eight));
-        eight.is_none_or(|eight| (eight | self.fold) & self.mask == self.value)
+    /// Whether bytes begin so; nothing is said of fewer than eight.
+    fn begins(self, bytes: &[u8]) -> Option<bool> {
+        let eight = bytes.first_chunk::<8>().map(|eight| u64::from_le_bytes(*eight))?;
+        Some((eight | self.fold) & self.mask == self.value)
     }
 }
 
@@ -277,18 +279,20 @@ impl Prefilter {
             kernel,
             tables,
             literals,
-            heads: vec![u32::MAX; kernel::HASHES],
+            heads: Vec::new(),
             entries: Vec::new(),
             finds_zeros,
         };
-        for (literal, fingerprint) in (0..).zip(fingerprints) {
-            for hash in fingerprint.hashes() {
+        this.heads.resize(this.tables.hash_count(), u32::MAX);
+        for (literal, (fingerprint, hashes)) in (0..).zip(fingerprints) {
+            for hash in hashes {
                 let offset = fingerprint.offset;
                 let entry = u32::try_from(this.entries.len()).unwrap_or(u32::MAX);
-                let next = std::mem::replace(&mut this.heads[kernel::index(hash)], entry);
-                let Literal { bytes, any_case, .. } = &this.literals[self::offset(literal)];
-                let head = Head::of(bytes, *any_case);
-                this.entries.push(Entry { literal, offset, next, head });
+                let next = std::mem::replace(&mut this.heads[this.tables.number(hash)], entry);
+                let literal_of = &this.literals[self::offset(literal)];
+                let head = Head::of(&literal_of.bytes, literal_of.any_case);
+                let is_whole = (kernel::WIDTH..=8).contains(&literal_of.bytes.len());
+                this.entries.push(Entry { literal, offset, is_whole, next, head });
             }
         }
         this
@@ -424,13 +428,16 @@ impl Prefilter {
         for (to, byte) in here.iter_mut().zip(four) {
             *to = *byte;
         }
-        let mut next = self.heads[kernel::index(kernel::hash(here))];
+        let mut next = self.heads[self.tables.number(kernel::hash(here))];
         while let Some(entry) = self.entries.get(offset(next)) {
             next = entry.next;
             let Some(start) = at.checked_sub(usize::from(entry.offset)) else { continue };
-            if entry.head.may_begin(bytes.get(start..).unwrap_or_default())
-                && self.stands(entry.literal, bytes, start)
-            {
+            let stands = match entry.head.begins(bytes.get(start..).unwrap_or_default()) {
+                Some(false) => false,
+                Some(true) if entry.is_whole => true,
+                Some(true) | None => self.stands(entry.literal, bytes, start),
+            };
+            if stands {
                 let at = u32::try_from(start).unwrap_or(u32::MAX);
                 let hit = Hit { at, literal: entry.literal };
                 // Fingerprints come in order, and lie a few bytes into their literals.

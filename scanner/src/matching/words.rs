@@ -35,11 +35,12 @@ pub(super) fn each(bytes: &[u8], marks: &Marks, mut found: impl FnMut(Range<usiz
     };
     for at in stretches.flat_map(first) {
         let Some(word) = word_before(bytes, at) else { continue };
-        let could_be = |mark: &[u8]| could_be_phrase(bytes, &word, mark);
-        if !MARKS.into_iter().any(could_be) || !bytes.get(word.clone()).is_some_and(is_word) {
+        // In prose few words are listed, and in few rows of it all words are of the right length.
+        if !bytes.get(word.clone()).is_some_and(is_word) {
             continue;
         }
-        for row in MARKS.into_iter().filter_map(|mark| row(bytes, &word, mark)) {
+        let marks = MARKS.into_iter().filter(|mark| could_be_phrase(bytes, &word, mark));
+        for row in marks.filter_map(|mark| row(bytes, &word, mark)) {
             if row != last {
                 last = row.clone();
                 found(row);
@@ -75,8 +76,8 @@ fn is_apart(bytes: &[u8], word: &Range<usize>) -> bool {
         && !touches(bytes.get(word.end))
 }
 
-/// Whether enough words of the right length stand around one, whatever they are: in prose there are few
-/// such rows, and to look words up takes longer.
+/// Whether enough words of the right length stand around one, whatever they are: to look all of them up takes
+/// longer.
 fn could_be_phrase(bytes: &[u8], word: &Range<usize>, mark: &[u8]) -> bool {
     let fewest = LENGTHS.first().copied().unwrap_or_default();
     let is_letter = |byte: &&u8| byte.is_ascii_lowercase();

@@ -107,10 +107,25 @@ const _: () = assert!(CHARACTERS == size_of::<u128>(), "a block is one number");
 /// What characters stand for. What is left of a group at the end counts as far as it goes.
 fn bytes_of(sextets: &[u8]) -> impl Iterator<Item = u8> {
     sextets.chunks(4).flat_map(|group| {
-        let bits = group.iter().fold(0u32, |bits, sextet| bits << 6 | u32::from(*sextet));
-        let [_, first, second, third] = (bits << (6 * (4 - group.len()))).to_be_bytes();
+        let [first, second, third] = group_of(group);
         [first, second, third].into_iter().take(group.len() - 1)
     })
+}
+
+/// The same, added to a text, up to so many bytes.
+fn add_bytes(sextets: &[u8], most: usize, text: &mut Vec<u8>) {
+    let whole = sextets.get(..(most / 3 * 4).min(sextets.len())).unwrap_or_default();
+    let (groups, _) = whole.as_chunks::<4>();
+    text.extend(groups.iter().flat_map(|group| group_of(group)));
+    let done = groups.len();
+    let rest = sextets.get(4 * done..).unwrap_or_default();
+    text.extend(bytes_of(rest).take(most - 3 * done));
+}
+
+fn group_of(group: &[u8]) -> [u8; 3] {
+    let bits = group.iter().fold(0u32, |bits, sextet| bits << 6 | u32::from(*sextet));
+    let [_, bytes @ ..] = (bits << (6 * (4 - group.len()))).to_be_bytes();
+    bytes
 }
 
 /// The line that goes on after `line`, if that one is as long as lines are.
@@ -193,7 +208,7 @@ fn decode(bytes: &[u8], run: &Run, most: usize, found: &mut dyn FnMut(Island)) {
         }
         let map = all.map(characters.start);
         let mut text = Vec::with_capacity((characters.len() / 4 * 3 + 2).min(left));
-        text.extend(all.bytes(characters).take(left));
+        add_bytes(all.sextets.get(characters).unwrap_or_default(), left, &mut text);
         left = left.saturating_sub(text.len());
         found(Island { notation: Notation::Base64, text, map, cut: WHOLE });
     };
