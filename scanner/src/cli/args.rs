@@ -217,6 +217,11 @@ pub(super) struct ScanArgs {
     )]
     pub(super) memory: u64,
 
+    /// Remember in this file which memory had nothing in it, and do not scan the same again; the report does
+    /// not depend on it
+    #[arg(long, value_name = "FILE", env = "CRYOSCAN_CACHE", hide_env_values = true)]
+    pub(super) cache: Option<PathBuf>,
+
     /// Places shown of a finding; counts are exact whatever is shown
     #[arg(
         long,

@@ -18,6 +18,7 @@ use crate::report::{Style, escape};
 use crate::scan::Target;
 
 mod args;
+mod cache;
 mod config;
 #[cfg(feature = "dev")]
 mod dev;

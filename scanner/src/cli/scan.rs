@@ -14,29 +14,36 @@ use indicatif::ProgressBar;
 use super::args::ScanArgs;
 use super::output::{Reports, complain};
 use super::progress::{Watch, anonymous_memory};
-use super::{lists, user_rules, value};
+use super::{cache, lists, user_rules, value};
 use crate::diagnostic::{Code, Diagnostic, Level};
 use crate::limits::Limits;
 use crate::matching::Kernel;
 use crate::report::{
     DiagnosticRecord, Measured, Record, SeverityCounts, Style, Summary, Verdict, escape,
 };
-use crate::scan::{self, Outcome, Progress, Settings, Target};
+use crate::scan::{self, Outcome, Prepared, Progress, Settings, Target};
 use crate::secret::SecretBytes;
 use crate::yara;
 
 /// Scans, writes the reports, and gives the exit code.
 pub(super) fn run(args: ScanArgs, style: &Style, bar: &ProgressBar) -> anyhow::Result<u8> {
     let format = value::format(&args.format).context("no such format")?;
-    let settings = settings(&args)?;
+    let mut settings = settings(&args)?;
     let policy = args.policy;
+    let started = Instant::now();
+    let prepared = Prepared::new(&settings)?;
+    let cache = match &args.cache {
+        Some(path) => Some((path.clone(), cache::open(path, &prepared, &mut settings)?)),
+        None => None,
+    };
     let targets: Vec<Target> = args.targets.into_iter().map(super::target).collect();
     let mut reports = Reports::open(format, style, &args.output)?;
 
-    let started = Instant::now();
     let progress = Arc::new(Progress::with_memory(anonymous_memory));
     let watch = Watch::start(Arc::clone(&progress), bar.clone());
-    let outcome = scan::scan(&targets, &settings, &progress, &mut |record| reports.record(&record));
+    let mut stdin = io::stdin().lock();
+    let mut emit = |record| reports.record(&record);
+    let outcome = scan::scan_with(&prepared, &targets, &settings, &progress, &mut stdin, &mut emit);
     let peak_memory_bytes = watch.finish();
     if peak_memory_bytes > settings.memory {
         // Nothing of what was found is given up for it.
@@ -50,6 +57,9 @@ pub(super) fn run(args: ScanArgs, style: &Style, bar: &ProgressBar) -> anyhow::R
         Err(_) if reports.nobody_reads() => return Ok(0),
         outcome => outcome?,
     };
+    if let Some((path, cache)) = &cache {
+        cache::save(path, cache);
+    }
 
     let code = policy.code(policy.judge(&outcome));
     let measured = settings.measured.then(|| Measured {
@@ -96,6 +106,7 @@ fn settings(args: &ScanArgs) -> anyhow::Result<Settings> {
         raw: args.raw,
         filter: args.filter.filter(),
         statistics: None,
+        cache: None,
     })
 }
 

@@ -68,6 +68,8 @@ pub struct Scanned {
     pub lists: Vec<u64>,
     /// Bytes made by decoding.
     pub decoded: u64,
+    /// The same of each cell that has any: its first address, and how many.
+    pub decoded_cells: Vec<(u64, u64)>,
 }
 
 /// Buffers that are used again for every window.
@@ -83,6 +85,8 @@ pub struct Scratch {
     pub(super) throttled: Vec<Throttled>,
     /// Cells in which lists of indicators stand.
     pub(super) lists: Vec<u64>,
+    /// Cells for which something was decoded, and how many bytes of it begin there.
+    pub(super) decoded_cells: Vec<(u64, u64)>,
     /// Offsets of the strings of environments that have no label.
     pub(super) variables: Vec<Range<usize>>,
     /// By rule: whether it looks into this window at all.
@@ -178,6 +182,7 @@ impl Engine {
         scratch.spent.resize(self.prefilter.len(), u64::MAX);
         scratch.throttled.clear();
         scratch.lists.clear();
+        scratch.decoded_cells.clear();
         if !self.finds_zeros && has_nothing(window) {
             return Scanned::default();
         }
@@ -213,7 +218,8 @@ impl Engine {
         scratch.lists.sort_unstable();
         scratch.lists.dedup();
         let throttled = std::mem::take(&mut scratch.throttled);
-        Scanned { throttled, lists: std::mem::take(&mut scratch.lists), decoded }
+        let decoded_cells = std::mem::take(&mut scratch.decoded_cells);
+        Scanned { throttled, lists: std::mem::take(&mut scratch.lists), decoded, decoded_cells }
     }
 
     /// What stands out in a text.

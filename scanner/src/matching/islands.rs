@@ -118,6 +118,9 @@ impl Engine {
                 scratch.throttled.push(Throttled { rule: None, cell: start });
             }
             decoded = decoded.saturating_add(account.decoded);
+            if account.decoded > 0 {
+                scratch.decoded_cells.push((start, account.decoded));
+            }
             overlap::settle_cell(&self.rules, plain, account.found, start, &mut all);
         }
         overlap::hide_secrets(&self.rules, plain);

@@ -37,3 +37,19 @@ pub struct Window<'a> {
     /// Which ends of `bytes` are cut ends of memory.
     pub cut: Cut,
 }
+
+impl Window<'_> {
+    /// The same with a part of what it owns, and no more around that than has to be seen.
+    #[must_use]
+    pub fn part(&self, own: Range<u64>) -> Self {
+        let len = u64::try_from(self.bytes.len()).unwrap_or(u64::MAX);
+        let end = self.base.saturating_add(len);
+        let from = own.start.saturating_sub(REACH).max(self.base);
+        let to = own.end.saturating_add(REACH).min(end);
+        let offset = |at: u64| usize::try_from(at.saturating_sub(self.base)).unwrap_or(usize::MAX);
+        let bytes = self.bytes.get(offset(from)..offset(to)).unwrap_or_default();
+        let cut =
+            Cut { start: self.cut.start && from == self.base, end: self.cut.end && to == end };
+        Self { base: from, own, bytes, cut, ..*self }
+    }
+}

@@ -21,6 +21,11 @@ const THREAD: u64 = 5 << 20;
 /// What a thread decodes ahead: two frames of the size that `pzstd` makes.
 const AHEAD: u64 = 16 << 20;
 
+/// What a cache may take of [`Settings::memory`], in bytes.
+pub(super) fn of_cache(memory: u64) -> u64 {
+    memory.saturating_sub(LEAST_MEMORY) / 8
+}
+
 /// Less than this is not worth it.
 const LEAST_AHEAD: u64 = 4 << 20;
 
@@ -42,7 +47,8 @@ impl Plan {
         let memory = settings.memory.max(LEAST_MEMORY);
         // An eighth is left for findings.
         let tight = memory - memory / 8;
-        let room = tight.saturating_sub(FIXED);
+        let cache = settings.cache.as_ref().map_or(0, |_| of_cache(memory));
+        let room = tight.saturating_sub(FIXED).saturating_sub(cache);
         // A buffer of its own, two in the pool, and one of the walk.
         let least = CELL.saturating_add(2 * REACH);
         let most = room / THREAD.saturating_add(3 * least);

@@ -1,6 +1,8 @@
 //! One scan: `walk` offers members and cuts windows, workers turn windows into partials, `fold`
 //! merges them and makes records. The only user of threads.
 
+mod cache;
+mod cell_hash;
 mod chain;
 mod collection;
 mod content;
@@ -30,6 +32,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+pub use self::cache::{Cache, CacheFault, Identity};
 use self::collection::Collection;
 pub use self::memory::LEAST_MEMORY;
 use self::parents::Parents;
@@ -90,6 +93,9 @@ pub struct Settings {
     pub filter: Filter,
     /// Where to count what each rule costs, if that is asked for.
     pub statistics: Option<Arc<Statistics>>,
+    /// What was scanned before and had nothing in it; it learns what this scan sees. The report does not
+    /// depend on it.
+    pub cache: Option<Arc<Cache>>,
 }
 
 impl Default for Settings {
@@ -112,6 +118,7 @@ impl Default for Settings {
             raw: false,
             filter: Filter::default(),
             statistics: None,
+            cache: None,
         }
     }
 }

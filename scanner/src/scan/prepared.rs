@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
+use super::cache::Identity;
 use super::{ScanError, Settings};
 use crate::matching::{Engine, Kernel};
 use crate::rule::RuleSet;
@@ -20,6 +21,19 @@ impl Prepared {
     /// When a rule or a pattern is wrong.
     pub fn new(settings: &Settings) -> Result<Self, ScanError> {
         engine(settings).map(|(engine, key_name)| Self { engine, key_name })
+    }
+
+    /// Under what a [`Cache`](super::Cache) can be used again: these rules, patterns and lists, run by a program of which
+    /// `program` is all that makes it another one.
+    pub fn identity(&self, settings: &Settings, program: &[u8]) -> Identity {
+        let mut hasher = blake3::Hasher::new_derive_key("cryoscan 2026 identity of a cache");
+        let lists = settings.indicators.iter().map(|lists| lists.indicators.hash());
+        let grep = settings.grep.iter().cloned();
+        let texts = [self.engine.rules().hash().to_owned()].into_iter().chain(lists).chain(grep);
+        for text in texts {
+            hasher.update(&(text.len() as u64).to_le_bytes()).update(text.as_bytes());
+        }
+        Identity(*hasher.update(program).finalize().as_bytes())
     }
 }
 

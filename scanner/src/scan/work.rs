@@ -9,7 +9,7 @@ use std::sync::{Mutex, PoisonError};
 use super::job::{Input, Job};
 use super::pieces::{self, Bad};
 use super::pool::Order;
-use super::{Lazy, Progress, Settings};
+use super::{Lazy, Progress, Settings, cache};
 use crate::checkpoint::Scope;
 use crate::coverage::Reason;
 use crate::diagnostic::{Code, Diagnostic, Level};
@@ -18,7 +18,7 @@ use crate::matching::{Engine, Scratch};
 use crate::region::{CELL, Cut, Form, HolderKind, REACH, Space, Window};
 use crate::rule::{Class, Report};
 use crate::secret::SecretBytes;
-use crate::tally::{LineFeeds, Partial, Sort};
+use crate::tally::{LineFeeds, Match, Partial, Sort};
 
 /// Bytes of one label that are kept to describe the process.
 const LABEL_KEPT: u64 = 64 << 10;
@@ -135,7 +135,7 @@ impl Work<'_> {
                         || ends(stretch.end, job.region.end, seen_end),
                 },
             };
-            let scanned = engine.scan(&window, scratch, |mut found| {
+            let take = |mut found: Match| {
                 let span = found.locus.at..found.locus.at.saturating_add(found.locus.len.into());
                 if !job.scope.contains(found.locus.at)
                     || !job.space.is_own(&span)
@@ -165,7 +165,10 @@ impl Work<'_> {
                     part.keep_for_proof(shelf, &found);
                 }
                 part.add(found, &job.name, sort, shown, limits);
-            });
+            };
+            // What lies around a block that is lost is no neighbour of it.
+            let cache = self.settings.cache.as_deref().filter(|_| bad.is_empty());
+            let scanned = cache::scan(engine, cache, &window, job.region.end, scratch, take);
             throttled.extend(scanned.throttled);
             lists.extend(scanned.lists);
             decoded = decoded.saturating_add(scanned.decoded);

@@ -2,6 +2,7 @@
 
 mod attribution;
 mod bad_input;
+mod cache;
 mod chains;
 mod containers;
 mod files;

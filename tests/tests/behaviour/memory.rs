@@ -26,11 +26,12 @@ fn the_program() {
 }
 
 /// The records of a scan, and the most memory that it took.
-fn scan(target: &Path, memory: &str, threads: &str) -> (Vec<Value>, u64) {
+fn scan(target: &Path, memory: &str, threads: &str, more: &[&str]) -> (Vec<Value>, u64) {
     let report = target.with_extension(format!("{memory}-{threads}.jsonl"));
     let output = format!("-ojsonl={}", report.display());
     let target = target.to_str().unwrap();
     let args = ["scan", target, "--memory", memory, "--threads", threads, &output];
+    let args = [&args, more].concat();
     let mut program = Command::new(env::current_exe().unwrap());
     program.args(["--exact", "memory::the_program", "--nocapture"]).stdin(Stdio::null());
     program.env_clear().env(ARGS, args.join("\n"));
@@ -66,13 +67,21 @@ fn memory_is_kept_by_the_whole_process() {
         [("a.tar", &tar), ("one.tar.zst", &frames(tar.len())), ("many.tar.zst", &frames(2 << 20))]
     {
         let target = files.add(name, bytes);
-        let (expected, _) = scan(&target, "1GiB", "1");
+        let (expected, _) = scan(&target, "1GiB", "1", &[]);
         let tokens = expected.iter().filter(|record| record["type"] == "finding").count();
         assert!(tokens >= 24, "{name}: {tokens} findings");
         for (memory, mib, threads) in [("48MiB", 48, "1"), ("64MiB", 64, "8"), ("96MiB", 96, "2")] {
-            let (records, peak) = scan(&target, memory, threads);
+            let (records, peak) = scan(&target, memory, threads, &[]);
             assert_eq!(records, expected, "{name}, {memory}, {threads} threads");
             assert!(peak > 0 && peak <= mib << 20, "{name}, {memory}, {threads} threads: {peak}");
+        }
+        // A cache takes its part of it.
+        let cache = target.with_extension("cache");
+        for _ in 0..2 {
+            let (records, peak) =
+                scan(&target, "64MiB", "2", &["--cache", cache.to_str().unwrap()]);
+            assert_eq!(records, expected, "{name} with a cache");
+            assert!(peak > 0 && peak <= 64 << 20, "{name} with a cache: {peak}");
         }
     }
 }

@@ -92,7 +92,10 @@ fn no_scan_and_no_gate_shows_a_planted_value() {
     for fixture in fixtures::load(&fixtures::folder()).unwrap() {
         let files = Files::new();
         let folder = files.add("mark", b"").parent().unwrap().to_owned();
-        let said = scan(&fixture, &folder, &["-vvv"], &TRACE);
+        let cache = folder.join("cache");
+        let more = ["-vvv", "--cache", cache.to_str().unwrap()];
+        let mut said = scan(&fixture, &folder, &more, &TRACE);
+        said.extend(fs::read(&cache).unwrap());
         check(&said, &fixture, "scan -vvv", r#"{"type":"finding""#);
         let report = folder.join("jsonl");
         let gate = ["gate", report.to_str().unwrap(), "--fail-on", "info:low", "-vvv"];
