@@ -22,7 +22,7 @@ fn tried(keyword: &str, text: &str) -> Vec<String> {
             all.push(text.get(value.span.clone()).unwrap().to_owned());
             None
         };
-        assert_eq!(find(text.as_bytes(), at, words, 200, take), None);
+        assert_eq!(find(text.as_bytes(), at, words, 200, &mut Reading::default(), take), None);
     }
     all
 }
@@ -159,11 +159,12 @@ proptest! {
         bytes.splice(at..at, *b"password");
         let words = [Keyword::new("password").unwrap()];
         let len = bytes.len();
-        find(&bytes, at, &words, 100, |value| -> Option<()> {
+        find(&bytes, at, &words, 100, &mut Reading::default(), |value| -> Option<()> {
             assert!(value.span.start < value.span.end && value.span.end <= len);
             None
         });
-        end(&bytes, at, text_run::end(&bytes, at, 1000), 100);
+        let run_end = text_run::end(&bytes, at, 1000);
+        Sight::of(&bytes, at, run_end).end(&bytes, run_end, 100);
     }
 }
 

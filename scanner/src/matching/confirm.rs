@@ -4,6 +4,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::assignment;
+use super::reading::Reading;
 use crate::check::{Attributes, Confidence, Outcome, Plain, Subject, known};
 use crate::region::Cut;
 use crate::rule::{Anchor, Answer, Class, Edge, Groups, Keyword, Report, Rule, Seen, View};
@@ -92,7 +93,7 @@ impl Found {
 }
 
 /// The match of `rule` that the candidate at `at` leads to.
-fn find(rule: &Rule, run: Run<'_>, at: usize) -> Option<Found> {
+fn find(rule: &Rule, run: Run<'_>, at: usize, reading: &mut Reading) -> Option<Found> {
     match &rule.anchor {
         Anchor::Run { len, .. } => Some(Found::of(at..at + len)),
         Anchor::Prefix => {
@@ -112,7 +113,9 @@ fn find(rule: &Rule, run: Run<'_>, at: usize) -> Option<Found> {
             search(rule, run.text, at)
         }
         // Of a rule without items, see `find_all`.
-        Anchor::Assignment(keywords) => all_assigned(rule, run, at, keywords).into_iter().next(),
+        Anchor::Assignment(keywords) => {
+            all_assigned(rule, run, at, keywords, reading).into_iter().next()
+        }
         Anchor::Inside => {
             // The leftmost match that covers the literal.
             let mut from = 0;
@@ -144,19 +147,26 @@ fn found(rule: &Rule, text: &[u8], groups: &Groups) -> Option<Found> {
     (span.len() <= rule.max_len).then_some(Found::of(span))
 }
 
-/// The values in what `rule` matches around the candidate at `at`, judged.
-pub(super) fn judge_all(rule: &Rule, run: Run<'_>, at: usize) -> Vec<Judged> {
-    let all = find_all(rule, run, at).into_iter();
+/// The values in what `rule` matches around the candidate at `at`, judged. `reading` is of the text that `run` is
+/// a part of.
+pub(super) fn judge_all(
+    rule: &Rule,
+    run: Run<'_>,
+    at: usize,
+    reading: &mut Reading,
+) -> Vec<Judged> {
+    let all = find_all(rule, run, at, reading).into_iter();
     all.map(|found| Judged { found: found.span.clone(), answer: judge(rule, run, found) }).collect()
 }
 
 /// The values in what `rule` matches around the candidate at `at`: one, or those of its items.
-pub(super) fn find_all(rule: &Rule, run: Run<'_>, at: usize) -> Vec<Found> {
+pub(super) fn find_all(rule: &Rule, run: Run<'_>, at: usize, reading: &mut Reading) -> Vec<Found> {
     if let Anchor::Assignment(keywords) = &rule.anchor {
-        return all_assigned(rule, run, at, keywords);
+        return all_assigned(rule, run, at, keywords, reading);
     }
-    let Some(items) = &rule.items else { return find(rule, run, at).into_iter().collect() };
-    let Some(whole) = find(rule, run, at) else { return Vec::new() };
+    let found = find(rule, run, at, reading);
+    let Some(items) = &rule.items else { return found.into_iter().collect() };
+    let Some(whole) = found else { return Vec::new() };
     let mut found = Vec::new();
     for Range { start, end } in holders(rule, run, whole.span) {
         let mut from = start;
@@ -173,9 +183,15 @@ pub(super) fn find_all(rule: &Rule, run: Run<'_>, at: usize) -> Vec<Found> {
 }
 
 /// What `rule` finds in the values that are assigned to a name with one of its keywords in it.
-fn all_assigned(rule: &Rule, run: Run<'_>, at: usize, keywords: &[Keyword]) -> Vec<Found> {
+fn all_assigned(
+    rule: &Rule,
+    run: Run<'_>,
+    at: usize,
+    keywords: &[Keyword],
+    reading: &mut Reading,
+) -> Vec<Found> {
     let take = |value: &assignment::Value| matched(rule, run, value);
-    let found = assignment::find(run.text, at, keywords, rule.max_len, take);
+    let found = assignment::find(run.text, at, keywords, rule.max_len, reading, take);
     let Some((spans, name)) = found else { return Vec::new() };
     let name = run.text.get(name).and_then(shown);
     let of = |span: Range<usize>| Found { whole: span.clone(), span, name: name.clone() };

@@ -3,14 +3,16 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
+use super::assignment::Sight;
 use super::confirm::Confirmed;
 use super::kernel::Kernel;
 use super::memo::{Keys, Memo};
 use super::meter::Meter;
 use super::prefilter::{Hit, Marks, Prefilter, is_zeros};
-use super::record::{self, Pair};
+use super::reading::Reading;
+use super::record::{self, Foreign, Pair};
 use super::repeats::{Repeats, Visit};
-use super::search::{Haystack, Search, TextRun};
+use super::search::{self, Haystack, Search, TextRun};
 use super::{assignment, environment, overlap, runs};
 use crate::check::Confidence;
 use crate::region::{CELL, Decoded, Locus, REACH, RegionKind, Window};
@@ -94,6 +96,8 @@ pub struct Scratch {
     pub(super) word: Option<(usize, usize)>,
     /// What binary records at the place that is looked at assign to a name there.
     pub(super) pairs: Vec<Pair>,
+    /// What names and values at the place that is looked at are.
+    pub(super) reading: Reading,
     /// What was judged before.
     pub(super) memo: Memo,
     /// Text that was met before.
@@ -104,6 +108,8 @@ pub struct Scratch {
 #[derive(Debug)]
 pub struct Engine {
     pub(super) rules: RuleSet,
+    /// By rule, how many candidates it may have in a cell.
+    budgets: Vec<usize>,
     prefilter: Prefilter,
     /// Rules whose candidates are runs, labels, files, or all text, and whether they are parts of tokens.
     others: Vec<(RuleId, bool)>,
@@ -144,7 +150,8 @@ impl Engine {
             Anchor::Label | Anchor::Path | Anchor::Text | Anchor::Number | Anchor::Words => false,
             Anchor::Listed => false,
         });
-        Self { rules, prefilter, others, finds_zeros, key, memo: Keys::default() }
+        let budgets = rules.rules().iter().map(search::budget).collect();
+        Self { rules, budgets, prefilter, others, finds_zeros, key, memo: Keys::default() }
     }
 
     /// The rules.
@@ -222,6 +229,7 @@ impl Engine {
     ) -> Vec<Candidate> {
         scratch.candidates.clear();
         scratch.memo.begin(&self.memo, window.name);
+        scratch.reading.clear();
         self.literals(window, haystack, scratch);
         self.others(window, haystack, scratch);
         self.listed(window, haystack, scratch);
@@ -245,6 +253,7 @@ impl Engine {
         let mut row_start = 0;
         let mut visit = Visit::default();
         let mut done = 0;
+        let mut foreign = Foreign::default();
         scratch.word = None;
         for hits in haystack.marks.hits.chunk_by(|one, other| one.at == other.at) {
             let Some(at) = hits.first().and_then(|hit| usize::try_from(hit.at).ok()) else {
@@ -255,25 +264,27 @@ impl Engine {
             }
             let rest = haystack.marks.hits.get(done..).unwrap_or_default();
             done += hits.len();
+            let cell = haystack.cell(window, at);
+            let is_spent = |hit: &Hit| scratch.spent.get(hit.literal()) == Some(&cell);
+            if haystack.from.is_none() && hits.iter().all(is_spent) {
+                if visit.covers(at) {
+                    visit.lose_count();
+                }
+                continue;
+            }
             // A rule may have several literals of which one begins with another.
             rules.clear();
             self.prefilter.rules(haystack.text, hits, &mut rules);
             if rules.is_empty() {
                 continue;
             }
+            text.cover(haystack.text, at);
             if !visit.covers(at) {
-                text.cover(haystack.text, at);
                 let Scratch { memo, repeats, .. } = &mut *scratch;
                 repeats.leave(std::mem::take(&mut visit));
                 if text.range().contains(&at) {
                     visit = repeats.enter(memo, haystack.text, text.range(), haystack.cut, rest);
                 }
-            }
-            let cell = haystack.cell(window, at);
-            let is_spent = |hit: &Hit| scratch.spent.get(hit.literal()) == Some(&cell);
-            if haystack.from.is_none() && hits.iter().all(is_spent) {
-                visit.pass(rules.len());
-                continue;
             }
             // Places come in order: one before the end stands in the same row.
             let known = scratch.word.map(|(_, end)| end).filter(|end| *end > at);
@@ -284,11 +295,16 @@ impl Engine {
             scratch.word = Some((at, row_end));
             scratch.pairs.clear();
             let is_name = |id: &RuleId| matches!(self.rules.get(*id).anchor, Anchor::Assignment(_));
+            let (mut is_no_name, mut sight) = (true, Sight::default());
             if rules.iter().any(is_name) {
-                record::pairs(haystack.text, at, &mut scratch.pairs);
+                foreign.see(haystack.text, at);
+                record::pairs(haystack.text, at, row_start, &foreign, &mut scratch.pairs);
+                is_no_name =
+                    assignment::is_no_name(row_start..row_end, at) && scratch.pairs.is_empty();
+                if !is_no_name {
+                    sight = Sight::of(haystack.text, at, text.range().end);
+                }
             }
-            let is_no_name =
-                assignment::is_no_name(row_start..row_end, at) && scratch.pairs.is_empty();
             let mut are_spent = haystack.from.is_none();
             for id in &rules {
                 let candidate = visit.next();
@@ -298,13 +314,14 @@ impl Engine {
                     let is_allowed = search.is_allowed(at, scratch);
                     are_spent &= search.is_spent(scratch);
                     if is_allowed && !(is_no_name && is_name(id)) {
-                        let is_of_run = visit.covers(at) && search.sees_run_only(at, visit.end());
+                        let is_of_run = visit.covers(at) && search.sees_run_only(sight);
                         if is_of_run && visit.is_nothing(candidate) {
                             scratch.meter.candidate(*id);
                             search.record(at, None, scratch);
+                        } else if search.is_no_token(at, row_end) {
+                            scratch.meter.candidate(*id);
                         } else {
-                            text.cover(haystack.text, at);
-                            let around = search.around(at, &text);
+                            let around = search.around(at, &text, sight);
                             if !search.confirm(around, at, None, scratch) && is_of_run {
                                 visit.note_nothing(candidate);
                             }
@@ -351,13 +368,15 @@ impl Engine {
         }
     }
 
-    fn search<'a>(
+    pub(super) fn search<'a>(
         &'a self,
         window: &'a Window<'a>,
         id: RuleId,
         haystack: Haystack<'a>,
     ) -> Search<'a> {
-        Search { window, id, rule: self.rules.get(id), haystack }
+        let index = usize::try_from(id.0).unwrap_or(usize::MAX);
+        let budget = self.budgets.get(index).copied().unwrap_or_default();
+        Search { window, id, rule: self.rules.get(id), budget, haystack }
     }
 
     /// For each match, whether its partner stands near. Sorted by start, as `suppress` leaves them.

@@ -93,7 +93,9 @@ fn pairs(keyword: &str, bytes: &[u8]) -> Vec<(&'static str, String, String)> {
             let told =
                 |range: &Range<usize>| String::from_utf8(bytes[range.clone()].to_vec()).unwrap();
             let mut here = Vec::new();
-            super::pairs(bytes, at, &mut here);
+            let mut foreign = Foreign::default();
+            foreign.see(bytes, at);
+            super::pairs(bytes, at, at, &foreign, &mut here);
             let found: Option<()> = find(bytes, &here, at, &keyword, |pair| {
                 all.push((pair.layout, told(&pair.name), told(&pair.value)));
                 None

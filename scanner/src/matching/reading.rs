@@ -1,0 +1,169 @@
+//! What was read around the place that is looked at, and where values behind it end: it is the same for every
+//! rule that is asked there, and of values for the places before and behind it too.
+
+use std::ops::Range;
+
+use super::assignment::{self, Start};
+use super::text_run;
+use crate::rule::{Keyword, keeps_meaning, says_open, says_secret};
+
+/// Bytes behind a place that what is read of its names and of how values are assigned to them depends on, at
+/// most.
+const BEHIND: usize = 512;
+
+/// A part of a text that is looked at, by offsets in what it is a part of.
+type Part = (usize, usize, usize);
+
+/// What is known; a new text begins with [`Reading::clear`].
+#[derive(Debug, Default)]
+pub(super) struct Reading {
+    /// Where the text that a rule is given begins in all of it.
+    base: usize,
+    /// Which place of which text the names are of.
+    of: Option<Part>,
+    names: Vec<Name>,
+    /// Where values end, by the kinds of bytes that may end them.
+    ends: Vec<End>,
+}
+
+/// A name that a word stands in.
+#[derive(Debug, Clone)]
+struct Name {
+    word: Range<usize>,
+    /// None if it is too long for one.
+    name: Option<Range<usize>>,
+    begins_word: Option<bool>,
+    keeps_meaning: Option<bool>,
+    says_open: Option<bool>,
+    says_secret: Option<bool>,
+    start: Option<Option<Start>>,
+}
+
+/// No byte of `span`, in all of the text, is of one of these kinds; if `is_known`, the one behind it is.
+#[derive(Debug, Clone)]
+struct End {
+    kinds: u16,
+    span: Range<usize>,
+    is_known: bool,
+}
+
+/// The number of a name that was read.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Number(usize);
+
+impl Reading {
+    /// Forgets the text.
+    pub(super) fn clear(&mut self) {
+        self.of = None;
+        self.ends.clear();
+    }
+
+    /// Begins with a place in `text`, which begins at `base` in all of the text.
+    pub(super) fn begin(&mut self, base: usize, text: &[u8], at: usize) {
+        self.base = base;
+        let shown = text.len().min(at.saturating_add(BEHIND));
+        let of = Some((base, at, shown));
+        if self.of != of {
+            self.of = of;
+            self.names.clear();
+        }
+    }
+
+    /// The name that a keyword stands in at the place.
+    pub(super) fn name(
+        &mut self,
+        text: &[u8],
+        word: &Range<usize>,
+    ) -> Option<(Number, Range<usize>)> {
+        let known = self.names.iter().position(|name| name.word == *word);
+        let number = known.unwrap_or_else(|| {
+            self.names.push(Name {
+                word: word.clone(),
+                name: assignment::name_around(text, word),
+                begins_word: None,
+                keeps_meaning: None,
+                says_open: None,
+                says_secret: None,
+                start: None,
+            });
+            self.names.len() - 1
+        });
+        let name = self.names.get(number)?.name.clone()?;
+        Some((Number(number), name))
+    }
+
+    /// Whether a name with a keyword in it may be that of a secret.
+    pub(super) fn is_named(&mut self, number: Number, text: &[u8], keyword: &Keyword) -> bool {
+        let Some(known) = self.names.get_mut(number.0) else { return false };
+        let Some(name) = known.name.clone() else { return false };
+        let (name_text, tail) = (text.get(name), known.tail(text));
+        let (Some(name_text), Some(tail)) = (name_text, tail) else { return false };
+        let keeps = *known.keeps_meaning.get_or_insert_with(|| keeps_meaning(tail));
+        let says_it = if keyword.says_secret {
+            keeps && !*known.says_open.get_or_insert_with(|| says_open(name_text))
+        } else {
+            keeps || *known.says_secret.get_or_insert_with(|| says_secret(name_text))
+        };
+        says_it && (keyword.letters() >= assignment::LONG || self.begins_word(number, text))
+    }
+
+    /// Whether a word begins in its name where the keyword does.
+    pub(super) fn begins_word(&mut self, number: Number, text: &[u8]) -> bool {
+        let Some(known) = self.names.get_mut(number.0) else { return false };
+        let Some(name) = &known.name else { return false };
+        let at = known.word.start;
+        *known.begins_word.get_or_insert_with(|| assignment::begins_word(text, name, at))
+    }
+
+    /// Where the value begins that is assigned to a name.
+    pub(super) fn value_at(&mut self, number: Number, text: &[u8]) -> Option<Start> {
+        let known = self.names.get_mut(number.0)?;
+        let name = known.name.as_ref()?;
+        *known.start.get_or_insert_with(|| assignment::value_at(text, name))
+    }
+
+    /// The first byte from `at` on that is of one of these kinds, or where the text run ends, or what may be
+    /// looked at.
+    pub(super) fn until(&mut self, text: &[u8], at: usize, most: usize, kinds: u16) -> usize {
+        let limit = at.saturating_add(most).min(text.len());
+        if at >= limit {
+            return at;
+        }
+        let kinds = kinds | assignment::CONTROL | assignment::FOREIGN;
+        let known = self.ends.iter().position(|end| end.kinds == kinds);
+        let number = known.unwrap_or_else(|| {
+            self.ends.push(End { kinds, span: 0..0, is_known: false });
+            self.ends.len() - 1
+        });
+        let Some(end) = self.ends.get_mut(number) else { return at };
+        let here = self.base + at;
+        if !(end.span.start..=end.span.end).contains(&here) {
+            (end.span, end.is_known) = (here..here, false);
+        }
+        if !end.is_known && end.span.end < self.base + limit {
+            let rest = text.get(end.span.end - self.base..limit).unwrap_or_default();
+            let len = rest.iter().position(|byte| assignment::is_one(*byte, kinds));
+            end.is_known = len.is_some();
+            end.span.end += len.unwrap_or(rest.len());
+        }
+        let found = end.span.end - self.base;
+        if found >= limit {
+            return limit;
+        }
+        if text.get(found).is_some_and(u8::is_ascii) {
+            return found;
+        }
+        // Bytes of other alphabets are characters, or the end of the text.
+        let kinds = kinds & !assignment::FOREIGN;
+        let rest = text.get(found..limit).unwrap_or_default();
+        let len = rest.iter().take_while(|byte| !assignment::is_one(**byte, kinds)).count();
+        text_run::end(text, at, found + len - at)
+    }
+}
+
+impl Name {
+    /// What stands behind the word in its name.
+    fn tail<'a>(&self, text: &'a [u8]) -> Option<&'a [u8]> {
+        text.get(self.word.end..self.name.as_ref()?.end)
+    }
+}
