@@ -62,7 +62,7 @@ pub(super) fn find<T>(
             continue;
         }
         if reading.is_named(number, text, keyword)
-            && let Some(found) = taken(text, &name, Some(number), most, reading, &mut take)
+            && let Some(found) = taken(text, &name, number, most, reading, &mut take)
         {
             return Some((found, name));
         }
@@ -75,11 +75,9 @@ pub(super) fn find<T>(
             continue;
         }
         let last = columns.map_or(word.end.saturating_add(NEAR), |columns| columns.end);
-        let mut from = name.end;
-        while let Some(name) = next_name(text, from, last) {
-            from = name.end.max(from + 1);
-            if text.get(name.clone()).is_some_and(says_secret)
-                && let Some(found) = taken(text, &name, None, most, reading, &mut take)
+        for number in reading.followers(number, text, last) {
+            if let Some(name) = reading.span(number)
+                && let Some(found) = taken(text, &name, number, most, reading, &mut take)
             {
                 return Some((found, name));
             }
@@ -153,7 +151,7 @@ fn goes_on(text: &[u8], at: usize, end: usize) -> bool {
 fn taken<T>(
     text: &[u8],
     name: &Range<usize>,
-    number: Option<Number>,
+    number: Number,
     most: usize,
     reading: &mut Reading,
     take: &mut impl FnMut(&Value) -> Option<T>,
@@ -163,10 +161,7 @@ fn taken<T>(
         let found: Vec<T> = rows.filter_map(|value| take(&value)).collect();
         return (!found.is_empty()).then_some(found);
     }
-    let start = match number {
-        Some(number) => reading.value_at(number, text),
-        None => value_at(text, name),
-    }?;
+    let start = reading.value_at(number, text)?;
     values(text, name, &start, most, reading).iter().find_map(take).map(|found| vec![found])
 }
 
@@ -211,7 +206,7 @@ pub(super) fn name_around(text: &[u8], word: &Range<usize>) -> Option<Range<usiz
 }
 
 /// The next name from `from` on that begins before `last`.
-fn next_name(text: &[u8], from: usize, last: usize) -> Option<Range<usize>> {
+pub(super) fn next_name(text: &[u8], from: usize, last: usize) -> Option<Range<usize>> {
     let mut at = from;
     loop {
         let byte = *text.get(at).filter(|_| at < last)?;

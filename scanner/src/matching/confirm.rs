@@ -1,5 +1,6 @@
 //! From a candidate to a judged match: the pattern, then the checks, then the borders.
 
+use std::borrow::Cow;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -43,8 +44,8 @@ pub(super) struct Confirmed {
 
 impl Confirmed {
     /// Adds what speaks for it beside its checks.
-    pub(super) fn add_evidence(&mut self, check: &str) {
-        let evidence = Evidence { check: check.to_owned(), outcome: Outcome::Pass };
+    pub(super) fn add_evidence(&mut self, check: impl Into<Cow<'static, str>>) {
+        let evidence = Evidence { check: check.into(), outcome: Outcome::Pass };
         Arc::make_mut(&mut self.grounds).evidence.push(evidence);
     }
 
@@ -102,7 +103,7 @@ fn find(rule: &Rule, run: Run<'_>, at: usize, reading: &mut Reading) -> Option<F
             }
             let all = at..run.text.len();
             if rule.items.is_none() && rule.group == 0 && rule.name_group.is_none() {
-                return whole(rule, at..rule.pattern.end_at(run.text, all)?);
+                return whole(rule, at..rule.pattern.end_near(run.text, all, &mut reading.reach)?);
             }
             let groups = rule.pattern.groups_at(run.text, all)?;
             found(rule, run.text, &groups)
@@ -155,8 +156,12 @@ pub(super) fn judge_all(
     at: usize,
     reading: &mut Reading,
 ) -> Vec<Judged> {
-    let all = find_all(rule, run, at, reading).into_iter();
-    all.map(|found| Judged { found: found.span.clone(), answer: judge(rule, run, found) }).collect()
+    let judged =
+        |found: Found| Judged { found: found.span.clone(), answer: judge(rule, run, found) };
+    if rule.items.is_none() && !matches!(rule.anchor, Anchor::Assignment(_)) {
+        return find(rule, run, at, reading).map(judged).into_iter().collect();
+    }
+    find_all(rule, run, at, reading).into_iter().map(judged).collect()
 }
 
 /// The values in what `rule` matches around the candidate at `at`: one, or those of its items.
@@ -319,7 +324,7 @@ pub(super) fn judge(rule: &Rule, run: Run<'_>, found: Found) -> Result<Confirmed
         attributes.extend(verdict.attributes);
         canonical = verdict.canonical.or(canonical);
         plain = verdict.plain.or(plain);
-        evidence.push(Evidence { check: check.name.to_owned(), outcome: verdict.outcome });
+        evidence.push(Evidence { check: check.name.into(), outcome: verdict.outcome });
     }
     if let Some(terms) = &rule.terms {
         let (text, value, path) = (run.text, span.clone(), run.path);
@@ -329,7 +334,7 @@ pub(super) fn judge(rule: &Rule, run: Run<'_>, found: Found) -> Result<Confirmed
             Answer::Proven => {
                 passes = passes.saturating_add(1);
                 confidence = confidence.max(Confidence::High);
-                evidence.push(Evidence { check: "checksum".to_owned(), outcome: Outcome::Pass });
+                evidence.push(Evidence { check: "checksum".into(), outcome: Outcome::Pass });
             }
         }
     }
@@ -361,7 +366,7 @@ pub(super) fn judge(rule: &Rule, run: Run<'_>, found: Found) -> Result<Confirmed
                 return Err(Refused::Edge);
             }
             confidence = lower(confidence);
-            evidence.push(Evidence { check: "border".to_owned(), outcome: Outcome::Weak });
+            evidence.push(Evidence { check: "border".into(), outcome: Outcome::Weak });
         }
     }
     let kind: u8 = match (rule.report, &rule.anchor) {

@@ -402,7 +402,7 @@ impl Engine {
         let partner = self.rules.get(candidate.rule).near.as_ref().map(|near| near.rule.as_str());
         let confirmed = &mut candidate.confirmed;
         confirmed.confidence = confirmed.confidence.max(Confidence::High);
-        confirmed.add_evidence(&format!("near {}", partner.unwrap_or_default()));
+        confirmed.add_evidence(format!("near {}", partner.unwrap_or_default()));
     }
 
     fn finish(&self, window: &Window<'_>, candidate: Candidate) -> Match {
@@ -412,19 +412,24 @@ impl Engine {
         let decoded = by_check.unwrap_or(decoded);
         let value = plain.map_or(value, |plain| plain.value);
         let canonical = confirmed.canonical.as_ref().unwrap_or(&value);
-        let mut hasher = blake3::Hasher::new_keyed(&self.key);
-        match self.rules.get(rule).class {
-            Class::Secret => {}
+        let head = match self.rules.get(rule).class {
+            Class::Secret => None,
             // An indicator is shown: never let it stand for a secret of the same text.
-            Class::Indicator => _ = hasher.update(b"indicator:"),
+            Class::Indicator => Some("indicator:"),
             // Text that the user looks for is a finding of its own beside a secret of a rule.
-            Class::Grep => _ = hasher.update(self.rules.get(rule).id.as_bytes()),
+            Class::Grep => Some(self.rules.get(rule).id.as_str()),
             // The same of what a list has.
-            Class::Listed => _ = hasher.update(b"listed:"),
-        }
-        hasher.update(canonical.expose());
+            Class::Listed => Some("listed:"),
+        };
+        let hash = if let Some(head) = head {
+            let mut hasher = blake3::Hasher::new_keyed(&self.key);
+            hasher.update(head.as_bytes()).update(canonical.expose());
+            hasher.finalize()
+        } else {
+            blake3::keyed_hash(&self.key, canonical.expose())
+        };
         let mut key = [0; 16];
-        hasher.finalize_xof().fill(&mut key);
+        key.iter_mut().zip(hash.as_bytes()).for_each(|(to, from)| *to = *from);
         Match {
             holder: window.space.holder,
             kind,

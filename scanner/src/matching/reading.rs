@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use super::assignment::{self, Start};
 use super::text_run;
-use crate::rule::{Keyword, keeps_meaning, says_open, says_secret};
+use crate::rule::{Keyword, Reach, RuleId, keeps_meaning, says_open, says_secret};
 
 /// Bytes behind a place that what is read of its names and of how values are assigned to them depends on, at
 /// most.
@@ -24,6 +24,8 @@ pub(super) struct Reading {
     names: Vec<Name>,
     /// Where values end, by the kinds of bytes that may end them.
     ends: Vec<End>,
+    /// How far runs of patterns go.
+    pub(super) reach: Reach,
 }
 
 /// A name that a word stands in.
@@ -37,6 +39,8 @@ struct Name {
     says_open: Option<bool>,
     says_secret: Option<bool>,
     start: Option<Option<Start>>,
+    /// How far names behind it were looked for, and which of them say secret, by their numbers.
+    followers: Option<((usize, usize), Range<usize>)>,
 }
 
 /// No byte of `span`, in all of the text, is of one of these kinds; if `is_known`, the one behind it is.
@@ -56,11 +60,13 @@ impl Reading {
     pub(super) fn clear(&mut self) {
         self.of = None;
         self.ends.clear();
+        self.reach.clear();
     }
 
-    /// Begins with a place in `text`, which begins at `base` in all of the text.
-    pub(super) fn begin(&mut self, base: usize, text: &[u8], at: usize) {
+    /// Begins with a rule at a place in `text`, which begins at `base` in all of the text.
+    pub(super) fn begin(&mut self, rule: RuleId, base: usize, text: &[u8], at: usize) {
         self.base = base;
+        self.reach.begin(base, rule.0);
         let shown = text.len().min(at.saturating_add(BEHIND));
         let of = Some((base, at, shown));
         if self.of != of {
@@ -77,15 +83,7 @@ impl Reading {
     ) -> Option<(Number, Range<usize>)> {
         let known = self.names.iter().position(|name| name.word == *word);
         let number = known.unwrap_or_else(|| {
-            self.names.push(Name {
-                word: word.clone(),
-                name: assignment::name_around(text, word),
-                begins_word: None,
-                keeps_meaning: None,
-                says_open: None,
-                says_secret: None,
-                start: None,
-            });
+            self.names.push(Name::new(word.clone(), assignment::name_around(text, word)));
             self.names.len() - 1
         });
         let name = self.names.get(number)?.name.clone()?;
@@ -113,6 +111,42 @@ impl Reading {
         let Some(name) = &known.name else { return false };
         let at = known.word.start;
         *known.begins_word.get_or_insert_with(|| assignment::begins_word(text, name, at))
+    }
+
+    /// The names that say secret among those that begin behind a name and before `last`.
+    pub(super) fn followers(
+        &mut self,
+        number: Number,
+        text: &[u8],
+        last: usize,
+    ) -> impl Iterator<Item = Number> + use<> {
+        // What is read far behind the place depends on where the text ends.
+        let at = self.of.map_or(0, |(_, at, _)| at);
+        let is_near = last.saturating_add(BEHIND / 2) <= at.saturating_add(BEHIND);
+        let key = (last, if is_near { 0 } else { text.len() });
+        let known = self.names.get(number.0);
+        let followers = known.and_then(|name| name.followers.clone());
+        if let Some((_, followers)) = followers.filter(|(of, _)| *of == key) {
+            return followers.map(Number);
+        }
+        let mut from = known.and_then(|name| name.name.as_ref()).map_or(last, |name| name.end);
+        let first = self.names.len();
+        while let Some(name) = assignment::next_name(text, from, last) {
+            from = name.end.max(from + 1);
+            if text.get(name.clone()).is_some_and(says_secret) {
+                self.names.push(Name::new(name.clone(), Some(name)));
+            }
+        }
+        let followers = first..self.names.len();
+        if let Some(name) = self.names.get_mut(number.0) {
+            name.followers = Some((key, followers.clone()));
+        }
+        followers.map(Number)
+    }
+
+    /// Where a name is.
+    pub(super) fn span(&self, number: Number) -> Option<Range<usize>> {
+        self.names.get(number.0)?.name.clone()
     }
 
     /// Where the value begins that is assigned to a name.
@@ -162,6 +196,19 @@ impl Reading {
 }
 
 impl Name {
+    fn new(word: Range<usize>, name: Option<Range<usize>>) -> Self {
+        Self {
+            word,
+            name,
+            begins_word: None,
+            keeps_meaning: None,
+            says_open: None,
+            says_secret: None,
+            start: None,
+            followers: None,
+        }
+    }
+
     /// What stands behind the word in its name.
     fn tail<'a>(&self, text: &'a [u8]) -> Option<&'a [u8]> {
         text.get(self.word.end..self.name.as_ref()?.end)

@@ -320,7 +320,7 @@ impl Search<'_> {
             let run =
                 Run { text, cut: Cut { start: false, end: shown < end }, path, word_end: None };
             scratch.meter.candidate(self.id);
-            scratch.reading.begin(start, text, 0);
+            scratch.reading.begin(self.id, start, text, 0);
             for found in confirm::find_all(self.rule, run, 0, &mut scratch.reading) {
                 let judged = confirm::judge(self.rule, run, found);
                 scratch.meter.judged(self.id, said(&judged));
@@ -442,7 +442,7 @@ impl Search<'_> {
         }
         let mut all = match layout {
             None => {
-                scratch.reading.begin(start, run.text, at);
+                scratch.reading.begin(self.id, start, run.text, at);
                 confirm::judge_all(self.rule, run, at, &mut scratch.reading)
             }
             Some(layout) => {

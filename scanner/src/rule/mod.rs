@@ -26,7 +26,7 @@ pub use model::{
 };
 pub use names::{keeps_meaning, says_open, says_secret};
 pub use pattern::{Pattern, is_of_word};
-pub use program::Groups;
+pub use program::{Groups, Reach};
 pub use select::UnknownSelector;
 pub use terms::Terms;
 pub(crate) use terms::{Answer, Seen};

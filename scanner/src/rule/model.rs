@@ -136,6 +136,13 @@ impl Keyword {
         let is_joint = |byte: Option<&u8>| matches!(byte, Some(b'_' | b'-' | b'.' | b' '));
         let is =
             |at: usize, byte: u8| text.get(at).is_some_and(|it| it.to_ascii_lowercase() == byte);
+        // Of the many keywords with one literal, what stands directly before it refuses nearly all.
+        if let [.., letter, b'_'] = self.word.get(..self.part.start)? {
+            let before = at.checked_sub(1)?;
+            if !is(before, *letter) && !is_joint(text.get(before)) {
+                return None;
+            }
+        }
         let mut end = at;
         for byte in self.word.get(self.part.start..)? {
             if *byte == b'_' {

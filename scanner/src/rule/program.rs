@@ -120,6 +120,72 @@ impl Groups {
     }
 }
 
+/// How far runs of bytes of one set go in one text, as was found at the last places that were looked at: of places
+/// in one long run each would go along it again.
+#[derive(Debug, Default)]
+pub struct Reach {
+    /// Where the text that is looked at begins in all of it.
+    base: usize,
+    /// Whose pattern is run.
+    of: u32,
+    runs: Vec<Known>,
+    put: usize,
+}
+
+/// All bytes of `span` are of a set; if `is_whole`, the one behind it is not.
+#[derive(Debug, Clone)]
+struct Known {
+    of: (u32, usize),
+    span: Range<usize>,
+    is_whole: bool,
+}
+
+impl Reach {
+    /// Runs that are known at a time.
+    const MOST: usize = 8;
+
+    /// Bytes of a run that is worth to be known.
+    const LEAST: usize = 256;
+
+    /// Forgets the text.
+    pub fn clear(&mut self) {
+        self.runs.clear();
+    }
+
+    /// Begins with a text that begins at `base` in all of it, and the pattern of a rule.
+    pub fn begin(&mut self, base: usize, of: u32) {
+        (self.base, self.of) = (base, of);
+    }
+
+    /// How many bytes of a set stand in a row at the start of `range`.
+    fn run_of(&mut self, number: usize, set: &Set, text: &[u8], range: Range<usize>) -> usize {
+        let of = (self.of, number);
+        let here = self.base.saturating_add(range.start);
+        let last = self.base.saturating_add(range.end);
+        let index = self.runs.iter().position(|run| run.of == of).unwrap_or_else(|| {
+            let new = Known { of, span: 0..0, is_whole: false };
+            let free = if self.runs.len() < Self::MOST { self.runs.len() } else { self.put };
+            self.put = (free + 1) % Self::MOST;
+            match self.runs.get_mut(free) {
+                Some(run) => *run = new,
+                None => self.runs.push(new),
+            }
+            free
+        });
+        let Some(run) = self.runs.get_mut(index) else { return 0 };
+        if !(run.span.start..=run.span.end).contains(&here) {
+            (run.span, run.is_whole) = (here..here, false);
+        }
+        if !run.is_whole && run.span.end < last {
+            let rest = text.get(run.span.end - self.base..range.end).unwrap_or_default();
+            let len = rest.iter().position(|byte| !set[usize::from(*byte)]);
+            run.is_whole = len.is_some();
+            run.span.end += len.unwrap_or(rest.len());
+        }
+        run.span.end.min(last) - here
+    }
+}
+
 /// A pattern that is matched step by step.
 #[derive(Debug)]
 pub(super) struct Program {
@@ -141,7 +207,18 @@ impl Program {
     /// are told by all of `text`.
     pub(super) fn end_at(&self, text: &[u8], range: Range<usize>) -> Result<Option<usize>, GaveUp> {
         let mut fuel = fuel(&range);
-        self.run(text, range, &mut [], &mut fuel)
+        self.run(text, range, &mut [], &mut fuel, None)
+    }
+
+    /// The same, with what is known of the text.
+    pub(super) fn end_near(
+        &self,
+        text: &[u8],
+        range: Range<usize>,
+        reach: &mut Reach,
+    ) -> Result<Option<usize>, GaveUp> {
+        let mut fuel = fuel(&range);
+        self.run(text, range, &mut [], &mut fuel, Some(reach))
     }
 
     /// The match that begins at the start of `range`, with its groups.
@@ -176,10 +253,12 @@ impl Program {
     ) -> Result<Option<Groups>, GaveUp> {
         let start = range.start;
         // Most places hold no match: no room is made for groups before there is one.
-        let Some(end) = self.run(text, range.clone(), &mut [], fuel)? else { return Ok(None) };
+        let Some(end) = self.run(text, range.clone(), &mut [], fuel, None)? else {
+            return Ok(None);
+        };
         let mut slots = vec![NOWHERE; self.slots];
         if self.slots > 2 {
-            self.run(text, range, &mut slots, fuel)?;
+            self.run(text, range, &mut slots, fuel, None)?;
         }
         for (slot, at) in slots.iter_mut().zip([start, end]) {
             *slot = at;
@@ -194,6 +273,7 @@ impl Program {
         range: Range<usize>,
         slots: &mut [usize],
         fuel: &mut usize,
+        mut reach: Option<&mut Reach>,
     ) -> Result<Option<usize>, GaveUp> {
         let end = range.end.min(text.len());
         let (mut step, mut at) = (0, range.start);
@@ -214,7 +294,13 @@ impl Program {
                     is_there
                 }
                 Some(Step::Run { set, least, most, is_sure }) => {
-                    let len = self.run_of(*set, text, at..end, *most);
+                    let last = at.saturating_add(*most).min(end);
+                    let len = match (&mut reach, self.sets.get(*set)) {
+                        (Some(reach), Some(bytes)) if last >= at.saturating_add(Reach::LEAST) => {
+                            reach.run_of(*set, bytes, text, at..last)
+                        }
+                        _ => self.run_of(*set, text, at..end, *most),
+                    };
                     *fuel = fuel.checked_sub(len / 8).ok_or(GaveUp)?;
                     if len > *least && !is_sure {
                         let (step, at) = (step + 1, at + len);
