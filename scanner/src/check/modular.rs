@@ -2,18 +2,24 @@
 //! division", Mathematics of Computation 44, 1985). Numbers are limbs of 64 bits, the least
 //! significant first. Nothing here takes the same time for all numbers: a dump does not answer.
 
-/// An odd modulus of a fixed number of limbs.
+/// An odd number of a fixed number of limbs, to divide by.
 #[derive(Debug)]
-pub(crate) struct Modulus {
+pub(crate) struct Divisor {
     limbs: Vec<u64>,
     /// -1/limbs modulo 2^64.
     inverse: u64,
+}
+
+/// An odd modulus of a fixed number of limbs.
+#[derive(Debug)]
+pub(crate) struct Modulus {
+    divisor: Divisor,
     /// R and R² modulo the number, where R is 2^64 to the number of limbs.
     one: Vec<u64>,
     square: Vec<u64>,
 }
 
-impl Modulus {
+impl Divisor {
     /// `None` for an even number, for 1, and for one whose last limb is zero.
     pub(crate) fn new(limbs: &[u64]) -> Option<Self> {
         let first = *limbs.first()?;
@@ -24,12 +30,43 @@ impl Modulus {
         let inverse = (0..5).fold(first, |inverse: u64, _| {
             inverse.wrapping_mul(2u64.wrapping_sub(first.wrapping_mul(inverse)))
         });
-        let mut modulus = Self {
-            limbs: limbs.to_vec(),
-            inverse: inverse.wrapping_neg(),
-            one: Vec::new(),
-            square: Vec::new(),
-        };
+        Some(Self { limbs: limbs.to_vec(), inverse: inverse.wrapping_neg() })
+    }
+
+    /// `wide` / R, for a number below R times this one, of twice as many limbs.
+    fn reduce(&self, mut wide: Vec<u64>) -> Vec<u64> {
+        let len = self.limbs.len();
+        let mut over = 0u64;
+        for at in 0..len {
+            let factor = wide.get(at).copied().unwrap_or(0).wrapping_mul(self.inverse);
+            let carry = add_product(wide.get_mut(at..).unwrap_or_default(), &self.limbs, factor);
+            if let Some(top) = wide.get_mut(at.saturating_add(len)) {
+                let (sum, first) = top.overflowing_add(carry);
+                let (sum, second) = sum.overflowing_add(over);
+                *top = sum;
+                over = u64::from(first | second);
+            }
+        }
+        let mut rest = wide.split_off(len);
+        if over > 0 || !is_below(&rest, &self.limbs) {
+            subtract(&mut rest, &self.limbs);
+        }
+        rest
+    }
+
+    /// Whether it divides a number of at most twice its limbs that is below R times it.
+    pub(crate) fn divides(&self, number: &[u64]) -> bool {
+        let mut wide = number.to_vec();
+        wide.resize(self.limbs.len().saturating_mul(2), 0);
+        number.len() <= wide.len() && self.reduce(wide).iter().all(|limb| *limb == 0)
+    }
+}
+
+impl Modulus {
+    /// `None` for an even number, for 1, and for one whose last limb is zero.
+    pub(crate) fn new(limbs: &[u64]) -> Option<Self> {
+        let divisor = Divisor::new(limbs)?;
+        let mut modulus = Self { divisor, one: Vec::new(), square: Vec::new() };
         let bits = limbs.len().saturating_mul(64);
         // From the highest power of two below the modulus, doubled until it is R.
         let top = limbs.last().map_or(0, |last| u64::BITS.saturating_sub(last.leading_zeros()));
@@ -76,37 +113,16 @@ impl Modulus {
                 *top = carry;
             }
         }
-        wide.resize(self.limbs.len().saturating_mul(2), 0);
-        self.reduce(wide)
-    }
-
-    /// `wide` / R, for a number below R times the modulus, of twice as many limbs.
-    fn reduce(&self, mut wide: Vec<u64>) -> Vec<u64> {
-        let len = self.limbs.len();
-        let mut over = 0u64;
-        for at in 0..len {
-            let factor = wide.get(at).copied().unwrap_or(0).wrapping_mul(self.inverse);
-            let carry = add_product(wide.get_mut(at..).unwrap_or_default(), &self.limbs, factor);
-            if let Some(top) = wide.get_mut(at.saturating_add(len)) {
-                let (sum, first) = top.overflowing_add(carry);
-                let (sum, second) = sum.overflowing_add(over);
-                *top = sum;
-                over = u64::from(first | second);
-            }
-        }
-        let mut rest = wide.split_off(len);
-        if over > 0 || !is_below(&rest, &self.limbs) {
-            subtract(&mut rest, &self.limbs);
-        }
-        rest
+        wide.resize(self.divisor.limbs.len().saturating_mul(2), 0);
+        self.divisor.reduce(wide)
     }
 
     /// (a + b), both below the modulus.
     pub(crate) fn sum(&self, a: &[u64], b: &[u64]) -> Vec<u64> {
         let mut sum = a.to_vec();
         let over = add_product(&mut sum, b, 1);
-        if over > 0 || !is_below(&sum, &self.limbs) {
-            subtract(&mut sum, &self.limbs);
+        if over > 0 || !is_below(&sum, &self.divisor.limbs) {
+            subtract(&mut sum, &self.divisor.limbs);
         }
         sum
     }
@@ -115,20 +131,13 @@ impl Modulus {
     pub(crate) fn difference(&self, a: &[u64], b: &[u64]) -> Vec<u64> {
         let mut difference = a.to_vec();
         if subtract(&mut difference, b) {
-            add_product(&mut difference, &self.limbs, 1);
+            add_product(&mut difference, &self.divisor.limbs, 1);
         }
         difference
     }
 
     fn double(&self, value: &mut Vec<u64>) {
         *value = self.sum(value, &value.clone());
-    }
-
-    /// Whether the modulus divides a number of at most twice its limbs that is below R times it.
-    pub(crate) fn divides(&self, number: &[u64]) -> bool {
-        let mut wide = number.to_vec();
-        wide.resize(self.limbs.len().saturating_mul(2), 0);
-        number.len() <= wide.len() && self.reduce(wide).iter().all(|limb| *limb == 0)
     }
 }
 
@@ -240,10 +249,10 @@ mod tests {
             for (at, limb) in p.iter().enumerate() {
                 n[at + 4] = add_product(&mut n[at..], &q, *limb);
             }
-            let modulus = Modulus::new(&p).unwrap();
-            prop_assert!(modulus.divides(&n));
+            let divisor = Divisor::new(&p).unwrap();
+            prop_assert!(divisor.divides(&n));
             n[0] ^= add;
-            prop_assert!(!modulus.divides(&n), "the difference is smaller than the factor");
+            prop_assert!(!divisor.divides(&n), "the difference is smaller than the factor");
             let bytes: Vec<u8> = n.iter().flat_map(|limb| limb.to_le_bytes()).collect();
             prop_assert_eq!(from_little(&bytes), n.clone());
             let reversed: Vec<u8> = bytes.iter().rev().copied().collect();

@@ -4,7 +4,7 @@
 use std::sync::LazyLock;
 
 use super::certificate::{self, content};
-use super::modular::{self, Modulus};
+use super::modular::{self, Divisor};
 use super::{Attributes, Outcome, Subject, Verdict};
 
 /// How the words of a number lie in memory.
@@ -142,25 +142,39 @@ pub(super) fn run(subject: &Subject<'_>) -> Verdict {
 #[derive(Debug)]
 pub(crate) struct Factor {
     len: usize,
-    readings: Vec<(Words, Modulus)>,
+    readings: Vec<(Words, Divisor)>,
 }
 
 impl Factor {
     /// All readings of words.
     pub(crate) fn new(words: &[u8]) -> Self {
         let readings = readings(words);
-        let readings = readings.filter_map(|(words, limbs)| Some((words, Modulus::new(&limbs)?)));
+        let readings = readings.filter_map(|(words, limbs)| Some((words, Divisor::new(&limbs)?)));
         Self { len: words.len(), readings: readings.collect() }
     }
 
-    /// How the words lie that divide a modulus, which is big-endian and twice as long.
-    pub(crate) fn divides(&self, modulus: &[u8]) -> Option<&'static str> {
-        if self.len.saturating_mul(2) != modulus.len() {
+    /// How the words lie that divide a modulus, which is twice as long.
+    pub(crate) fn divides(&self, modulus: &PublicModulus) -> Option<&'static str> {
+        if self.len.saturating_mul(2) != modulus.len {
             return None;
         }
-        let number = modular::from_big(modulus);
         let mut readings = self.readings.iter();
-        readings.find(|(_, prime)| prime.divides(&number)).map(|(words, _)| words.name())
+        readings.find(|(_, prime)| prime.divides(&modulus.limbs)).map(|(words, _)| words.name())
+    }
+}
+
+/// The modulus of a public key.
+#[derive(Debug)]
+pub(crate) struct PublicModulus {
+    /// In bytes.
+    len: usize,
+    limbs: Vec<u64>,
+}
+
+impl PublicModulus {
+    /// From the bytes of a key, which are big-endian.
+    pub(crate) fn new(bytes: &[u8]) -> Self {
+        Self { len: bytes.len(), limbs: modular::from_big(bytes) }
     }
 }
 
@@ -231,12 +245,14 @@ mod tests {
         let mut modulus: Vec<u8> = little.iter().rev().copied().collect();
         assert_eq!(judge(&modulus), Outcome::Fail, "bytes in network order");
         modulus.resize(256, 0);
-        assert_eq!(Factor::new(&little).divides(&modulus), Some("little-endian"));
-        assert_eq!(Factor::new(&java).divides(&modulus), Some("32-bit words, highest first"));
-        assert_eq!(Factor::new(&little).divides(&modulus[1..]), None);
+        let divides =
+            |words: &[u8], number: &[u8]| Factor::new(words).divides(&PublicModulus::new(number));
+        assert_eq!(divides(&little, &modulus), Some("little-endian"));
+        assert_eq!(divides(&java, &modulus), Some("32-bit words, highest first"));
+        assert_eq!(divides(&little, &modulus[1..]), None);
         let mut other = little;
         other[0] ^= 4;
-        assert_eq!(Factor::new(&other).divides(&modulus), None);
+        assert_eq!(divides(&other, &modulus), None);
         // A multiple of 2,111, which is the last prime that is tried: the remainder is taken off.
         let limbs = modular::from_little(&other);
         let remainder = modular::remainder(&limbs, 2111);

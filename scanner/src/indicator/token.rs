@@ -312,7 +312,8 @@ fn token_v6(bytes: &[u8], at: usize) -> Option<Range<usize>> {
             return None;
         }
     }
-    if byte(end) == b':' && (byte(end + 1) == b':' || is_word(byte(end + 1))) {
+    let is_joined = |at: usize| byte(at) == b':' || is_word(byte(at));
+    if byte(end) == b':' && (is_joined(end + 1) || end.checked_sub(1).map(byte) == Some(b':')) {
         return None;
     }
     let is_part = |byte: u8| byte == b':' || byte.is_ascii_hexdigit();

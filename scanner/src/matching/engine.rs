@@ -104,6 +104,16 @@ pub struct Scratch {
     pub(super) repeats: Repeats,
 }
 
+/// A rule without literals.
+#[derive(Debug)]
+struct Other {
+    id: RuleId,
+    /// Whether its candidates are parts of tokens.
+    is_of_tokens: bool,
+    /// Whether it is about a place in memory: nothing that is decoded is one.
+    is_of_places: bool,
+}
+
 /// The rules, ready to be run.
 #[derive(Debug)]
 pub struct Engine {
@@ -111,8 +121,8 @@ pub struct Engine {
     /// By rule, how many candidates it may have in a cell.
     budgets: Vec<usize>,
     prefilter: Prefilter,
-    /// Rules whose candidates are runs, labels, files, or all text, and whether they are parts of tokens.
-    others: Vec<(RuleId, bool)>,
+    /// Rules whose candidates are runs, labels, files, or all text.
+    others: Vec<Other>,
     /// Whether some rule could match nothing but zeros.
     finds_zeros: bool,
     key: [u8; 32],
@@ -132,13 +142,13 @@ impl Engine {
             .map(RuleId)
             .zip(rules.rules())
             .filter(|(_, rule)| !rule.anchor.has_literals() && rule.anchor != Anchor::Listed)
-            .map(|(id, rule)| match &rule.anchor {
-                Anchor::Run { class, len, .. } => (id, runs::is_of_tokens(class, *len)),
-                Anchor::Prefix | Anchor::Inside | Anchor::Assignment(_) | Anchor::Number => {
-                    (id, false)
-                }
-                Anchor::Words | Anchor::Label | Anchor::Path | Anchor::Text => (id, false),
-                Anchor::Listed => (id, false),
+            .map(|(id, rule)| Other {
+                id,
+                is_of_tokens: match &rule.anchor {
+                    Anchor::Run { class, len, .. } => runs::is_of_tokens(class, *len),
+                    _ => false,
+                },
+                is_of_places: matches!(rule.anchor, Anchor::Label | Anchor::Path | Anchor::Number),
             })
             .collect();
         let finds_zeros = rules.rules().iter().any(|rule| match &rule.anchor {
@@ -234,6 +244,9 @@ impl Engine {
         self.others(window, haystack, scratch);
         self.listed(window, haystack, scratch);
         let mut candidates = std::mem::take(&mut scratch.candidates);
+        if candidates.is_empty() {
+            return candidates;
+        }
         overlap::suppress(&self.rules, &mut candidates);
         let near = self.near(&candidates);
         for (candidate, _) in candidates.iter_mut().zip(near).filter(|(_, near)| *near) {
@@ -344,7 +357,11 @@ impl Engine {
 
     /// Candidates of rules without literals.
     fn others(&self, window: &Window<'_>, haystack: Haystack<'_>, scratch: &mut Scratch) {
-        for (id, of_tokens) in &self.others {
+        let has_tokens = !haystack.marks.tokens.is_empty();
+        let may_match = |it: &&Other| {
+            (has_tokens || !it.is_of_tokens) && (haystack.from.is_none() || !it.is_of_places)
+        };
+        for Other { id, is_of_tokens, .. } in self.others.iter().filter(may_match) {
             let search = self.search(window, *id, haystack);
             if !search.is_wanted(scratch) {
                 continue;
@@ -353,7 +370,7 @@ impl Engine {
             match &search.rule.anchor {
                 Anchor::Prefix | Anchor::Inside | Anchor::Assignment(_) => {}
                 Anchor::Run { class, len, word } => {
-                    let tokens = of_tokens.then_some(haystack.marks.tokens.as_slice());
+                    let tokens = is_of_tokens.then_some(haystack.marks.tokens.as_slice());
                     search.runs(tokens, class, *len, *word, scratch);
                 }
                 Anchor::Label => search.labels(scratch),

@@ -89,34 +89,88 @@ pub(super) struct Shape<'a> {
     pub follows: Bytes,
 }
 
+/// Number of a set of bytes.
+type Set = u16;
+
 /// Four bytes of a literal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Fingerprint {
     /// Offset of the first in the literal.
     pub offset: u8,
     /// What may stand at each position.
-    sets: [Bytes; WIDTH],
+    sets: [Set; WIDTH],
 }
 
-impl Fingerprint {
-    /// The hashes of all that it takes.
-    pub(super) fn hashes(&self) -> Vec<u32> {
-        let first = |set: &Bytes| set.iter().next().unwrap_or_default();
+/// The sets of bytes that fingerprints have: each byte, then letters of any case, then what may follow literals.
+struct Sets(Vec<Members>);
+
+/// A set of bytes.
+struct Members {
+    set: Bytes,
+    bytes: Vec<u8>,
+    /// Lower and upper halves of the bytes, one bit each.
+    halves: (u16, u16),
+}
+
+impl Members {
+    fn of(set: Bytes) -> Self {
+        let bytes: Vec<u8> = set.iter().collect();
+        let halves = bytes
+            .iter()
+            .fold((0, 0), |(low, high), byte| (low | 1 << (byte & 15), high | 1 << (byte >> 4)));
+        Self { set, bytes, halves }
+    }
+
+    fn is_ascii(&self) -> bool {
+        self.bytes.iter().all(u8::is_ascii)
+    }
+}
+
+impl Sets {
+    fn new() -> Self {
+        let bytes = |any_case| (0..=u8::MAX).map(move |byte| Bytes::one(byte, any_case));
+        Self(bytes(false).chain(bytes(true)).map(Members::of).collect())
+    }
+
+    fn get(&self, set: Set) -> &Members {
+        &self.0[usize::from(set)]
+    }
+
+    /// The set of one byte of a literal.
+    fn of_byte(byte: u8, any_case: bool) -> Set {
+        if any_case && byte.is_ascii_alphabetic() {
+            return 256 + Set::from(byte.to_ascii_lowercase());
+        }
+        Set::from(byte)
+    }
+
+    /// The set of what follows a literal.
+    fn of_followers(&mut self, set: Bytes) -> Set {
+        let known = self.0.iter().position(|it| it.set == set);
+        let index = known.unwrap_or_else(|| {
+            self.0.push(Members::of(set));
+            self.0.len() - 1
+        });
+        Set::try_from(index).unwrap_or_default()
+    }
+
+    /// The hashes of all that a fingerprint takes.
+    fn hashes(&self, fingerprint: &Fingerprint) -> Vec<u32> {
+        let [one, two, three, last] = fingerprint.sets.map(|set| self.get(set));
+        let first = |set: &Members| set.bytes.first().copied().unwrap_or_default();
         // Bytes that differ in their case only have the same hash; only the last set may hold others.
-        let [one, two, three, last] = &self.sets;
         let head = [first(one), first(two), first(three)];
-        let mut all: Vec<u32> =
-            last.iter().map(|byte| hash([head[0], head[1], head[2], byte])).collect();
+        let hash = |byte: &u8| hash([head[0], head[1], head[2], *byte]);
+        let mut all: Vec<u32> = last.bytes.iter().map(hash).collect();
         all.sort_unstable();
         all.dedup();
         all
     }
 
-    fn is_ascii(&self) -> bool {
+    fn is_ascii(&self, fingerprint: &Fingerprint) -> bool {
+        let [first @ .., last] = fingerprint.sets.map(|set| self.get(set));
         // The last position may be anything: kernels look at the first three.
-        self.sets.iter().take(WIDTH - 1).all(|set| set.iter().all(|byte| byte.is_ascii()))
-            && (self.sets[WIDTH - 1] == Bytes::ALL
-                || self.sets[WIDTH - 1].iter().all(|byte| byte.is_ascii()))
+        first.into_iter().all(Members::is_ascii) && (last.set == Bytes::ALL || last.is_ascii())
     }
 }
 
@@ -139,37 +193,56 @@ impl Model {
         Self { bytes, pairs }
     }
 
+    /// Share of the bytes that tables by halves take more, if `new` halves come to those that they have.
+    fn of_halves(&self, had: (u16, u16), new: (u16, u16)) -> f32 {
+        let bits = |of: u16| (0..16u8).filter(move |bit| of >> bit & 1 != 0);
+        let share = |low: u16, high: u16| -> f32 {
+            let row = |upper: u8| {
+                let of = |lower| self.bytes[usize::from(upper << 4 | lower)];
+                bits(low).map(of).sum::<f32>()
+            };
+            bits(high).map(row).sum()
+        };
+        let (low, high) = (new.0 & !had.0, new.1 & !had.1);
+        share(had.0 | low, high) + share(low, had.1)
+    }
+
     /// Share of the positions of memory at which a fingerprint stands.
-    fn share(&self, sets: &[Bytes; WIDTH]) -> f32 {
-        let pair = |first: &Bytes, second: &Bytes| -> f32 {
-            if *second == Bytes::ALL {
-                return first.iter().map(|byte| self.bytes[usize::from(byte)]).sum();
+    fn share(&self, sets: [&Members; WIDTH]) -> f32 {
+        let one = |set: &Members| -> f32 {
+            set.bytes.iter().map(|byte| self.bytes[usize::from(*byte)]).sum()
+        };
+        let pair = |first: &Members, second: &Members| -> f32 {
+            if second.set == Bytes::ALL {
+                return one(first);
             }
             let of =
                 |first: u8, second: u8| self.pairs[usize::from(first) << 8 | usize::from(second)];
-            first.iter().map(|one| second.iter().map(|two| of(one, two)).sum::<f32>()).sum()
-        };
-        let one = |set: &Bytes| -> f32 {
-            set.iter().map(|byte| self.bytes[usize::from(byte)]).sum::<f32>().max(f32::MIN_POSITIVE)
+            let of_one = |one: &u8| second.bytes.iter().map(|two| of(*one, *two)).sum::<f32>();
+            first.bytes.iter().map(of_one).sum()
         };
         let [a, b, c, d] = sets;
         // A byte that stands four times in a row is the rule where it stands twice: fillings, bars, base64 of
         // zeros.
-        if sets.iter().all(|set| set == a) {
+        if sets.iter().all(|set| set.set == a.set) {
             return pair(a, b);
         }
-        pair(a, b) * (pair(b, c) / one(b)) * (pair(c, d) / one(c))
+        let given = |first: &Members, second: &Members| {
+            pair(first, second) / one(first).max(f32::MIN_POSITIVE)
+        };
+        pair(a, b) * given(b, c) * given(c, d)
     }
 }
 
 /// The fingerprint of each literal: the rarest, where several are as good one that others have too.
 #[expect(clippy::disallowed_types, reason = "as above")]
-fn choose(literals: &[Shape<'_>], model: &Model) -> Vec<Fingerprint> {
-    let mut shares: HashMap<[Bytes; WIDTH], (f32, u16)> = HashMap::new();
-    let all: Vec<Vec<Fingerprint>> = literals.iter().map(fingerprints).collect();
+fn choose(literals: &[Shape<'_>], sets: &mut Sets, model: &Model) -> Vec<Fingerprint> {
+    let all: Vec<Vec<Fingerprint>> =
+        literals.iter().map(|literal| fingerprints(literal, sets)).collect();
+    let mut shares: HashMap<[Set; WIDTH], (f32, u16)> = HashMap::new();
     for fingerprint in all.iter().flatten() {
-        let (_, count) =
-            shares.entry(fingerprint.sets).or_insert_with(|| (model.share(&fingerprint.sets), 0));
+        let share = || model.share(fingerprint.sets.map(|set| sets.get(set)));
+        let (_, count) = shares.entry(fingerprint.sets).or_insert_with(|| (share(), 0));
         *count = count.saturating_add(1);
     }
     let cost = |fingerprint: &Fingerprint| {
@@ -184,20 +257,18 @@ fn choose(literals: &[Shape<'_>], model: &Model) -> Vec<Fingerprint> {
 }
 
 /// Every four bytes of a literal, and what may follow where it has fewer.
-fn fingerprints(literal: &Shape<'_>) -> Vec<Fingerprint> {
+fn fingerprints(literal: &Shape<'_>, sets: &mut Sets) -> Vec<Fingerprint> {
     /// Bytes of a literal of which fingerprints are made.
     const MOST: usize = 64;
-    let set = |at: usize| {
-        let byte = literal.bytes.get(at);
-        byte.map_or(literal.follows, |byte| Bytes::one(*byte, literal.any_case))
-    };
-    let last = literal.bytes.len().min(MOST).saturating_sub(WIDTH);
-    let offsets = (0..=last).filter_map(|offset| u8::try_from(offset).ok());
+    let bytes = literal.bytes.get(..MOST).unwrap_or(literal.bytes);
+    let mut all: Vec<Set> =
+        bytes.iter().map(|byte| Sets::of_byte(*byte, literal.any_case)).collect();
+    while all.len() < WIDTH {
+        all.push(sets.of_followers(literal.follows));
+    }
+    let offsets = (0..=u8::MAX).zip(all.windows(WIDTH));
     offsets
-        .map(|offset| Fingerprint {
-            offset,
-            sets: std::array::from_fn(|position| set(usize::from(offset) + position)),
-        })
+        .filter_map(|(offset, sets)| Some(Fingerprint { offset, sets: sets.try_into().ok()? }))
         .collect()
 }
 
@@ -214,63 +285,54 @@ struct Bucket {
 impl Bucket {
     /// What passes each position if a fingerprint is added, in tables that are exact, or by halves of a
     /// byte.
-    fn passes_with(&self, fingerprint: &Fingerprint, exact: bool, model: &Model) -> [f32; WIDTH] {
+    fn passes_with(&self, sets: [&Members; WIDTH], exact: bool, model: &Model) -> [f32; WIDTH] {
         std::array::from_fn(|position| {
-            let set = &fingerprint.sets[position];
-            if exact {
-                let new = set.iter().filter(|byte| !self.sets[position].has(*byte));
-                return self.passes[position]
-                    + new.map(|byte| model.bytes[usize::from(byte)]).sum::<f32>();
-            }
-            let (low, high) = with(self.halves[position], set);
-            if (low, high) == self.halves[position] {
-                return self.passes[position];
-            }
-            let mut share = 0.0;
-            for upper in (0..16u8).filter(|bit| high >> bit & 1 != 0) {
-                for lower in (0..16u8).filter(|bit| low >> bit & 1 != 0) {
-                    share += model.bytes[usize::from(upper << 4 | lower)];
-                }
-            }
-            share
+            let new: f32 = if exact {
+                let bytes = sets[position].bytes.iter();
+                let new = bytes.filter(|byte| !self.sets[position].has(**byte));
+                new.map(|byte| model.bytes[usize::from(*byte)]).sum()
+            } else {
+                model.of_halves(self.halves[position], sets[position].halves)
+            };
+            self.passes[position] + new
         })
     }
 
-    fn add(&mut self, fingerprint: &Fingerprint, passes: [f32; WIDTH]) {
+    fn add(&mut self, sets: [&Members; WIDTH], passes: [f32; WIDTH]) {
         for position in 0..WIDTH {
-            let set = &fingerprint.sets[position];
-            self.halves[position] = with(self.halves[position], set);
-            self.sets[position] = self.sets[position].with(*set);
+            let (low, high) = sets[position].halves;
+            self.halves[position].0 |= low;
+            self.halves[position].1 |= high;
+            self.sets[position] = self.sets[position].with(sets[position].set);
         }
         self.passes = passes;
     }
 }
 
-fn with((mut low, mut high): (u16, u16), set: &Bytes) -> (u16, u16) {
-    for byte in set.iter() {
-        low |= 1 << (byte & 15);
-        high |= 1 << (byte >> 4);
-    }
-    (low, high)
-}
-
-/// The fingerprint of each literal, and the tables that take all of them.
-pub(super) fn tables(kernel: Kernel, literals: &[Shape<'_>]) -> (Vec<Fingerprint>, Tables) {
+/// The fingerprint of each literal with the hashes of all that it takes, and the tables that take all of them.
+pub(super) fn tables(
+    kernel: Kernel,
+    literals: &[Shape<'_>],
+) -> (Vec<(Fingerprint, Vec<u32>)>, Tables) {
     let exact = kernel.is_exact();
     let model = Model::new();
-    let chosen = choose(literals, &model);
+    let mut sets = Sets::new();
+    let chosen = choose(literals, &mut sets, &model);
+    let sets = &sets;
+    let members = |fingerprint: &Fingerprint| fingerprint.sets.map(|set| sets.get(set));
     let mut distinct: Vec<Fingerprint> = chosen.clone();
     distinct.sort_unstable_by_key(|it| it.sets);
     distinct.dedup_by_key(|it| it.sets);
     // The most frequent first: it weighs most where it goes.
     let mut distinct: Vec<(f32, Fingerprint)> =
-        distinct.into_iter().map(|it| (model.share(&it.sets), it)).collect();
+        distinct.into_iter().map(|it| (model.share(members(&it)), it)).collect();
     distinct.sort_by(|one, other| other.0.total_cmp(&one.0));
     let mut buckets = vec![Bucket::default(); BUCKETS];
     for (_, fingerprint) in &distinct {
-        let is_ascii = fingerprint.is_ascii();
+        let is_ascii = sets.is_ascii(fingerprint);
+        let members = members(fingerprint);
         let cost = |index: usize, bucket: &Bucket| {
-            let passes = bucket.passes_with(fingerprint, exact, &model);
+            let passes = bucket.passes_with(members, exact, &model);
             let share = |of: [f32; WIDTH]| of.into_iter().map(f64::from).product::<f64>();
             let cost = share(passes) - share(bucket.passes);
             (cost, index, passes)
@@ -282,7 +344,7 @@ pub(super) fn tables(kernel: Kernel, literals: &[Shape<'_>]) -> (Vec<Fingerprint
             .map(|(index, bucket)| cost(index, bucket))
             .min_by(|one, other| one.0.total_cmp(&other.0));
         if let Some((_, index, passes)) = best {
-            buckets[index].add(fingerprint, passes);
+            buckets[index].add(members, passes);
         }
     }
     let mut bytes = Box::new([[[0u8; 256]; WIDTH]; GROUPS]);
@@ -293,6 +355,9 @@ pub(super) fn tables(kernel: Kernel, literals: &[Shape<'_>]) -> (Vec<Fingerprint
             }
         }
     }
-    let hashes = distinct.iter().flat_map(|(_, fingerprint)| fingerprint.hashes());
-    (chosen, Tables::new(&bytes, 1 << (HIGH % 8), hashes))
+    let with_hashes = |it: Fingerprint| (it, sets.hashes(&it));
+    let chosen: Vec<(Fingerprint, Vec<u32>)> = chosen.into_iter().map(with_hashes).collect();
+    let hashes = chosen.iter().flat_map(|(_, hashes)| hashes.iter().copied());
+    let tables = Tables::new(&bytes, 1 << (HIGH % 8), hashes);
+    (chosen, tables)
 }

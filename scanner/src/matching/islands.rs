@@ -85,7 +85,7 @@ impl Engine {
                 runs.push(run);
             });
             for run in runs {
-                for (cell, part, cut) in parts(window, encoding, &run, &shown) {
+                parts(window, encoding, &run, &shown, |cell, part, cut| {
                     let start = part.range.start as u64;
                     let kind = window.space.kind_at(window.base.saturating_add(start));
                     let account = accounts.entry(cell).or_default();
@@ -107,7 +107,7 @@ impl Engine {
                     if begins {
                         account.decoded += account.made - before;
                     }
-                }
+                });
             }
         }
         let mut decoded = 0u64;
@@ -259,20 +259,20 @@ fn cell_start(window: &Window<'_>, cell: u64) -> u64 {
     window.region_start.saturating_add(cell.saturating_mul(CELL))
 }
 
-/// The parts of a run to decode: one for each of the window's own cells that it touches, or that an
+/// Gives the parts of a run to decode: one for each of the window's own cells that it touches, or that an
 /// indicator leads from to it, and which of the part's ends are cut.
 fn parts(
     window: &Window<'_>,
     encoding: &Encoding,
     run: &Run,
     shown: &BTreeMap<u64, u64>,
-) -> Vec<(u64, Run, Cut)> {
+    mut give: impl FnMut(u64, Run, Cut),
+) {
     let start = address(window, run.range.start);
     let end = if encoding.is_whole { start + 1 } else { address(window, run.range.end) };
     let cell_of = |at: u64| at.saturating_sub(window.region_start) / CELL;
     let first = cell_of(start.max(window.own.start)).saturating_sub(u64::from(!shown.is_empty()));
     let last = cell_of(end.min(window.own.end).saturating_sub(1));
-    let mut parts = Vec::new();
     for cell in first..=last {
         let cell_start = cell_start(window, cell);
         let cell_end = cell_start.saturating_add(CELL);
@@ -290,9 +290,8 @@ fn parts(
             run.range.start.max(view.start)..run.range.end.min(view.end)
         };
         let cut = cut(window, run, &range);
-        parts.push((cell, Run { notation: run.notation, range }, cut));
+        give(cell, Run { notation: run.notation, range }, cut);
     }
-    parts
 }
 
 /// Which ends of a part of a run are no ends of what is encoded there.

@@ -44,14 +44,21 @@ const HASH_BITS: u32 = 17;
 
 /// Flag of a block: text of two or four bytes a character may stand in it.
 pub(super) const WIDE: u8 = 1;
-/// Flag of a block: a row of twelve characters of base64 stands in it.
+/// Flag of a block: a row of 24 characters of base64 stands in it, or twelve of one that reaches beyond it.
 pub(super) const TOKEN: u8 = 2;
 /// Flag of a block: an escape of percent-encoding or of a string stands in it.
 pub(super) const ESCAPE: u8 = 4;
 /// Flag of a block: a compressed stream may begin in it.
 pub(super) const STREAM: u8 = 8;
-/// Flag of a block: as many small letters and blanks in a row as half of the shortest seed phrase has.
+/// Flag of a block: as many words of small letters in a row as the shortest seed phrase has, or half of them
+/// where the row reaches beyond the block.
 pub(super) const WORDS: u8 = 16;
+
+/// Letters of the shortest and the longest word of a phrase.
+pub(super) const WORD_LETTERS: (u32, u32) = (3, 8);
+
+/// Bytes of the shortest phrase: twelve words of three letters, and a mark behind each but the last.
+pub(super) const PHRASE: u32 = 12 * WORD_LETTERS.0 + 11;
 
 /// Characters of base64 in a row that make a block one with a token.
 ///
@@ -175,6 +182,8 @@ pub(super) struct Tables {
     high: u8,
     /// A bit for the hash of every fingerprint.
     hashes: Box<[u64; 1 << (HASH_BITS - 6)]>,
+    /// How many bits are set before each word of them.
+    before: Box<[u32; 1 << (HASH_BITS - 6)]>,
 }
 
 /// The hash of four bytes, the same for letters of any case.
@@ -182,9 +191,6 @@ pub(super) fn hash(bytes: [u8; WIDTH]) -> u32 {
     let folded = u32::from_le_bytes(bytes) | 0x2020_2020;
     folded.wrapping_mul(0x9e37_79b1) >> (u32::BITS - HASH_BITS)
 }
-
-/// How many hashes there are.
-pub(super) const HASHES: usize = 1 << HASH_BITS;
 
 impl Tables {
     /// Tables that take the given bytes by group and position, each with a bit for each bucket, and
@@ -198,6 +204,12 @@ impl Tables {
         let mut bits = Box::new([0u64; 1 << (HASH_BITS - 6)]);
         for hash in hashes {
             bits[index(hash) >> 6] |= 1 << (hash & 63);
+        }
+        let mut before = Box::new([0; 1 << (HASH_BITS - 6)]);
+        let mut count = 0;
+        for (before, word) in before.iter_mut().zip(bits.iter()) {
+            *before = count;
+            count += word.count_ones();
         }
         #[cfg(target_arch = "x86_64")]
         let (halves, lower) = {
@@ -224,11 +236,24 @@ impl Tables {
             #[cfg(target_arch = "x86_64")]
             high,
             hashes: bits,
+            before,
         }
     }
 
     fn has_hash(&self, hash: u32) -> bool {
         self.hashes[index(hash) >> 6] >> (hash & 63) & 1 != 0
+    }
+
+    /// How many hashes fingerprints have.
+    pub(super) fn hash_count(&self) -> usize {
+        self.hashes.iter().map(|word| index(word.count_ones())).sum()
+    }
+
+    /// The number of a hash that a fingerprint has, among all that fingerprints have.
+    pub(super) fn number(&self, hash: u32) -> usize {
+        let word = index(hash) >> 6;
+        let below = self.hashes[word] & ((1 << (hash & 63)) - 1);
+        index(self.before[word] + below.count_ones())
     }
 }
 
@@ -239,8 +264,10 @@ pub(super) struct Tile {
     literals: [u64; BLOCKS],
     tokens: [u64; BLOCKS],
     letters: [u64; BLOCKS],
-    escapes: [u64; BLOCKS],
-    streams: [u64; BLOCKS],
+    marks: [u64; BLOCKS],
+    /// By block, what begins an escape, and what may begin a compressed stream.
+    pub escapes: [u64; BLOCKS],
+    pub streams: [u64; BLOCKS],
     texts: [u64; BLOCKS],
     zeros: [u64; BLOCKS],
     /// By block, letters, digits and `_`; this and the next two only where they are asked for.
@@ -265,6 +292,7 @@ impl Default for Tile {
             literals: none,
             tokens: none,
             letters: none,
+            marks: none,
             escapes: none,
             streams: none,
             texts: none,
@@ -297,6 +325,7 @@ impl Tile {
                 &mut self.literals,
                 &mut self.tokens,
                 &mut self.letters,
+                &mut self.marks,
                 &mut self.escapes,
                 &mut self.streams,
                 &mut self.texts,
@@ -350,6 +379,20 @@ impl Tile {
         self.kept = kept;
     }
 
+    /// The blocks of the first `last` that have a flag.
+    pub(super) fn flagged(&self, last: usize) -> impl Iterator<Item = usize> {
+        let eights = self.flags.as_chunks::<8>().0.iter().enumerate();
+        let flagged = eights.flat_map(|(number, eight)| {
+            let mut left = u64::from_le_bytes(*eight);
+            std::iter::from_fn(move || {
+                let lane = (left != 0).then(|| index(left.trailing_zeros() / 8))?;
+                left &= !(0xff << (8 * lane));
+                Some(8 * number + lane)
+            })
+        });
+        flagged.take_while(move |block| *block < last)
+    }
+
     /// Whether a row of 24 characters of base64 may stand in a block of those that were read, or reach
     /// into one.
     pub(super) fn has_token(&self, block: usize, last: usize) -> bool {
@@ -382,29 +425,46 @@ impl Tile {
             let two = two & two >> 4;
             let four = unit & zeros >> 1 & zeros >> 2;
             let four = four & four >> 4 & four >> 8;
-            let token = self.tokens[block];
-            let token = token & token >> 1;
-            let token = token & token >> 2;
-            let token = token & token >> 4 & token >> 8;
-            // Of the shortest phrase half stands in one block: 23 in a row.
-            let letters = self.letters[block];
-            let words = letters & letters >> 1;
-            let words = words & words >> 2;
-            let words = words & words >> 4;
-            let words = words & words >> 8;
-            let words = words & words >> 7;
+            let has_token = has_row::<{ 2 * TOKEN_ROW as u32 }>(self.tokens[block]);
+            // What breaks a row of words: one of nine letters, the mark before one of one or two.
+            let (letters, marks) = (self.letters[block], self.marks[block]);
+            let long = rows_of::<{ WORD_LETTERS.1 + 1 }>(letters);
+            let before = marks & letters >> 1;
+            let short = before & (marks >> 2 | letters >> 2 & marks >> 3);
+            let has_words = has_row::<PHRASE>((letters | marks) & !long & !short);
             self.flags[block] = (u8::from((two | four) != 0) * WIDE)
-                | (u8::from(token != 0) * TOKEN)
+                | (u8::from(has_token) * TOKEN)
                 | (u8::from(self.escapes[block] != 0) * ESCAPE)
                 | (u8::from(self.streams[block] != 0) * STREAM)
-                | (u8::from(words != 0) * WORDS);
+                | (u8::from(has_words) * WORDS);
         }
     }
 }
 
+/// Where so many bits in a row begin.
+#[inline(always)]
+#[expect(clippy::inline_always, reason = "compiled for the processor of its caller")]
+fn rows_of<const LEN: u32>(bits: u64) -> u64 {
+    let (mut rows, mut len) = (bits, 1);
+    while 2 * len <= LEN {
+        rows &= rows >> len;
+        len *= 2;
+    }
+    if len < LEN { rows & rows >> (LEN - len) } else { rows }
+}
+
+/// Whether a block shows that a row of `LEN` bits may lie in it, or half of one that reaches beyond it.
+#[inline(always)]
+#[expect(clippy::inline_always, reason = "compiled for the processor of its caller")]
+fn has_row<const LEN: u32>(bits: u64) -> bool {
+    let half = LEN / 2;
+    let (first, last) = (u64::MAX >> (64 - half), u64::MAX << (64 - half));
+    rows_of::<LEN>(bits) != 0 || bits & first == first || bits & last == last
+}
+
 /// Bit of [`CLASSES`]: a character of either alphabet of base64.
 const IS_TOKEN: u8 = 1;
-/// Bit of [`CLASSES`]: a small letter, or what may stand between two words.
+/// Bit of [`CLASSES`]: a small letter.
 const IS_LETTER: u8 = 2;
 /// Bit of [`CLASSES`]: the first character of an escape.
 const IS_ESCAPE: u8 = 4;
@@ -412,6 +472,8 @@ const IS_ESCAPE: u8 = 4;
 const IS_STREAM: u8 = 8;
 /// Bit of [`CLASSES`]: a letter, a digit or `_`.
 const IS_WORD: u8 = 16;
+/// Bit of [`CLASSES`]: what may stand between two words.
+const IS_MARK: u8 = 32;
 
 /// By byte of ASCII: what it may be a part of.
 const CLASSES: [u8; 128] = {
@@ -419,9 +481,9 @@ const CLASSES: [u8; 128] = {
     let mut byte = 0u8;
     while byte < 128 {
         let is_token = byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'-' | b'_');
-        let is_letter = byte.is_ascii_lowercase() || matches!(byte, b' ' | b'\n' | b',' | b'"');
         classes[byte as usize] = ((is_token as u8) * IS_TOKEN)
-            | ((is_letter as u8) * IS_LETTER)
+            | ((byte.is_ascii_lowercase() as u8) * IS_LETTER)
+            | ((matches!(byte, b' ' | b'\n' | b',' | b'"') as u8) * IS_MARK)
             | ((matches!(byte, b'%' | b'\\') as u8) * IS_ESCAPE)
             | ((matches!(byte, 0x1f | 0x78) as u8) * IS_STREAM)
             | (((byte.is_ascii_alphanumeric() || byte == b'_') as u8) * IS_WORD);
@@ -450,7 +512,7 @@ impl Tile {
             else {
                 return;
             };
-            let (mut literals, mut tokens, mut letters) = (0u64, 0u64, 0u64);
+            let (mut literals, mut tokens, mut letters, mut marks) = (0u64, 0u64, 0u64, 0u64);
             let (mut escapes, mut streams, mut texts, mut zeros) = (0u64, 0u64, 0u64, 0u64);
             let (mut words, mut dots, mut colons) = (0u64, 0u64, 0u64);
             for (index, four) in bytes.windows(WIDTH).enumerate() {
@@ -461,6 +523,7 @@ impl Tile {
                 let class = SCALAR_CLASSES[usize::from(first)];
                 tokens |= bit(class & IS_TOKEN != 0);
                 letters |= bit(class & IS_LETTER != 0);
+                marks |= bit(class & IS_MARK != 0);
                 escapes |= bit(class & IS_ESCAPE != 0);
                 streams |= bit(class & IS_STREAM != 0);
                 texts |= bit((FIRST_TEXT..0x80).contains(&first));
@@ -479,6 +542,7 @@ impl Tile {
             self.literals[block] = literals;
             self.tokens[block] = tokens;
             self.letters[block] = letters;
+            self.marks[block] = marks;
             self.escapes[block] = escapes;
             self.streams[block] = streams;
             self.texts[block] = texts;
@@ -546,7 +610,7 @@ impl Tile {
         let not_high = _mm512_set1_epi8(!tables.high.cast_signed());
         let high = _mm512_set1_epi8(tables.high.cast_signed());
         let flag = |bit: u8| _mm512_set1_epi8(bit.cast_signed());
-        let (is_token, is_letter) = (flag(IS_TOKEN), flag(IS_LETTER));
+        let (is_token, is_letter, is_mark) = (flag(IS_TOKEN), flag(IS_LETTER), flag(IS_MARK));
         let (is_escape, is_stream) = (flag(IS_ESCAPE), flag(IS_STREAM));
         let (least, count) = (flag(FIRST_TEXT), flag(0x80 - FIRST_TEXT));
         let (is_word, dot, colon) = (flag(IS_WORD), flag(b'.'), flag(b':'));
@@ -573,6 +637,7 @@ impl Tile {
             let class = look_up(&classes, v0);
             self.tokens[block] = _mm512_test_epi8_mask(class, is_token) & is_ascii;
             self.letters[block] = _mm512_test_epi8_mask(class, is_letter) & is_ascii;
+            self.marks[block] = _mm512_test_epi8_mask(class, is_mark) & is_ascii;
             self.escapes[block] = _mm512_test_epi8_mask(class, is_escape) & is_ascii;
             let stream = _mm512_and_si512(class, look_up(&seconds, v1));
             self.streams[block] = _mm512_test_epi8_mask(stream, is_stream) & is_ascii;
@@ -708,7 +773,7 @@ impl Tile {
         let (percent, backslash) = (flag(b'%'), flag(b'\\'));
         let (gzip, zlib) = (flag(0x1f), flag(0x78));
         let is_token = flag(TOKEN_ROWS);
-        let is_letter = flag(!TOKEN_ROWS);
+        let (is_letter, is_mark) = (flag(LETTER_ROWS), flag(MARK_ROWS));
         let (dot, colon) = (flag(b'.'), flag(b':'));
         let others = [b'+', b'-', b'/', 0x7f].map(flag);
         for block in blocks {
@@ -717,7 +782,7 @@ impl Tile {
             else {
                 return;
             };
-            let mut marks = [0u64; 10];
+            let mut marks = [0u64; 11];
             for half in 0..2 {
                 let Some(bytes) =
                     bytes.get(half * 32..).and_then(<[u8]>::first_chunk::<{ 32 + BEHIND }>)
@@ -749,6 +814,7 @@ impl Tile {
                 let class = look_up_half(&classes, split(v0));
                 let no_token = _mm256_cmpeq_epi8(_mm256_and_si256(class, is_token), zero);
                 let no_letter = _mm256_cmpeq_epi8(_mm256_and_si256(class, is_letter), zero);
+                let no_mark = _mm256_cmpeq_epi8(_mm256_and_si256(class, is_mark), zero);
                 let escape = _mm256_or_si256(
                     _mm256_cmpeq_epi8(v0, percent),
                     _mm256_cmpeq_epi8(v0, backslash),
@@ -764,6 +830,7 @@ impl Tile {
                 marks[0] |= all ^ bits(none);
                 marks[1] |= all ^ bits(no_token);
                 marks[2] |= all ^ bits(no_letter);
+                marks[10] |= all ^ bits(no_mark);
                 marks[3] |= bits(escape);
                 marks[4] |= bits(stream) & !bits(no_second);
                 marks[5] |= bits(text);
@@ -785,6 +852,7 @@ impl Tile {
             self.literals[block] = marks[0];
             self.tokens[block] = marks[1];
             self.letters[block] = marks[2];
+            self.marks[block] = marks[10];
             self.escapes[block] = marks[3];
             self.streams[block] = marks[4];
             self.texts[block] = marks[5];
@@ -830,12 +898,16 @@ fn lowest(mask: u64) -> u16 {
     mask.trailing_zeros() as u16
 }
 
-/// Rows of sixteen bytes of [`CLASS_HALVES`] whose bits are for tokens.
+/// Rows of sixteen bytes of [`CLASS_HALVES`] whose bits are for tokens, for small letters, and for what stands
+/// between words.
 #[cfg(target_arch = "x86_64")]
 const TOKEN_ROWS: u8 = 0x0f;
+#[cfg(target_arch = "x86_64")]
+const LETTER_ROWS: u8 = 0xc0;
+#[cfg(target_arch = "x86_64")]
+const MARK_ROWS: u8 = 0x30;
 
-/// Tokens and letters by halves of a byte, exactly: for tokens one bit for each kind of row that they have,
-/// for letters the same.
+/// Tokens, letters and marks by halves of a byte, exactly: one bit for each kind of row that they have.
 #[cfg(target_arch = "x86_64")]
 const CLASS_HALVES: ([u8; 16], [u8; 16]) = {
     // Rows 2 (signs), 3 (digits), 4 and 6 (letters from A on), 5 and 7 (letters from P on, `_` in row 5
@@ -863,7 +935,7 @@ const CLASS_HALVES: ([u8; 16], [u8; 16]) = {
         high[number as usize] |= bit;
         let mut column = 0u8;
         while column < 16 {
-            if CLASSES[(number << 4 | column) as usize] & IS_LETTER != 0 {
+            if CLASSES[(number << 4 | column) as usize] & (IS_LETTER | IS_MARK) != 0 {
                 low[column as usize] |= bit;
             }
             column += 1;

@@ -347,6 +347,19 @@ proptest! {
 }
 
 #[test]
+fn three_colons_are_no_address_wherever_blocks_end() {
+    let (set, prefilters, naive) = listed(&LINES);
+    for shift in 0..130 {
+        let text = [vec![b' '; shift], b"fe80:::/a fe80::: fe80::, fe80::: ".to_vec()].concat();
+        let expected = naive.read(&text);
+        assert_eq!(expected.len(), 1);
+        for (kernel, prefilter) in &prefilters {
+            assert_eq!(found(prefilter, &set, &text), expected, "{shift} {}", kernel.name());
+        }
+    }
+}
+
+#[test]
 fn tokens_are_found_across_the_ends_of_blocks_and_tiles() {
     let (set, prefilters, naive) = listed(&LINES);
     for line in LINES {

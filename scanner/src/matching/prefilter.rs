@@ -19,7 +19,7 @@ pub(super) struct Prefilter {
     kernel: Kernel,
     tables: Tables,
     literals: Vec<Literal>,
-    /// By hash of a fingerprint, the first of its entries; as many as there are entries if none.
+    /// By number of the hash of a fingerprint, the first of its entries.
     heads: Vec<u32>,
     entries: Vec<Entry>,
     /// Whether a literal is made of zeros only.
@@ -74,6 +74,8 @@ struct Entry {
     literal: u32,
     /// Where in the literal the fingerprint begins.
     offset: u8,
+    /// Whether its first eight bytes are all of it, whatever follows.
+    is_whole: bool,
     /// The next entry of the same hash.
     next: u32,
     /// The first eight bytes of the literal, as a number.
@@ -104,10 +106,10 @@ impl Head {
         Self { value, mask, fold }
     }
 
-    /// Whether bytes may begin so; of fewer than eight nothing is said.
-    fn may_begin(self, bytes: &[u8]) -> bool {
-        let eight = bytes.first_chunk::<8>().map(|eight| u64::from_le_bytes(*eight));
-        eight.is_none_or(|eight| (eight | self.fold) & self.mask == self.value)
+    /// Whether bytes begin so; nothing is said of fewer than eight.
+    fn begins(self, bytes: &[u8]) -> Option<bool> {
+        let eight = bytes.first_chunk::<8>().map(|eight| u64::from_le_bytes(*eight))?;
+        Some((eight | self.fold) & self.mask == self.value)
     }
 }
 
@@ -170,6 +172,10 @@ pub(super) struct Marks {
     pub blocks: Vec<(u32, u8)>,
     /// The longest rows of characters of base64, of 24 and more.
     pub tokens: Vec<Range<usize>>,
+    /// Blocks with what begins an escape, in order: the offset, and a bit for each byte.
+    escapes: Vec<(u32, u64)>,
+    /// The same of what may begin a compressed stream.
+    streams: Vec<(u32, u64)>,
     /// Where a name or address of a list may end, in order.
     pub names: Vec<u32>,
     /// The same of addresses with colons.
@@ -185,6 +191,16 @@ impl Marks {
         let mut marks = Self::default();
         NO_RULES.read(bytes, &mut marks);
         marks
+    }
+
+    /// Where what begins an escape stands.
+    pub(super) fn escapes(&self) -> impl Iterator<Item = usize> {
+        positions(&self.escapes)
+    }
+
+    /// Where a compressed stream may begin.
+    pub(super) fn streams(&self) -> impl Iterator<Item = usize> {
+        positions(&self.streams)
     }
 
     /// The stretches of blocks with one of these flags, with `around` bytes more on both sides; they do not
@@ -208,6 +224,18 @@ impl Marks {
             Some(start.min(len)..done)
         })
     }
+}
+
+/// Where the bytes are that some blocks have a bit for.
+fn positions(blocks: &[(u32, u64)]) -> impl Iterator<Item = usize> {
+    blocks.iter().flat_map(|(first, bits)| {
+        let mut left = *bits;
+        std::iter::from_fn(move || {
+            let at = (left != 0).then(|| offset(*first) + offset(left.trailing_zeros()))?;
+            left &= left - 1;
+            Some(at)
+        })
+    })
 }
 
 fn offset(at: u32) -> usize {
@@ -251,18 +279,20 @@ impl Prefilter {
             kernel,
             tables,
             literals,
-            heads: vec![u32::MAX; kernel::HASHES],
+            heads: Vec::new(),
             entries: Vec::new(),
             finds_zeros,
         };
-        for (literal, fingerprint) in (0..).zip(fingerprints) {
-            for hash in fingerprint.hashes() {
+        this.heads.resize(this.tables.hash_count(), u32::MAX);
+        for (literal, (fingerprint, hashes)) in (0..).zip(fingerprints) {
+            for hash in hashes {
                 let offset = fingerprint.offset;
                 let entry = u32::try_from(this.entries.len()).unwrap_or(u32::MAX);
-                let next = std::mem::replace(&mut this.heads[kernel::index(hash)], entry);
-                let Literal { bytes, any_case, .. } = &this.literals[self::offset(literal)];
-                let head = Head::of(bytes, *any_case);
-                this.entries.push(Entry { literal, offset, next, head });
+                let next = std::mem::replace(&mut this.heads[this.tables.number(hash)], entry);
+                let literal_of = &this.literals[self::offset(literal)];
+                let head = Head::of(&literal_of.bytes, literal_of.any_case);
+                let is_whole = (kernel::WIDTH..=8).contains(&literal_of.bytes.len());
+                this.entries.push(Entry { literal, offset, is_whole, next, head });
             }
         }
         this
@@ -308,9 +338,11 @@ impl Prefilter {
         if kernel_tests::is_replaced(bytes, marks) {
             return;
         }
-        let Marks { hits, blocks, tile, names, addresses, .. } = marks;
+        let Marks { hits, blocks, escapes, streams, tile, names, addresses, .. } = marks;
         hits.clear();
         blocks.clear();
+        escapes.clear();
+        streams.clear();
         names.clear();
         addresses.clear();
         let mut put = |first: usize, with_rest: &[u8], full: &[Range<usize>]| {
@@ -325,13 +357,19 @@ impl Prefilter {
                 self.confirm(bytes, first + usize::from(*at), hits);
             }
             let last = full.last().map_or(0, |range| range.end);
-            for (index, flags) in tile.flags.iter().take(last).enumerate() {
-                let mut flags = *flags;
+            for index in tile.flagged(last) {
+                let at = u32::try_from(first + index * BLOCK).unwrap_or(u32::MAX);
+                let mut flags = tile.flags[index];
                 if flags & kernel::TOKEN != 0 && !tile.has_token(index, last) {
                     flags &= !kernel::TOKEN;
                 }
-                if flags != 0 {
-                    let at = u32::try_from(first + index * BLOCK).unwrap_or(u32::MAX);
+                if flags & kernel::ESCAPE != 0 {
+                    escapes.push((at, tile.escapes[index]));
+                }
+                if flags & kernel::STREAM != 0 {
+                    streams.push((at, tile.streams[index]));
+                }
+                if flags & !(kernel::ESCAPE | kernel::STREAM) != 0 {
                     blocks.push((at, flags));
                 }
             }
@@ -353,8 +391,6 @@ impl Prefilter {
             }
             put(whole, &copy, std::slice::from_ref(&(0..2)));
         }
-        hits.sort_unstable();
-        hits.dedup();
         let mut tokens = std::mem::take(&mut marks.tokens);
         tokens.clear();
         encoding::tokens(bytes, marks, |token| tokens.push(token));
@@ -384,7 +420,7 @@ impl Prefilter {
         }
     }
 
-    /// Keeps the literals whose fingerprint stands at `at`.
+    /// Keeps the literals whose fingerprint stands at `at`, in order, each once.
     #[inline(never)]
     fn confirm(&self, bytes: &[u8], at: usize, hits: &mut Vec<Hit>) {
         let Some(four) = bytes.get(at..) else { return };
@@ -392,30 +428,40 @@ impl Prefilter {
         for (to, byte) in here.iter_mut().zip(four) {
             *to = *byte;
         }
-        let mut next = self.heads[kernel::index(kernel::hash(here))];
+        let mut next = self.heads[self.tables.number(kernel::hash(here))];
         while let Some(entry) = self.entries.get(offset(next)) {
             next = entry.next;
             let Some(start) = at.checked_sub(usize::from(entry.offset)) else { continue };
-            if !entry.head.may_begin(bytes.get(start..).unwrap_or_default()) {
-                continue;
-            }
-            let literal = &self.literals[offset(entry.literal)];
-            let end = start + literal.bytes.len();
-            let Some(text) = bytes.get(start..end) else { continue };
-            let is_same = if literal.any_case {
-                text.eq_ignore_ascii_case(&literal.bytes)
-            } else {
-                text == literal.bytes
+            let stands = match entry.head.begins(bytes.get(start..).unwrap_or_default()) {
+                Some(false) => false,
+                Some(true) if entry.is_whole => true,
+                Some(true) | None => self.stands(entry.literal, bytes, start),
             };
-            let is_followed = || {
-                literal.bytes.len() >= kernel::WIDTH
-                    || literal.follows.has(bytes.get(end).copied().unwrap_or_default())
-            };
-            if is_same && is_followed() {
+            if stands {
                 let at = u32::try_from(start).unwrap_or(u32::MAX);
-                hits.push(Hit { at, literal: entry.literal });
+                let hit = Hit { at, literal: entry.literal };
+                // Fingerprints come in order, and lie a few bytes into their literals.
+                let before = hits.iter().rposition(|other| *other <= hit);
+                if before.and_then(|before| hits.get(before)) != Some(&hit) {
+                    hits.insert(before.map_or(0, |before| before + 1), hit);
+                }
             }
         }
+    }
+
+    /// Whether a literal stands at `start`, with what must follow it.
+    fn stands(&self, literal: u32, bytes: &[u8], start: usize) -> bool {
+        let Some(literal) = self.literals.get(offset(literal)) else { return false };
+        let end = start + literal.bytes.len();
+        let Some(text) = bytes.get(start..end) else { return false };
+        let is_same = if literal.any_case {
+            text.eq_ignore_ascii_case(&literal.bytes)
+        } else {
+            text == literal.bytes
+        };
+        is_same
+            && (literal.bytes.len() >= kernel::WIDTH
+                || literal.follows.has(bytes.get(end).copied().unwrap_or_default()))
     }
 }
 

@@ -26,25 +26,23 @@ pub(super) fn is_of_tokens(class: &[bool; 256], len: usize) -> bool {
     len >= TOKEN && (0..=u8::MAX).zip(class).all(|(byte, is)| !is || is_token(byte))
 }
 
-/// A run of `len` bytes covers an offset divisible by `len`, so only those are looked at first.
+/// A run of `len` bytes covers an offset divisible by `len`, so only those are looked at first, and of what is
+/// longer only the end.
 fn in_part(bytes: &[u8], class: &[bool; 256], len: usize, found: &mut impl FnMut(usize)) {
-    let holds = |at: usize| bytes.get(at).is_some_and(|byte| class[usize::from(*byte)]);
+    let holds = |byte: &u8| class[usize::from(*byte)];
     let mut at = 0;
-    while at < bytes.len() {
-        if holds(at) {
-            let mut start = at;
-            while start > 0 && at - start < len && holds(start - 1) {
-                start -= 1;
-            }
-            let mut end = at + 1;
-            while end - start <= len && holds(end) {
-                end += 1;
-            }
-            if end - start == len {
-                found(start);
-            }
+    while let Some(rest) = bytes.get(at..).filter(|rest| !rest.is_empty()) {
+        if !rest.first().is_some_and(holds) {
+            at += len;
+            continue;
         }
-        at += len;
+        let before = bytes.get(at.saturating_sub(len)..at).unwrap_or_default();
+        let start = at - before.iter().rev().take_while(|byte| holds(byte)).count();
+        let end = at + rest.iter().take_while(|byte| holds(byte)).count();
+        if end - start == len {
+            found(start);
+        }
+        at = (end + 1).next_multiple_of(len);
     }
 }
 

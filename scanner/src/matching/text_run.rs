@@ -5,14 +5,16 @@ pub(super) fn is_text(byte: u8) -> bool {
     matches!(byte, 0x20..=0x7e | b'\t' | b'\r' | b'\n')
 }
 
-/// Whether eight bytes are all printable ASCII.
-fn is_printable(eight: [u8; 8]) -> bool {
-    const EACH: u64 = 0x0101_0101_0101_0101;
-    let word = u64::from_le_bytes(eight);
-    // The highest bit of each byte that is below a blank, of `DEL`, and of what is no ASCII.
-    let below = word.wrapping_sub(EACH * 0x20);
-    let delete = (word ^ (EACH * 0x7f)).wrapping_sub(EACH);
-    (word | below | delete) & (EACH * 0x80) == 0
+/// Bytes that are looked at together, in long texts and in short ones.
+const ROW: usize = 32;
+const SHORT: usize = 8;
+
+/// Whether bytes are all text, looked at together: compilers make vectors of it.
+pub(super) fn are_text<const LEN: usize>(row: &[u8; LEN]) -> bool {
+    row.iter().fold(true, |all, byte| {
+        let is_blank = (*byte == b'\t') | (*byte == b'\n') | (*byte == b'\r');
+        all & ((byte.wrapping_sub(b' ') <= b'~' - b' ') | is_blank)
+    })
 }
 
 /// Where the run of text that covers `at` begins, `before` bytes ahead of it at most.
@@ -20,10 +22,13 @@ pub(super) fn start(bytes: &[u8], at: usize, before: usize) -> usize {
     let limit = at.saturating_sub(before);
     let mut start = at;
     while start > limit {
-        let eight = start.checked_sub(8).filter(|from| *from >= limit);
-        let eight = eight.and_then(|from| bytes.get(from..).and_then(<[u8]>::first_chunk::<8>));
-        if eight.is_some_and(|eight| is_printable(*eight)) {
-            start -= 8;
+        let before = bytes.get(limit..start).unwrap_or_default();
+        if before.last_chunk::<ROW>().is_some_and(are_text) {
+            start -= ROW;
+            continue;
+        }
+        if before.last_chunk::<SHORT>().is_some_and(are_text) {
+            start -= SHORT;
             continue;
         }
         if bytes.get(start - 1).is_some_and(|byte| is_text(*byte)) {
@@ -46,9 +51,13 @@ pub(super) fn end(bytes: &[u8], at: usize, after: usize) -> usize {
     let limit = at.saturating_add(after).min(bytes.len());
     let mut end = at;
     while end < limit {
-        let eight = bytes.get(end..limit).and_then(<[u8]>::first_chunk::<8>);
-        if eight.is_some_and(|eight| is_printable(*eight)) {
-            end += 8;
+        let behind = bytes.get(end..limit).unwrap_or_default();
+        if behind.first_chunk::<ROW>().is_some_and(are_text) {
+            end += ROW;
+            continue;
+        }
+        if behind.first_chunk::<SHORT>().is_some_and(are_text) {
+            end += SHORT;
             continue;
         }
         match bytes.get(end) {
@@ -79,12 +88,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn eight_at_once_are_as_one_by_one() {
+    fn together_they_are_as_one_by_one() {
         for byte in 0..=u8::MAX {
-            for at in 0..8 {
-                let mut eight = *b" ~aZ09~ ";
-                eight[at] = byte;
-                assert_eq!(is_printable(eight), (0x20..=0x7e).contains(&byte), "{byte} {at}");
+            for at in 0..ROW {
+                let mut row = *b"~aZ09~ \t\r\n~aZ09~ \t\r\n~aZ09~ \t\r\n ~";
+                row[at] = byte;
+                assert_eq!(are_text(&row), is_text(byte), "{byte} {at}");
             }
         }
     }

@@ -7,9 +7,14 @@ use super::prefilter::Marks;
 
 use crate::check::bip39::{LENGTHS, LETTERS, is_word};
 
-/// Letters and marks of the shortest phrase: twelve words of three letters, and a mark behind each but
-/// the last.
-const SHORTEST: usize = 12 * 3 + 11;
+/// Letters and marks of the shortest phrase.
+const SHORTEST: usize = kernel::PHRASE as usize;
+
+const _: () = assert!(
+    *LETTERS.start() == kernel::WORD_LETTERS.0 as usize
+        && *LETTERS.end() == kernel::WORD_LETTERS.1 as usize,
+    "blocks are marked for words of these lengths"
+);
 
 /// What may stand between two words: one of these, the same throughout.
 const MARKS: [&[u8]; 6] = [b" ", b"\n", b",", b", ", b"\",\"", b"\", \""];
@@ -23,18 +28,19 @@ const MOST: usize = 25;
 /// is looked at.
 pub(super) fn each(bytes: &[u8], marks: &Marks, mut found: impl FnMut(Range<usize>)) {
     let mut last = 0..0;
-    // Of the shortest phrase half stands in a block that is marked.
+    // Of a phrase that reaches beyond a block, no more than half of the shortest stands where none is marked.
     let stretches = marks.stretches(kernel::WORDS, SHORTEST / 2 + 1, bytes.len());
     let first = |stretch: Range<usize>| {
         (stretch.start.next_multiple_of(SHORTEST)..stretch.end).step_by(SHORTEST)
     };
     for at in stretches.flat_map(first) {
         let Some(word) = word_before(bytes, at) else { continue };
-        let could_be = |mark: &[u8]| could_be_phrase(bytes, &word, mark);
-        if !MARKS.into_iter().any(could_be) || !bytes.get(word.clone()).is_some_and(is_word) {
+        // In prose few words are listed, and in few rows of it all words are of the right length.
+        if !bytes.get(word.clone()).is_some_and(is_word) {
             continue;
         }
-        for row in MARKS.into_iter().filter_map(|mark| row(bytes, &word, mark)) {
+        let marks = MARKS.into_iter().filter(|mark| could_be_phrase(bytes, &word, mark));
+        for row in marks.filter_map(|mark| row(bytes, &word, mark)) {
             if row != last {
                 last = row.clone();
                 found(row);
@@ -70,8 +76,8 @@ fn is_apart(bytes: &[u8], word: &Range<usize>) -> bool {
         && !touches(bytes.get(word.end))
 }
 
-/// Whether enough words of the right length stand around one, whatever they are: in prose there are few
-/// such rows, and to look words up takes longer.
+/// Whether enough words of the right length stand around one, whatever they are: to look all of them up takes
+/// longer.
 fn could_be_phrase(bytes: &[u8], word: &Range<usize>, mark: &[u8]) -> bool {
     let fewest = LENGTHS.first().copied().unwrap_or_default();
     let is_letter = |byte: &&u8| byte.is_ascii_lowercase();

@@ -22,6 +22,10 @@ use crate::matching::Engine;
 use crate::region::REACH;
 use crate::tally::Partial;
 
+/// Jobs that may wait for a worker: their bytes are read by it, or lie in a buffer, of which there are few. Where
+/// the walk is far ahead, no thread waits for another.
+const WAITING: usize = 1 << 10;
+
 /// Opens and scans one target; of a folder without the files of those paths.
 pub(super) fn run(
     target: &Target,
@@ -34,7 +38,7 @@ pub(super) fn run(
 ) -> Result<Scanned, ScanError> {
     let plan = Plan::of(settings);
     let threads = plan.threads;
-    let (job_sender, job_receiver) = sync_channel(2 * threads);
+    let (job_sender, job_receiver) = sync_channel(WAITING);
     let tasks = job_sender.clone();
     let (spent_sender, spent_receiver) = channel();
     // Two buffers a thread and the one that is being filled.

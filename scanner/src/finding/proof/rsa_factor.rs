@@ -15,11 +15,13 @@ pub(super) const PRIMES: &str = "rsa-prime-words";
 fn prove(values: &[Value<'_>], rules: &RuleSet, vault: &Vault) -> Vec<Proven> {
     let numbers = || kept(values, vault, Shelf::Number);
     let is_public = |it: &Kept<'_>| PUBLIC.iter().any(|id| it.is_of(rules, id));
-    let moduli: Vec<_> = numbers().filter(is_public).collect();
+    let public = numbers().filter(is_public);
+    let moduli: Vec<_> = public.map(|it| (prime::PublicModulus::new(it.bytes), it)).collect();
     let mut proven = Vec::new();
     for words in numbers().filter(|it| it.is_of(rules, PRIMES) && !moduli.is_empty()) {
         let factor = prime::Factor::new(words.bytes);
-        let mut owners = moduli.iter().filter_map(|it| Some((it, factor.divides(it.bytes)?)));
+        let mut owners =
+            moduli.iter().filter_map(|(modulus, it)| Some((it, factor.divides(modulus)?)));
         let Some((public, order)) = owners.next() else { continue };
         let facts = CERTIFICATE.iter();
         let facts = facts.filter_map(|name| Some((*name, public.attribute(name)?.to_owned())));

@@ -66,10 +66,66 @@ fn find(bytes: &[u8], marks: &Marks, found: &mut dyn FnMut(Run)) {
         }
         done = all.end;
         let characters = bytes.get(all.clone()).unwrap_or_default();
-        if !characters.iter().all(u8::is_ascii_hexdigit) {
+        if !says_nothing(characters) && !characters.iter().all(u8::is_ascii_hexdigit) {
             found(Run { notation: Notation::Base64, range: all });
         }
     }
+}
+
+/// Whether one short line decodes to no island: most long names in programs do not.
+fn says_nothing(line: &[u8]) -> bool {
+    let mut room = [0; SHORT];
+    let Some(sextets) = room.get_mut(..line.len()) else { return false };
+    for (to, byte) in sextets.iter_mut().zip(line) {
+        *to = SEXTETS[usize::from(*byte)];
+    }
+    let is_one_line = sextets.iter().all(|sextet| *sextet != NONE);
+    let mut starts = (0..sextets.len()).filter(|start| start % CHARACTERS < 4);
+    let may_show = |start: usize| sextets.get(start..start + CHARACTERS).is_some_and(could_be_text);
+    let first = bytes_of(sextets).next();
+    is_one_line
+        && !starts.any(may_show)
+        && !first.is_some_and(super::may_begin_binary)
+        && memchr::memmem::find(sextets, &GZIP).is_none()
+}
+
+/// Characters of a line that is looked at before anything is kept of it.
+const SHORT: usize = 128;
+
+/// Whether no more than one of the bytes of a block has its highest bit set, as in text.
+fn could_be_text(sextets: &[u8]) -> bool {
+    // By character of a group: the bit that is the highest of a byte.
+    const HIGHEST: u128 = u128::from_le_bytes([
+        0x20, 0x08, 0x02, 0, 0x20, 0x08, 0x02, 0, 0x20, 0x08, 0x02, 0, 0x20, 0x08, 0x02, 0,
+    ]);
+    let all = sextets.first_chunk().map(|all| u128::from_le_bytes(*all));
+    all.is_none_or(|all| (all & HIGHEST).count_ones() <= 1)
+}
+
+const _: () = assert!(CHARACTERS == size_of::<u128>(), "a block is one number");
+
+/// What characters stand for. What is left of a group at the end counts as far as it goes.
+fn bytes_of(sextets: &[u8]) -> impl Iterator<Item = u8> {
+    sextets.chunks(4).flat_map(|group| {
+        let [first, second, third] = group_of(group);
+        [first, second, third].into_iter().take(group.len() - 1)
+    })
+}
+
+/// The same, added to a text, up to so many bytes.
+fn add_bytes(sextets: &[u8], most: usize, text: &mut Vec<u8>) {
+    let whole = sextets.get(..(most / 3 * 4).min(sextets.len())).unwrap_or_default();
+    let (groups, _) = whole.as_chunks::<4>();
+    text.extend(groups.iter().flat_map(|group| group_of(group)));
+    let done = groups.len();
+    let rest = sextets.get(4 * done..).unwrap_or_default();
+    text.extend(bytes_of(rest).take(most - 3 * done));
+}
+
+fn group_of(group: &[u8]) -> [u8; 3] {
+    let bits = group.iter().fold(0u32, |bits, sextet| bits << 6 | u32::from(*sextet));
+    let [_, bytes @ ..] = (bits << (6 * (4 - group.len()))).to_be_bytes();
+    bytes
 }
 
 /// The line that goes on after `line`, if that one is as long as lines are.
@@ -118,14 +174,15 @@ impl Characters {
         this
     }
 
-    /// The bytes in a range of characters. What is left of a group at its end counts as far as it goes.
+    /// The bytes in a range of characters.
     fn bytes(&self, characters: std::ops::Range<usize>) -> impl Iterator<Item = u8> {
-        let characters = self.sextets.get(characters).unwrap_or_default();
-        characters.chunks(4).flat_map(|group| {
-            let bits = group.iter().fold(0u32, |bits, sextet| bits << 6 | u32::from(*sextet));
-            let [_, first, second, third] = (bits << (6 * (4 - group.len()))).to_be_bytes();
-            [first, second, third].into_iter().take(group.len() - 1)
-        })
+        bytes_of(self.sextets.get(characters).unwrap_or_default())
+    }
+
+    /// Whether a block is text.
+    fn is_text(&self, block: std::ops::Range<usize>) -> bool {
+        let sextets = self.sextets.get(block.clone()).unwrap_or_default();
+        sextets.len() == CHARACTERS && could_be_text(sextets) && is_text_block(self.bytes(block))
     }
 
     fn map(&self, from: usize) -> SpanMap {
@@ -151,16 +208,14 @@ fn decode(bytes: &[u8], run: &Run, most: usize, found: &mut dyn FnMut(Island)) {
         }
         let map = all.map(characters.start);
         let mut text = Vec::with_capacity((characters.len() / 4 * 3 + 2).min(left));
-        text.extend(all.bytes(characters).take(left));
+        add_bytes(all.sextets.get(characters).unwrap_or_default(), left, &mut text);
         left = left.saturating_sub(text.len());
         found(Island { notation: Notation::Base64, text, map, cut: WHOLE });
     };
     for phase in 0..4.min(len) {
         let at = |block: usize| (phase + block * CHARACTERS).min(len);
         let blocks = (len - phase).div_ceil(CHARACTERS);
-        let is_text = |block: usize| {
-            at(block) + CHARACTERS <= len && is_text_block(all.bytes(at(block)..at(block + 1)))
-        };
+        let is_text = |block: usize| all.is_text(at(block)..at(block + 1));
         for stretch in stretches(blocks, is_text) {
             put(at(stretch.start)..at(stretch.end));
         }
@@ -187,3 +242,57 @@ const HEAD: usize = 512;
 
 /// `H4sI`: the magic of gzip and the method.
 const GZIP: [u8; 4] = [7, 56, 44, 8];
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Rows of characters: any, such as names are made of, and what texts, keys and streams look like.
+    fn line() -> impl Strategy<Value = Vec<u8>> {
+        let character =
+            prop::sample::select((0..=u8::MAX).filter(|it| is_character(*it)).collect::<Vec<_>>());
+        let any = prop::collection::vec(character, 24..140);
+        let name = "[A-Z][a-z]{5,12}[A-Z][a-z]{5,12}[A-Z][a-z]{5,20}_?[a-z0-9]{4,80}"
+            .prop_map(String::into_bytes);
+        let text =
+            ("[A-Za-z]{0,9}", prop::collection::vec(0..=u8::MAX, 0..9), "[ -~]{4,60}", 0usize..4)
+                .prop_map(|(before, other, text, start)| {
+                    let bytes = [other.as_slice(), text.as_bytes()].concat();
+                    let line = before + data_encoding::BASE64_NOPAD.encode(&bytes).as_str();
+                    line.into_bytes().split_off(start)
+                });
+        let head = (
+            prop::sample::select(vec![
+                &[0x30, 0x82, 1, 2, 2, 1, 0][..],
+                b"\x1f\x8b\x08",
+                b"openssh-key-v1\0",
+            ]),
+            prop::collection::vec(0..=u8::MAX, 18..60),
+            "[A-Za-z]{0,5}",
+        )
+            .prop_map(|(head, rest, before)| {
+                let line = data_encoding::BASE64_NOPAD.encode(&[head, &rest].concat());
+                (before + line.as_str()).into_bytes()
+            });
+        prop_oneof![any, name, text, head]
+    }
+
+    proptest! {
+        #[test]
+        fn what_says_nothing_holds_no_island(line in line()) {
+            let run = Run { notation: Notation::Base64, range: 0..line.len() };
+            let mut islands = 0;
+            decode(&line, &run, 1 << 20, &mut |_| islands += 1);
+            prop_assert!(!says_nothing(&line) || islands == 0);
+        }
+    }
+
+    #[test]
+    fn long_names_say_nothing() {
+        for name in ["getTypeOfPropertyOfContextualType", "createDiagnosticForNodeInSourceFile"] {
+            assert!(says_nothing(name.as_bytes()), "{name}");
+        }
+    }
+}

@@ -7,7 +7,6 @@ use flate2::{Decompress, FlushDecompress, Status};
 
 use super::{Encoding, Island, Run, SpanMap};
 use crate::check::Notation;
-use crate::matching::kernel;
 use crate::matching::prefilter::Marks;
 use crate::region::{Cut, REACH};
 
@@ -47,7 +46,7 @@ pub(super) fn begins(text: &[u8]) -> bool {
 /// Where streams may begin: their header, and that of their first block, are sound.
 fn find(bytes: &[u8], marks: &Marks, found: &mut dyn FnMut(Run)) {
     let longest = usize::try_from(REACH).unwrap_or(usize::MAX);
-    for at in marks.stretches(kernel::STREAM, 0, bytes.len()).flatten() {
+    for at in marks.streams() {
         let end = at.saturating_add(longest).min(bytes.len());
         if let Some(notation) = stream(bytes.get(at..end).unwrap_or_default()) {
             found(Run { notation, range: at..end });

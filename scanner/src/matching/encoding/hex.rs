@@ -15,13 +15,21 @@ const SHORTEST: usize = 40;
 fn find(bytes: &[u8], marks: &Marks, found: &mut dyn FnMut(Run)) {
     for token in marks.tokens.iter().filter(|token| token.len() >= SHORTEST) {
         let text = bytes.get(token.clone()).unwrap_or_default();
-        let mut start = token.start;
-        for digits in text.split(|byte| !byte.is_ascii_hexdigit()) {
-            let range = start..start + digits.len();
-            start = range.end + 1;
-            if digits.len() >= SHORTEST {
+        let mut at = 0;
+        // A run covers a multiple of the shortest.
+        while let Some(rest) = text.get(at..).filter(|rest| !rest.is_empty()) {
+            if !rest.first().is_some_and(u8::is_ascii_hexdigit) {
+                at += SHORTEST;
+                continue;
+            }
+            let before = text.get(..at).unwrap_or_default();
+            let start = at - before.iter().rev().take_while(|it| it.is_ascii_hexdigit()).count();
+            let end = at + rest.iter().take_while(|it| it.is_ascii_hexdigit()).count();
+            if end - start >= SHORTEST {
+                let range = token.start + start..token.start + end;
                 found(Run { notation: Notation::Hex, range });
             }
+            at = (end + 1).next_multiple_of(SHORTEST);
         }
     }
 }

@@ -136,6 +136,26 @@ fn begins_binary(bytes: impl Iterator<Item = u8>) -> bool {
         || deflate::begins(&head)
 }
 
+/// Whether that may be so of bytes of which this is the first.
+fn may_begin_binary(first: u8) -> bool {
+    const FIRST: [bool; 256] = {
+        let mut first = [false; 256];
+        // DER, OpenPGP, gzip and zlib.
+        let mut others: &[u8] = &[0x30, 0x94, 0x95, 0x1f, 0x78];
+        while let [byte, rest @ ..] = others {
+            first[*byte as usize] = true;
+            others = rest;
+        }
+        let mut index = 0;
+        while index < HEADS.len() {
+            first[HEADS[index][0] as usize] = true;
+            index += 1;
+        }
+        first
+    };
+    FIRST[usize::from(first)]
+}
+
 /// What else is binary and may hold a secret begins with: Java keystores, keytabs and caches of Kerberos,
 /// objects of Kubernetes, databases of KeePass, keys of OpenSSH, GnuPG and onion services.
 const HEADS: [&[u8]; 12] = [
@@ -168,12 +188,9 @@ pub(super) fn is_token(byte: u8) -> bool {
     base64::CLASS[usize::from(byte)]
 }
 
-/// Where the first character of an escape stands.
+/// Where an escape with this first character may stand.
 fn escapes(first: u8, bytes: &[u8], marks: &Marks) -> impl Iterator<Item = usize> {
-    marks.stretches(kernel::ESCAPE, 0, bytes.len()).flat_map(move |stretch| {
-        let start = stretch.start;
-        memchr::memchr_iter(first, bytes.get(stretch).unwrap_or_default()).map(move |at| start + at)
-    })
+    marks.escapes().filter(move |at| bytes.get(*at) == Some(&first))
 }
 
 /// Fewest characters of a token.

@@ -7,7 +7,7 @@ use super::{Encoding, Island, Run, SpanMap, WHOLE};
 use crate::check::Notation;
 use crate::matching::kernel;
 use crate::matching::prefilter::Marks;
-use crate::matching::text_run::is_text;
+use crate::matching::text_run::{are_text, is_text};
 
 pub(super) const ENCODING: Encoding = Encoding {
     notations: &[Notation::Utf16Le, Notation::Utf16Be, Notation::Utf32Le],
@@ -69,10 +69,16 @@ fn find(bytes: &[u8], marks: &Marks, found: &mut dyn FnMut(Run)) {
             bytes.get(at).is_some_and(|byte| is_text(*byte)) && bytes.get(at + 1) == Some(&0)
         };
         let mut start = at;
+        while start >= done[phase] + WORD && are_units(bytes, start - WORD) {
+            start -= WORD;
+        }
         while start >= 2 && start - 2 >= done[phase] && unit(start - 2) {
             start -= 2;
         }
         let mut end = at;
+        while are_units(bytes, end) {
+            end += WORD;
+        }
         while unit(end) {
             end += 2;
         }
@@ -92,6 +98,16 @@ fn find(bytes: &[u8], marks: &Marks, found: &mut dyn FnMut(Run)) {
         }
     }
 }
+
+/// Whether four characters of two bytes stand at `at`.
+fn are_units(bytes: &[u8], at: usize) -> bool {
+    let Some(word) = bytes.get(at..).and_then(<[u8]>::first_chunk::<WORD>) else { return false };
+    let value = u64::from_le_bytes(*word);
+    value & ODD == 0 && are_text(&(value | (ODD & BLANKS)).to_le_bytes())
+}
+
+/// A blank in each byte.
+const BLANKS: u64 = 0x2020_2020_2020_2020;
 
 /// The run of characters of four bytes around `at`, if there is one; gives where the last one ends.
 fn four(bytes: &[u8], at: usize, done: usize, found: &mut dyn FnMut(Run)) -> usize {
@@ -126,7 +142,7 @@ fn decode(bytes: &[u8], run: &Run, _: usize, found: &mut dyn FnMut(Island)) {
     };
     let Some(skip) = all.windows(width).position(is_unit) else { return };
     let units = all.get(skip..).unwrap_or_default().chunks_exact(width);
-    let text: Vec<u8> = units.filter_map(|unit| unit.get(at).copied()).collect();
+    let text: Vec<u8> = units.map(|unit| unit.get(at).copied().unwrap_or_default()).collect();
     let map = SpanMap::even(run.range.start + skip, width);
     found(Island { notation: run.notation, text, map, cut: WHOLE });
 }

@@ -427,8 +427,10 @@ fn everything(bytes: &[u8]) -> Marks {
         }
         at += part.len() + 1;
     }
-    let blocks = (0..bytes.len()).step_by(BLOCK).map(|at| (u32::try_from(at).unwrap(), u8::MAX));
-    Marks { blocks: blocks.collect(), tokens, ..Marks::default() }
+    let blocks = || (0..bytes.len()).step_by(BLOCK).map(|at| u32::try_from(at).unwrap());
+    let all = || blocks().map(|at| (at, u64::MAX)).collect();
+    let flags = blocks().map(|at| (at, u8::MAX)).collect();
+    Marks { blocks: flags, escapes: all(), streams: all(), tokens, ..Marks::default() }
 }
 
 /// Whether as much is found as if every block could hold anything.
