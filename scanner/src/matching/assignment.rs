@@ -8,7 +8,7 @@ use std::ops::Range;
 
 use super::reading::{Number, Reading};
 use super::{sql, text_run};
-use crate::rule::{Keyword, is_of_word, keeps_meaning, says_open, says_secret};
+use crate::rule::{Keyword, Keywords, is_of_word, keeps_meaning, says_open, says_secret};
 
 /// Bytes of a name on each side of its keyword.
 pub(super) const NAME: usize = 64;
@@ -50,12 +50,12 @@ pub(super) struct Value {
 pub(super) fn find<T>(
     text: &[u8],
     at: usize,
-    keywords: &[Keyword],
+    keywords: &Keywords,
     most: usize,
     reading: &mut Reading,
     mut take: impl FnMut(&Value) -> Option<T>,
 ) -> Option<(Vec<T>, Range<usize>)> {
-    for keyword in keywords {
+    for keyword in keywords.at(text, at) {
         let Some(word) = keyword.find(text, at) else { continue };
         let Some((number, name)) = reading.name(text, &word) else { continue };
         if keyword.is_flag && !is_flag(text, &name) {

@@ -15,7 +15,7 @@ fn tried(keyword: &str, text: &str) -> Vec<String> {
     let set = RuleSet::from_files(&[("a.toml", &rule)]).unwrap();
     let crate::rule::Anchor::Assignment(words) = &set.rules()[0].anchor else { panic!("no words") };
     let lower = text.to_ascii_lowercase();
-    let literal = String::from_utf8_lossy(words[0].literal()).into_owned();
+    let literal = String::from_utf8_lossy(words.iter().next().unwrap().literal()).into_owned();
     let mut all = Vec::new();
     for (at, _) in lower.match_indices(&literal) {
         let take = |value: &Value| -> Option<()> {
@@ -157,7 +157,7 @@ proptest! {
         let mut bytes = bytes;
         let at = at.min(bytes.len());
         bytes.splice(at..at, *b"password");
-        let words = [Keyword::new("password").unwrap()];
+        let words = Keywords::new(vec![Keyword::new("password").unwrap()]);
         let len = bytes.len();
         find(&bytes, at, &words, 100, &mut Reading::default(), |value| -> Option<()> {
             assert!(value.span.start < value.span.end && value.span.end <= len);

@@ -8,7 +8,7 @@ use super::assignment;
 use super::reading::Reading;
 use crate::check::{Attributes, Confidence, Outcome, Plain, Subject, known};
 use crate::region::Cut;
-use crate::rule::{Anchor, Answer, Class, Edge, Groups, Keyword, Report, Rule, Seen, View};
+use crate::rule::{Anchor, Answer, Class, Edge, Groups, Keywords, Report, Rule, Seen, View};
 use crate::secret::SecretBytes;
 use crate::tally::{Evidence, Grounds};
 
@@ -161,7 +161,8 @@ pub(super) fn judge_all(
     if rule.items.is_none() && !matches!(rule.anchor, Anchor::Assignment(_)) {
         return find(rule, run, at, reading).map(judged).into_iter().collect();
     }
-    find_all(rule, run, at, reading).into_iter().map(judged).collect()
+    let all = find_all(rule, run, at, reading);
+    if all.is_empty() { Vec::new() } else { all.into_iter().map(judged).collect() }
 }
 
 /// The values in what `rule` matches around the candidate at `at`: one, or those of its items.
@@ -192,7 +193,7 @@ fn all_assigned(
     rule: &Rule,
     run: Run<'_>,
     at: usize,
-    keywords: &[Keyword],
+    keywords: &Keywords,
     reading: &mut Reading,
 ) -> Vec<Found> {
     let take = |value: &assignment::Value| matched(rule, run, value);

@@ -209,11 +209,13 @@ impl Engine {
         let mut candidates = self.plain(window, raw, scratch);
         let decoded = self.cells(window, raw, &mut candidates, scratch);
         scratch.marks.push(marks);
-        for candidate in candidates {
+        for candidate in candidates.drain(..) {
             if !candidate.lost && window.own.contains(&candidate.start) {
                 found(self.finish(window, candidate));
             }
         }
+        // Room for those of the next window.
+        scratch.candidates = candidates;
         scratch.throttled.retain(|throttled| window.own.contains(&throttled.cell));
         scratch.meter.charge(None, start);
         scratch.lists.retain(|cell| window.own.contains(cell));

@@ -11,7 +11,7 @@ use super::assignment::{self, Value};
 use super::confirm::{self, Confirmed, Run};
 use super::search::WHOLE;
 use crate::check::{Confidence, Outcome};
-use crate::rule::{Anchor, Keyword, Rule};
+use crate::rule::{Anchor, Keywords, Rule};
 
 /// Bytes before a pair in which its map may begin.
 const MAP: usize = 512;
@@ -151,10 +151,10 @@ fn find<T>(
     bytes: &[u8],
     pairs: &[Pair],
     at: usize,
-    keywords: &[Keyword],
+    keywords: &Keywords,
     mut take: impl FnMut(&Pair) -> Option<T>,
 ) -> Option<T> {
-    for keyword in keywords.iter().filter(|keyword| !keyword.is_flag) {
+    for keyword in keywords.at(bytes, at).iter().filter(|keyword| !keyword.is_flag) {
         let Some(word) = keyword.find(bytes, at) else { continue };
         for pair in pairs {
             if pair.name.start <= word.start

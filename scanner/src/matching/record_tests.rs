@@ -84,8 +84,9 @@ fn text(string: &[u8]) -> Vec<u8> {
 
 /// Layout, name and value of each pair whose name says `keyword`.
 fn pairs(keyword: &str, bytes: &[u8]) -> Vec<(&'static str, String, String)> {
-    let keyword = [Keyword::new(keyword).unwrap()];
-    let literal = keyword[0].literal().to_vec();
+    let keyword = Keyword::new(keyword).unwrap();
+    let literal = keyword.literal().to_vec();
+    let keyword = Keywords::new(vec![keyword]);
     let mut all = Vec::new();
     for at in 0..bytes.len() {
         let here = bytes.get(at..at + literal.len()).unwrap_or_default();

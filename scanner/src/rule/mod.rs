@@ -22,7 +22,8 @@ pub use fault::{Cost, Fault};
 pub use file::{Example, RuleExamples, RuleFileError};
 pub(crate) use literals::followers;
 pub use model::{
-    Anchor, Class, Edge, Encodings, Keyword, Near, Places, Report, Rule, RuleId, RuleSet, View,
+    Anchor, Class, Edge, Encodings, Keyword, Keywords, Near, Places, Report, Rule, RuleId, RuleSet,
+    View,
 };
 pub use names::{keeps_meaning, says_open, says_secret};
 pub use pattern::{Pattern, is_of_word};
