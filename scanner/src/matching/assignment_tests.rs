@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::rule::RuleSet;
+use crate::rule::{RuleId, RuleSet};
 
 /// The values that are tried for every place of a keyword, in order.
 fn tried(keyword: &str, text: &str) -> Vec<String> {
@@ -165,6 +165,40 @@ proptest! {
         });
         let run_end = text_run::end(&bytes, at, 1000);
         Sight::of(&bytes, at, run_end).end(&bytes, run_end, 100);
+    }
+}
+
+proptest! {
+    #[test]
+    fn what_was_read_before_changes_nothing(
+        pieces in prop::collection::vec(
+            prop::sample::select(vec![
+                &b"password"[..], b"password=", b"PassWord: \"", b"--password ", b"token", b"_key", b"=", b" ", b"a1",
+                b"x,y;z", b"\"", b"\\", b"\xc3\xa9", b"\xff", b"\n", b"\0", b"bearer ", b"value=", b"next_token: 'b'",
+            ]),
+            0..40,
+        ),
+        looks in prop::collection::vec((0_usize..200, 0_usize..30, 0_usize..300), 1..30),
+    ) {
+        let text = pieces.concat();
+        let words = ["password", "token", "-password", "pass_word"].map(|it| Keyword::new(it).unwrap());
+        let words = Keywords::new(words.to_vec());
+        let mut reading = Reading::default();
+        for (at, before, most) in looks {
+            let base = at.min(text.len()).saturating_sub(before);
+            let part = &text[base..text.len().min(base + before + most + 20)];
+            let at = at.min(text.len()) - base;
+            let values = |reading: &mut Reading| {
+                let mut all = Vec::new();
+                find(part, at, &words, most, reading, |value| -> Option<()> {
+                    all.push(value.clone());
+                    None
+                });
+                all
+            };
+            reading.begin(RuleId(0), base, part, at);
+            prop_assert_eq!(values(&mut reading), values(&mut Reading::default()));
+        }
     }
 }
 

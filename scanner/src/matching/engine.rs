@@ -26,6 +26,9 @@ pub(super) const WIDEST: u64 = 2 * MAX_MATCH as u64;
 /// Text on each side of a candidate, beyond the longest match, that a rule may look at.
 pub(super) const SURROUNDINGS: usize = 64;
 
+/// Candidates for which room is kept from one window to the next.
+const ROOM: usize = 4 << 10;
+
 /// Matches around one that are asked whether they are its partner.
 const NEIGHBOURS: usize = 256;
 
@@ -214,8 +217,9 @@ impl Engine {
                 found(self.finish(window, candidate));
             }
         }
-        // Room for those of the next window.
-        scratch.candidates = candidates;
+        if candidates.capacity() <= ROOM {
+            scratch.candidates = candidates;
+        }
         scratch.throttled.retain(|throttled| window.own.contains(&throttled.cell));
         scratch.meter.charge(None, start);
         scratch.lists.retain(|cell| window.own.contains(cell));

@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::rule::Keyword;
 
 /// Writes a name and a value, as one pair of something larger.
 type Write = fn(&[u8], &[u8]) -> Vec<u8>;
