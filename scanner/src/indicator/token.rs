@@ -67,6 +67,11 @@ impl Indicators {
                 return None;
             }
         }
+        if start == end {
+            // Nothing follows the dot: what ends before it was not known to.
+            let is_behind_word = start > 1 && is_word(byte(start - 2));
+            return if is_behind_word { self.name_end(bytes, start - 1) } else { None };
+        }
         if byte(start).is_ascii_digit() {
             let is_octet = end - start <= 3 && (start..end).all(|at| byte(at).is_ascii_digit());
             return (self.has_v4 && is_octet).then_some(end);
@@ -313,7 +318,11 @@ fn token_v6(bytes: &[u8], at: usize) -> Option<Range<usize>> {
         }
     }
     let is_joined = |at: usize| byte(at) == b':' || is_word(byte(at));
-    if byte(end) == b':' && (is_joined(end + 1) || end.checked_sub(1).map(byte) == Some(b':')) {
+    let is_colon = |back: usize| end.checked_sub(back).map(byte) == Some(b':');
+    if end == at && is_colon(1) && !is_colon(2) && !is_joined(end) {
+        // Nothing follows the colon: what ends before it was not known to.
+        end -= 1;
+    } else if byte(end) == b':' && (is_joined(end + 1) || is_colon(1)) {
         return None;
     }
     let is_part = |byte: u8| byte == b':' || byte.is_ascii_hexdigit();

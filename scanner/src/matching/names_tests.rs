@@ -360,6 +360,21 @@ fn three_colons_are_no_address_wherever_blocks_end() {
 }
 
 #[test]
+fn a_dot_or_colon_may_end_a_sentence_wherever_blocks_end() {
+    let (set, prefilters, naive) = listed(&LINES);
+    for shift in 0..130 {
+        let text =
+            [vec![b' '; shift], b"/10.0.0.1.: evil.example. 192.0.2.7.. 2001:db8::1:, ".to_vec()]
+                .concat();
+        let expected = naive.read(&text);
+        assert_eq!(expected.len(), 4);
+        for (kernel, prefilter) in &prefilters {
+            assert_eq!(found(prefilter, &set, &text), expected, "{shift} {}", kernel.name());
+        }
+    }
+}
+
+#[test]
 fn tokens_are_found_across_the_ends_of_blocks_and_tiles() {
     let (set, prefilters, naive) = listed(&LINES);
     for line in LINES {
