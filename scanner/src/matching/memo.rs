@@ -107,7 +107,8 @@ impl Key {
 
     /// What tells answers in one place apart at a glance; never that of an empty slot.
     fn tag(&self) -> u16 {
-        (self.mixed() >> 16) as u16 | 1
+        let [_, _, low, high, ..] = self.mixed().to_le_bytes();
+        u16::from_le_bytes([low, high]) | 1
     }
 
     fn mixed(&self) -> u64 {

@@ -1,6 +1,7 @@
 //! What was read around the place that is looked at, and where values behind it end: it is the same for every
 //! rule that is asked there, and of values for the places before and behind it too.
 
+use std::cell::OnceCell;
 use std::ops::Range;
 
 use super::assignment::{self, Start};
@@ -32,13 +33,13 @@ pub(super) struct Reading {
 #[derive(Debug, Clone)]
 struct Name {
     word: Range<usize>,
-    /// None if it is too long for one.
-    name: Option<Range<usize>>,
+    /// Where it is; none if it is too long for one.
+    span: Option<Range<usize>>,
     begins_word: Option<bool>,
     keeps_meaning: Option<bool>,
     says_open: Option<bool>,
     says_secret: Option<bool>,
-    start: Option<Option<Start>>,
+    start: OnceCell<Option<Start>>,
     /// How far names behind it were looked for, and which of them say secret, by their numbers.
     followers: Option<((usize, usize), Range<usize>)>,
 }
@@ -86,14 +87,14 @@ impl Reading {
             self.names.push(Name::new(word.clone(), assignment::name_around(text, word)));
             self.names.len() - 1
         });
-        let name = self.names.get(number)?.name.clone()?;
+        let name = self.names.get(number)?.span.clone()?;
         Some((Number(number), name))
     }
 
     /// Whether a name with a keyword in it may be that of a secret.
     pub(super) fn is_named(&mut self, number: Number, text: &[u8], keyword: &Keyword) -> bool {
         let Some(known) = self.names.get_mut(number.0) else { return false };
-        let Some(name) = known.name.clone() else { return false };
+        let Some(name) = known.span.clone() else { return false };
         let (name_text, tail) = (text.get(name), known.tail(text));
         let (Some(name_text), Some(tail)) = (name_text, tail) else { return false };
         let keeps = *known.keeps_meaning.get_or_insert_with(|| keeps_meaning(tail));
@@ -108,7 +109,7 @@ impl Reading {
     /// Whether a word begins in its name where the keyword does.
     pub(super) fn begins_word(&mut self, number: Number, text: &[u8]) -> bool {
         let Some(known) = self.names.get_mut(number.0) else { return false };
-        let Some(name) = &known.name else { return false };
+        let Some(name) = &known.span else { return false };
         let at = known.word.start;
         *known.begins_word.get_or_insert_with(|| assignment::begins_word(text, name, at))
     }
@@ -129,7 +130,7 @@ impl Reading {
         if let Some((_, followers)) = followers.filter(|(of, _)| *of == key) {
             return followers.map(Number);
         }
-        let mut from = known.and_then(|name| name.name.as_ref()).map_or(last, |name| name.end);
+        let mut from = known.and_then(|name| name.span.as_ref()).map_or(last, |name| name.end);
         let first = self.names.len();
         while let Some(name) = assignment::next_name(text, from, last) {
             from = name.end.max(from + 1);
@@ -146,14 +147,14 @@ impl Reading {
 
     /// Where a name is.
     pub(super) fn span(&self, number: Number) -> Option<Range<usize>> {
-        self.names.get(number.0)?.name.clone()
+        self.names.get(number.0)?.span.clone()
     }
 
     /// Where the value begins that is assigned to a name.
     pub(super) fn value_at(&mut self, number: Number, text: &[u8]) -> Option<Start> {
-        let known = self.names.get_mut(number.0)?;
-        let name = known.name.as_ref()?;
-        *known.start.get_or_insert_with(|| assignment::value_at(text, name))
+        let known = self.names.get(number.0)?;
+        let name = known.span.as_ref()?;
+        *known.start.get_or_init(|| assignment::value_at(text, name))
     }
 
     /// The first byte from `at` on that is of one of these kinds, or where the text run ends, or what may be
@@ -196,21 +197,21 @@ impl Reading {
 }
 
 impl Name {
-    fn new(word: Range<usize>, name: Option<Range<usize>>) -> Self {
+    fn new(word: Range<usize>, span: Option<Range<usize>>) -> Self {
         Self {
             word,
-            name,
+            span,
             begins_word: None,
             keeps_meaning: None,
             says_open: None,
             says_secret: None,
-            start: None,
+            start: OnceCell::new(),
             followers: None,
         }
     }
 
     /// What stands behind the word in its name.
     fn tail<'a>(&self, text: &'a [u8]) -> Option<&'a [u8]> {
-        text.get(self.word.end..self.name.as_ref()?.end)
+        text.get(self.word.end..self.span.as_ref()?.end)
     }
 }
