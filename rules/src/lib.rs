@@ -1,5 +1,8 @@
 //! The built-in rules, embedded: one file per family, in the dialect of `docs/rules.md`.
 
+/// The same as [`SECRETS`] without examples, as a list of pairs in JSON: made when this is built.
+pub const SECRETS_JSON: &str = include_str!(concat!(env!("OUT_DIR"), "/secrets.json"));
+
 /// Rules for secrets: name of the file, and its text.
 pub const SECRETS: &[(&str, &str)] = &[
     ("age.toml", include_str!("../secrets/age.toml")),

@@ -34,11 +34,22 @@ pub(super) fn each(bytes: &[u8], base: u64, mut found: impl FnMut(Range<usize>))
     let to = |unit: u64| usize::try_from(base.wrapping_neg() % unit).unwrap_or(0);
     let first = to(WORD as u64);
     let words = Words(bytes.get(first..).unwrap_or_default());
-    // Looked at are addresses that divide by the step, whatever the window.
+    // Looked at are addresses that divide by the step, whatever the window. First many of them, so that no
+    // one waits until the word before it has come from memory.
     let mut at = (to((STEP * WORD) as u64) - first) / WORD;
-    while let Some(word) = words.get(at) {
-        if is_large(word) && !words.is_text_around(at) {
-            words.around(at, |number, is_java| {
+    let mut large = [0; MANY];
+    while words.get(at).is_some() {
+        let mut count = 0;
+        for index in 0..MANY {
+            let here = at + index * STEP;
+            let Some(word) = words.get(here) else { break };
+            if let Some(to) = large.get_mut(count) {
+                *to = here;
+            }
+            count += usize::from(is_large(word));
+        }
+        for at in large.iter().take(count).filter(|at| !words.is_text_around(**at)) {
+            words.around(*at, |number, is_java| {
                 let number = first + number.start * WORD..first + number.end * WORD;
                 let bytes = bytes.get(number.clone());
                 if bytes.is_some_and(|bytes| prime::could_be_prime(bytes, is_java)) {
@@ -46,9 +57,12 @@ pub(super) fn each(bytes: &[u8], base: u64, mut found: impl FnMut(Range<usize>))
                 }
             });
         }
-        at += STEP;
+        at += MANY * STEP;
     }
 }
+
+/// Words that are looked at before what stands around any of them.
+const MANY: usize = 64;
 
 /// Neither a count nor an address of a program.
 fn is_large(word: u64) -> bool {

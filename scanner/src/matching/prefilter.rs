@@ -314,7 +314,7 @@ impl Prefilter {
                 lists += 1;
             }
             for (keyword, of) in &literal.keywords {
-                if keyword.find(text, offset(hit.at)).is_some() {
+                if keyword.find_around(text, offset(hit.at)).is_some() {
                     rules.extend_from_slice(of);
                     lists += 1;
                 }

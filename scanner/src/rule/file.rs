@@ -278,7 +278,13 @@ impl RuleSet {
     /// # Errors
     /// When a built-in file is wrong, which a test rules out.
     pub fn builtin() -> Result<Self, RuleFileError> {
-        Self::read(cryoscan_rules::SECRETS, |_| Ok(()))
+        let files = serde_json::from_str(cryoscan_rules::SECRETS_JSON);
+        let files: Vec<(&str, File)> = files.map_err(|error| RuleFileError::Syntax {
+            file: "the built-in rules".to_owned(),
+            message: error.to_string(),
+        })?;
+        let texts = cryoscan_rules::SECRETS.iter().map(|(_, text)| *text);
+        Self::read(files, texts, |_| Ok(()))
     }
 
     /// Rules from texts of the TOML dialect, each with the name of its file.
@@ -286,20 +292,25 @@ impl RuleSet {
     /// # Errors
     /// At the first rule that cannot be used: what is wrong, and where.
     pub fn from_files(files: &[(&str, &str)]) -> Result<Self, RuleFileError> {
-        Self::read(files, Rule::compile)
+        let parsed = files.iter().map(|(name, text)| Ok((*name, parse(name, text)?)));
+        let parsed: Result<Vec<(&str, File)>, RuleFileError> = parsed.collect();
+        Self::read(parsed?, files.iter().map(|(_, text)| *text), Rule::compile)
     }
 
-    fn read(
-        files: &[(&str, &str)],
+    fn read<'a>(
+        files: Vec<(&'a str, File)>,
+        texts: impl Iterator<Item = &'a str>,
         is_usable: fn(&Rule) -> Result<(), String>,
     ) -> Result<Self, RuleFileError> {
         let mut set = Self::default();
         let mut hasher = blake3::Hasher::new();
-        let mut file_of: BTreeMap<String, &str> = BTreeMap::new();
-        for (name, text) in files {
+        for text in texts {
             hasher.update(text.as_bytes());
+        }
+        let mut file_of: BTreeMap<String, &str> = BTreeMap::new();
+        for (name, file) in files {
             let family = name.strip_suffix(".toml").unwrap_or(name);
-            for entry in parse(name, text)?.rules {
+            for entry in file.rules {
                 let rule = rule(name, family, entry)?;
                 is_usable(&rule).map_err(|problem| fault(name, &rule.id, problem))?;
                 if let Some(other) = file_of.insert(rule.id.clone(), name) {

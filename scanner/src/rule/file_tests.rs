@@ -192,3 +192,20 @@ fn the_group_that_names_the_value_is_found_wherever_it_stands() {
     let message = error_of(&text.replace("secretGroup = 3", "secretGroup = 4"));
     assert!(message.contains("secretGroup 4: the pattern has 3 groups"), "{message}");
 }
+
+#[test]
+fn the_rules_are_those_of_the_files_however_they_are_read() {
+    let (fast, slow) =
+        (RuleSet::builtin().unwrap(), RuleSet::from_files(cryoscan_rules::SECRETS).unwrap());
+    assert_eq!(fast.hash(), slow.hash());
+    // What is compiled lazily is written as it is in the file.
+    let shown = |rule: &Rule| {
+        let sources = [Some(&rule.pattern), rule.items.as_ref(), rule.path.as_ref()];
+        let sources = sources.map(|pattern| pattern.map(|it| it.source().to_owned()));
+        let (pattern, none) = (Pattern::new(String::new()), None);
+        let rest = Rule { pattern, items: none.clone(), path: none, ..rule.clone() };
+        format!("{sources:?} {rest:?}")
+    };
+    let all = |set: &RuleSet| set.rules().iter().map(shown).collect::<Vec<_>>();
+    assert_eq!(all(&fast), all(&slow));
+}

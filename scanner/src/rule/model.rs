@@ -176,6 +176,12 @@ impl Keyword {
 
     /// Where the keyword stands in `text`, whose [`Self::literal`] might stand at `at`.
     pub fn find(&self, text: &[u8], at: usize) -> Option<Range<usize>> {
+        let there = text.get(at..at + self.part.len())?;
+        self.find_around(text, at).filter(|_| there.eq_ignore_ascii_case(self.literal()))
+    }
+
+    /// The same where its literal is known to stand.
+    pub fn find_around(&self, text: &[u8], at: usize) -> Option<Range<usize>> {
         let is_joint = |byte: Option<&u8>| matches!(byte, Some(b'_' | b'-' | b'.' | b' '));
         let is =
             |at: usize, byte: u8| text.get(at).is_some_and(|it| it.to_ascii_lowercase() == byte);
@@ -186,8 +192,8 @@ impl Keyword {
                 return None;
             }
         }
-        let mut end = at;
-        for byte in self.word.get(self.part.start..)? {
+        let mut end = at + self.part.len();
+        for byte in self.word.get(self.part.end..)? {
             if *byte == b'_' {
                 end += usize::from(is_joint(text.get(end)));
             } else if is(end, *byte) {
