@@ -107,6 +107,17 @@ pub struct Budget {
     tree: Option<Expansion>,
     /// Decoded bytes of such members beyond the ratio, in all that are done.
     excess: u64,
+    /// The steps of each decoder, where they are noted.
+    trails: Option<Vec<Trail>>,
+}
+
+/// How far a decoder has come in what is stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Trail {
+    /// Offset of the stored byte that was next when it began.
+    pub start: u64,
+    /// The same after each of its steps.
+    pub steps: Vec<u64>,
 }
 
 /// What the container that is open may have.
@@ -134,7 +145,31 @@ impl Budget {
     /// A budget of which nothing is used.
     pub fn new(limits: Limits) -> Self {
         let share = Share { members: limits.members, wrapped: 0 };
-        Self { limits, kept: 0, decoded: 0, members: 0, share, tree: None, excess: 0 }
+        Self { limits, kept: 0, decoded: 0, members: 0, share, tree: None, excess: 0, trails: None }
+    }
+
+    /// One that notes the steps of decoders.
+    pub fn with_trails(limits: Limits) -> Self {
+        Self { trails: Some(Vec::new()), ..Self::new(limits) }
+    }
+
+    /// A decoder begins at an offset.
+    pub fn begin_trail(&mut self, start: u64) {
+        if let Some(trails) = &mut self.trails {
+            trails.push(Trail { start, steps: Vec::new() });
+        }
+    }
+
+    /// The decoder that has begun last has made a step and stands at an offset.
+    pub fn step(&mut self, at: u64) {
+        if let Some(trail) = self.trails.iter_mut().flatten().last() {
+            trail.steps.push(at);
+        }
+    }
+
+    /// What was noted, in the order of their beginnings.
+    pub fn trails(self) -> Vec<Trail> {
+        self.trails.unwrap_or_default()
     }
 
     /// Opens a container of this depth. One inside the target may have half of the members that are

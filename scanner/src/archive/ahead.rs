@@ -1,15 +1,18 @@
 //! Decoding ahead: of a compressed file in many frames or members, those that follow are decoded by other
-//! threads while what is before them is read.
+//! threads while what is before them is read. (Of an archive with compressed files in it: `scout`.)
 //!
 //! Only what is sound is taken from them. A part that does not decode to its end, exactly, within its bound
 //! is left to the decoder that goes byte by byte, so that bytes and errors are the same either way.
 
+use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::ops::Range;
-use std::sync::mpsc::{Receiver, channel};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, TryRecvError, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::input::{Input, count};
+use super::scout::Scouted;
 use super::source::Extent;
 
 /// Something to do for another thread.
@@ -18,7 +21,10 @@ pub type Task = Box<dyn FnOnce() + Send>;
 /// Who decodes ahead, and how many bytes.
 pub struct Helpers {
     run: Box<dyn Fn(Task)>,
-    most: u64,
+    pub(super) most: u64,
+    /// Tasks that may wait.
+    tasks: usize,
+    pub(super) scouted: RefCell<Scouted>,
 }
 
 impl std::fmt::Debug for Helpers {
@@ -28,10 +34,16 @@ impl std::fmt::Debug for Helpers {
 }
 
 impl Helpers {
-    /// `run` has tasks done by other threads, in any order, or drops them; at most `most` decoded bytes
-    /// wait to be read, and one part of a quarter of that is being read.
-    pub fn new(most: u64, run: impl Fn(Task) + 'static) -> Self {
-        Self { run: Box::new(run), most }
+    /// `run` has tasks done by so many other threads, in any order, or drops them, and does not wait; at most `most` decoded
+    /// bytes wait to be read, and one part of a quarter of that is being read.
+    pub fn new(most: u64, threads: usize, run: impl Fn(Task) + 'static) -> Self {
+        let tasks = threads.saturating_add(1).saturating_mul(2);
+        Self { run: Box::new(run), most, tasks, scouted: RefCell::default() }
+    }
+
+    /// Has something done.
+    pub(super) fn run(&self, task: Task) {
+        (self.run)(task);
     }
 }
 
@@ -42,6 +54,17 @@ pub(super) struct Part {
     pub range: Range<u64>,
     /// Decoded bytes that it has at most.
     pub most: u64,
+}
+
+impl Part {
+    fn stored(&self) -> u64 {
+        self.range.end.saturating_sub(self.range.start)
+    }
+
+    /// Bytes that it may take in memory, before it is decoded or after that.
+    fn cost(&self) -> u64 {
+        self.most.max(self.stored())
+    }
 }
 
 /// How the parts of a format are found and decoded.
@@ -62,18 +85,54 @@ type Spare = Arc<Mutex<Vec<Vec<u8>>>>;
 /// What was made of a part: a buffer and how much of it.
 type Made = Option<(Vec<u8>, usize)>;
 
+/// A part that another thread was asked for.
+struct Begun {
+    part: Part,
+    made: Receiver<Made>,
+    claim: Claim,
+    /// What was made of it here, while another one was waited for.
+    own: Option<Made>,
+}
+
+/// Who does a task: the first who asks. One that was begun by nobody when it is needed is done by who needs it,
+/// and one that nobody needs any more is left.
+#[derive(Default)]
+pub(super) struct Claim(Arc<AtomicBool>);
+
+impl Claim {
+    pub(super) fn take(&self) -> bool {
+        !self.0.swap(true, Ordering::Relaxed)
+    }
+
+    pub(super) fn is_free(&self) -> bool {
+        !self.0.load(Ordering::Relaxed)
+    }
+
+    /// For another thread.
+    pub(super) fn share(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+/// Stored bytes behind a part that was none, in which no other is looked for. Each one in a row doubles them:
+/// what looks like parts and is not may cost a share of the whole only.
+const DISTRUST: u64 = 512 << 10;
+
 /// The parts of one file that are being decoded.
 pub(super) struct Ahead<'a> {
     helpers: &'a Helpers,
     extent: Extent,
     parts: &'static Parts,
-    waiting: VecDeque<(Part, Receiver<Made>)>,
+    waiting: VecDeque<Begun>,
     /// Where the part behind those begins.
     next: u64,
     /// Decoded bytes of those at most.
     bytes: u64,
-    /// The end of a part that others could not decode.
+    /// Where no part was found.
+    none_at: Option<u64>,
+    /// Before this, others could not decode a part.
     unsound: u64,
+    distrust: u64,
     spare: Spare,
     ready: Vec<u8>,
     read: usize,
@@ -81,28 +140,33 @@ pub(super) struct Ahead<'a> {
 }
 
 impl<'a> Ahead<'a> {
-    /// For an input that can be read at any offset and has more than one part.
+    /// For an input that can be read at any offset.
     pub(super) fn of(
         input: &Input<'_>,
         helpers: Option<&'a Helpers>,
         parts: &'static Parts,
     ) -> Option<Self> {
-        let extent = input.extent().filter(|extent| !extent.has_holes())?.clone();
-        let helpers = helpers?;
-        let first = (parts.find)(&extent, 0, helpers.most >> 2)?;
-        (first.range.end < extent.len()).then(|| Self {
-            helpers,
-            extent,
+        Some(Self {
+            helpers: helpers?,
+            extent: input.extent().filter(|extent| !extent.has_holes())?.clone(),
             parts,
             waiting: VecDeque::new(),
             next: 0,
             bytes: 0,
+            none_at: None,
             unsound: 0,
+            distrust: DISTRUST,
             spare: Spare::default(),
             ready: Vec::new(),
             read: 0,
             end: 0,
         })
+    }
+
+    /// Whether it begins with a part that is not all of it.
+    pub(super) fn is_split(&self) -> bool {
+        let first = (self.parts.find)(&self.extent, 0, self.helpers.most >> 2);
+        first.is_some_and(|first| first.range.end < self.extent.len())
     }
 
     /// Bytes of the parts before that are not yet read.
@@ -123,21 +187,65 @@ impl<'a> Ahead<'a> {
         if at < self.unsound {
             return None;
         }
-        if self.waiting.front().is_none_or(|(part, _)| part.range.start != at) {
-            self.waiting.clear();
-            (self.next, self.bytes) = (at, 0);
+        if self.waiting.front().is_none_or(|begun| begun.part.range.start != at) {
+            self.leave();
+            self.next = at;
         }
         self.fill();
-        let (part, made) = self.waiting.pop_front()?;
-        self.bytes = self.bytes.saturating_sub(part.most);
-        let Ok(Some((buffer, len))) = made.recv() else {
+        let Begun { part, made, claim, own } = self.waiting.pop_front()?;
+        self.bytes = self.bytes.saturating_sub(part.cost());
+        let made = match own {
+            Some(own) => own,
+            None if claim.take() => self.decode(&part),
+            None => self.wait(&made),
+        };
+        let Some((buffer, len)) = made else {
             // What is behind it is not tried before it was gone through: else the same would be decoded again
             // and again.
-            self.unsound = part.range.end;
+            self.unsound = part.range.end.saturating_add(self.distrust);
+            self.distrust = self.distrust.saturating_mul(2);
+            self.leave();
             return None;
         };
+        self.distrust = DISTRUST;
         (self.ready, self.read, self.end) = (buffer, 0, len);
-        Some(part.range.end.saturating_sub(part.range.start))
+        Some(part.stored())
+    }
+
+    fn decode(&self, part: &Part) -> Made {
+        decoded(&self.extent.sub(part.range.clone()), part.most, self.parts.decode, &self.spare)
+    }
+
+    /// Waits for what another thread makes, and decodes what follows meanwhile.
+    fn wait(&mut self, made: &Receiver<Made>) -> Made {
+        loop {
+            match made.try_recv() {
+                Ok(made) => return made,
+                Err(TryRecvError::Disconnected) => return None,
+                Err(TryRecvError::Empty) => {}
+            }
+            let Some(next) = self.waiting.iter().position(|begun| begun.claim.take()) else {
+                return made.recv().ok().flatten();
+            };
+            let part = self.waiting.get(next).map(|begun| begun.part.clone());
+            let own = part.map(|part| self.decode(&part));
+            if let Some(begun) = self.waiting.get_mut(next) {
+                begun.own = own;
+            }
+        }
+    }
+
+    /// Leaves what waits.
+    fn leave(&mut self) {
+        for begun in self.waiting.drain(..) {
+            begun.claim.take();
+        }
+        self.bytes = 0;
+    }
+
+    /// The part that begins at an offset, if it has at most `stored` bytes and makes at most `most`.
+    fn find(&self, at: u64, most: u64, stored: u64) -> Option<Part> {
+        (self.parts.find)(&self.extent, at, most).filter(|part| part.stored() <= stored)
     }
 
     fn give_back(&mut self) {
@@ -151,27 +259,42 @@ impl<'a> Ahead<'a> {
     /// Has as many parts decoded as may wait.
     fn fill(&mut self) {
         let most = self.helpers.most >> 2;
-        while self.bytes < self.helpers.most.saturating_sub(most) {
-            let Some(mut part) = (self.parts.find)(&self.extent, self.next, most) else { return };
-            while part.range.end.saturating_sub(part.range.start) < TOGETHER {
+        while self.bytes < self.helpers.most.saturating_sub(most)
+            && self.waiting.len() < self.helpers.tasks
+            && self.none_at != Some(self.next)
+        {
+            let Some(mut part) = self.find(self.next, most, most) else {
+                self.none_at = Some(self.next);
+                return;
+            };
+            while part.stored() < TOGETHER {
                 let room = most.saturating_sub(part.most);
-                let Some(next) = (self.parts.find)(&self.extent, part.range.end, room) else {
-                    break;
-                };
+                let stored = most.saturating_sub(part.stored());
+                let Some(next) = self.find(part.range.end, room, stored) else { break };
                 part.range.end = next.range.end;
                 part.most = part.most.saturating_add(next.most);
             }
             self.next = part.range.end;
-            self.bytes = self.bytes.saturating_add(part.most);
+            self.bytes = self.bytes.saturating_add(part.cost());
             let (sender, made) = channel();
+            let claim = Claim::default();
+            let free = claim.share();
             let (extent, decode) = (self.extent.sub(part.range.clone()), self.parts.decode);
             let (most, spare) = (part.most, Arc::clone(&self.spare));
-            (self.helpers.run)(Box::new(move || {
-                // Whoever waits for it may be gone.
-                sender.send(decoded(&extent, most, decode, &spare)).unwrap_or_default();
+            self.helpers.run(Box::new(move || {
+                if free.take() {
+                    // Whoever waits for it may be gone.
+                    sender.send(decoded(&extent, most, decode, &spare)).unwrap_or_default();
+                }
             }));
-            self.waiting.push_back((part, made));
+            self.waiting.push_back(Begun { part, made, claim, own: None });
         }
+    }
+}
+
+impl Drop for Ahead<'_> {
+    fn drop(&mut self) {
+        self.leave();
     }
 }
 

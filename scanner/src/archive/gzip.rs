@@ -4,11 +4,12 @@ use std::io::{self, Read};
 
 use flate2::bufread::GzDecoder;
 
-use super::ahead::{Ahead, Part, Parts, read_exactly};
+use super::ahead::{Ahead, Part, Parts, read_exactly, read_some};
 use super::error::{Cause, ContainerError};
 use super::input::{Input, count};
 use super::packed::{self, Decoder, Stream};
 use super::source::Extent;
+use super::sparse::first;
 use super::{Body, Consumed, Opening};
 
 /// ID1, ID2, and the only method there is (RFC 1952 §2.3.1).
@@ -23,8 +24,11 @@ pub(super) fn open(body: Body<'_>, opening: &mut Opening<'_>) -> Result<Consumed
     // Inside the target what is made is held against what is stored, which has to be known at each step.
     let helpers = opening.helpers.filter(|_| opening.depth == 1);
     let ahead = Ahead::of(&input, helpers, &PARTS);
+    // Of other members the first is most often the only one.
+    let is_blocks = block_len(input.look(BLOCK_HEAD)).is_some();
+    let is_split = is_blocks && ahead.as_ref().is_some_and(Ahead::is_split);
     let mut mtime = 0;
-    let gzip = if ahead.is_some() {
+    let gzip = if is_split {
         if let [_, _, _, _, time @ ..] = input.look(8) {
             mtime = time.iter().rev().fold(0, |all, byte| all << 8 | i64::from(*byte));
         }
@@ -93,9 +97,10 @@ impl<'a> Stream<'a> for Gzip<'a, '_> {
     }
 }
 
-/// Members that tell how long they are, as bgzip writes them: at most 64 KiB of content each. Where others
-/// end is known only when they are decoded.
-static PARTS: Parts = Parts { find: block, decode: decode_blocks };
+/// Members. Those of bgzip tell how long they are. Where others end is known only when they are decoded, but
+/// the next one shows by its header, which other bytes can look like: such a guess is proven by decoding, as
+/// all that is between two of them has to be whole members.
+static PARTS: Parts = Parts { find: part, decode: decode_members };
 
 /// Bytes that a block of bgzip makes at most (SAM specification §4.1).
 const BLOCK_BYTES: u64 = 64 << 10;
@@ -110,36 +115,93 @@ fn block_len(head: &[u8]) -> Option<usize> {
     Some(usize::from(u16::from_le_bytes([low, high])).saturating_add(1))
 }
 
-fn block(extent: &Extent, at: u64, most: u64) -> Option<Part> {
+fn part(extent: &Extent, at: u64, most: u64) -> Option<Part> {
     let mut head = [0_u8; BLOCK_HEAD];
-    if most < BLOCK_BYTES || !read_exactly(extent, at, &mut head) {
+    if !read_exactly(extent, at, &mut head) {
         return None;
     }
-    let end = at.saturating_add(count(block_len(&head)?));
-    (end <= extent.len()).then_some(Part { range: at..end, most: BLOCK_BYTES })
+    let Some(len) = block_len(&head) else { return guessed(extent, at, most, &head) };
+    let end = at.saturating_add(count(len));
+    let fits = most >= BLOCK_BYTES && end <= extent.len();
+    fits.then_some(Part { range: at..end, most: BLOCK_BYTES })
 }
 
-/// Decodes whole blocks.
-fn decode_blocks(mut stored: &[u8], out: &mut [u8]) -> Option<usize> {
+/// Bytes of a header without optional fields (RFC 1952 §2.3).
+const HEAD: usize = 10;
+/// What stands before a member that follows another one: checksum and length of that.
+const TRAILER: usize = 8;
+/// What an empty member takes.
+const LEAST: u64 = 20;
+/// Bytes that deflate makes of one at most.
+const EXPANSION: u64 = 1032;
+/// Bytes that are decoded at once.
+const STEP: usize = 64 << 10;
+/// Bytes that are searched at once.
+const SEARCHED: usize = 64 << 10;
+
+/// Whether a member may begin so: known flags, and what deflate and programs write as level and system.
+fn may_begin(head: &[u8]) -> bool {
+    let [0x1f, 0x8b, 8, flags, _, _, _, _, level, system, ..] = head else { return false };
+    flags & 0xe0 == 0 && matches!(level, 0 | 2 | 4) && matches!(system, 0..=13 | 255)
+}
+
+/// What lies between the beginning of a member and what looks like that of the next one, or the end; if it
+/// makes at most `most` bytes, as stands before that.
+fn guessed(extent: &Extent, at: u64, most: u64, head: &[u8]) -> Option<Part> {
+    if !may_begin(head) {
+        return None;
+    }
+    let part = |end: u64, length: [u8; 4]| {
+        let makes = u64::from(u32::from_le_bytes(length));
+        let stored = end.saturating_sub(at);
+        (makes <= stored.saturating_mul(EXPANSION)).then_some(Part { range: at..end, most: makes })
+    };
+    let mut bytes = vec![0_u8; SEARCHED];
+    // Each piece begins with the last bytes of the one before.
+    let mut start = at.saturating_add(LEAST).saturating_sub(count(TRAILER));
+    // Few members are longer than what they make.
+    while start.saturating_sub(at) < most {
+        let len = read_some(extent, start, &mut bytes);
+        let piece = bytes.get(..len)?;
+        for found in memchr::memmem::find_iter(piece, &MAGIC) {
+            let Some((before, head)) = piece.split_at_checked(found) else { continue };
+            let Some(length) = before.last_chunk().copied().filter(|_| may_begin(head)) else {
+                continue;
+            };
+            if let Some(part) = part(start.saturating_add(count(found)), length) {
+                // One that is too long is no guess that decoding could prove.
+                return Some(part).filter(|part| part.most <= most);
+            }
+        }
+        if len < bytes.len() {
+            let end = start.saturating_add(count(len));
+            let length = piece.last_chunk().copied()?;
+            return part(end, length).filter(|part| part.most <= most);
+        }
+        start = start.saturating_add(count(len.saturating_sub(HEAD.saturating_add(TRAILER))));
+    }
+    None
+}
+
+/// Decodes whole members.
+fn decode_members(mut stored: &[u8], out: &mut [u8]) -> Option<usize> {
     let mut made = 0_usize;
     let mut gzip = GzDecoder::new(&[][..]);
     while !stored.is_empty() {
-        let (block, rest) = stored.split_at_checked(block_len(stored)?)?;
-        gzip.reset(block);
+        gzip.reset(stored);
         loop {
             // One byte more than fits shows whether it ends here.
             let mut beyond = [0_u8];
             let room = out.get_mut(made..).filter(|room| !room.is_empty());
+            // In steps, so that the checksum is made of bytes that lie in the cache.
+            let room = room.map(|room| first(room, count(STEP)));
             match (gzip.read(room.unwrap_or(&mut beyond)).ok()?, made < out.len()) {
                 (0, _) => break,
                 (read, true) => made = made.saturating_add(read),
                 (_, false) => return None,
             }
         }
-        if !gzip.get_ref().is_empty() {
-            return None;
-        }
-        stored = rest;
+        stored = *gzip.get_ref();
     }
     Some(made)
 }

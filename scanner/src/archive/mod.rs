@@ -30,6 +30,7 @@ mod inflate;
 mod input;
 pub mod name;
 mod packed;
+mod scout;
 mod source;
 mod sparse;
 mod sqlite;
@@ -140,6 +141,11 @@ impl Opening<'_> {
         read(self.budget.borrow().limits())
     }
 
+    /// What others have made of a compressed member, inside the target.
+    fn made(&self, extent: &Extent) -> Option<Vec<scout::Made>> {
+        self.helpers.filter(|_| self.depth > 1)?.made(extent)
+    }
+
     /// The name of a member in normal form.
     fn name(&self, raw: &[u8]) -> Vec<u8> {
         name::normal(raw, self.limit(|limits| limits.name_bytes))
@@ -184,6 +190,11 @@ impl Container {
         (self.is)(head)
     }
 
+    /// Whether it is more than a way to put files together.
+    fn is_compressed(&self) -> bool {
+        self.transparent || self.name == "zip"
+    }
+
     /// Walks the members of a container.
     ///
     /// # Errors
@@ -200,7 +211,14 @@ impl Container {
             return Err(ContainerError { container: self.name, offset: 0, consumed: 0, cause });
         }
         let outer = opening.budget.borrow_mut().open(opening.depth, self.transparent);
-        let result = (self.open)(body, opening);
+        let made = match &body {
+            Body::At(extent) if self.transparent => opening.made(extent),
+            Body::At(_) | Body::Stream(_) => None,
+        };
+        let result = match made.and_then(|mut made| made.pop()) {
+            Some(made) => packed::again(self.name, body, made, opening),
+            None => (self.open)(body, opening),
+        };
         opening.budget.borrow_mut().close(outer);
         result
     }

@@ -5,6 +5,7 @@ use std::io::{self, Read};
 
 use super::error::{Cause, ContainerError, Problem};
 use super::input::{Input, count};
+use super::scout::Made;
 use super::{Consumed, Flow, Member, MemberKind, Opening};
 use crate::limits::{Budget, Exceeded};
 
@@ -56,6 +57,7 @@ impl<'b, D: Decoder> Metered<'b, D> {
     /// as the memory of a real program may be gigabytes of zeros.
     pub(super) fn new(decoder: D, budget: &'b RefCell<Budget>, nested: bool) -> Self {
         let start = decoder.pos();
+        budget.borrow_mut().begin_trail(start);
         let ratio = nested.then(|| {
             let is_root = budget.borrow_mut().begin_tree();
             Ratio { budget, is_root, decoded: 0, start }
@@ -121,7 +123,11 @@ impl<'b, D: Decoder> Metered<'b, D> {
     }
 
     fn charge(&mut self, made: u64) -> Result<(), Cause> {
-        self.budget.borrow_mut().decoded(made)?;
+        {
+            let mut budget = self.budget.borrow_mut();
+            budget.step(self.decoder.pos());
+            budget.decoded(made)?;
+        }
         if let Some(ratio) = &mut self.ratio {
             ratio.decoded = ratio.decoded.saturating_add(made);
             let stored = self.decoder.pos().saturating_sub(ratio.start).max(1);
@@ -149,6 +155,67 @@ impl<D: Decoder> Read for Metered<'_, D> {
         self.read = self.read.saturating_add(n);
         Ok(n)
     }
+}
+
+/// What another thread has decoded, given in the steps in which that was done.
+pub(super) struct Again<'i, 'a> {
+    input: &'i mut Input<'a>,
+    made: Made,
+    read: usize,
+}
+
+impl<'i, 'a> Again<'i, 'a> {
+    pub(super) fn new(input: &'i mut Input<'a>, made: Made) -> Self {
+        let mut again = Self { input, made, read: 0 };
+        again.go_to(Some(again.made.trail.start));
+        again
+    }
+
+    fn go_to(&mut self, at: Option<u64>) {
+        let at = at.unwrap_or_default();
+        self.input.skip(at.saturating_sub(self.input.pos()));
+    }
+}
+
+impl Decoder for Again<'_, '_> {
+    fn decode(&mut self, out: &mut [u8]) -> Result<usize, Cause> {
+        let step = CHUNK.saturating_sub(self.read & CHUNK.saturating_sub(1)).min(out.len());
+        let rest = self.made.bytes().get(self.read..).unwrap_or_default();
+        let rest = rest.get(..step).unwrap_or(rest);
+        if let Some(to) = out.get_mut(..rest.len()) {
+            to.copy_from_slice(rest);
+        }
+        let len = rest.len();
+        self.read = self.read.saturating_add(len);
+        if len == 0 {
+            self.go_to(self.made.trail.steps.last().copied());
+        } else if self.read.is_multiple_of(CHUNK) {
+            let step = (self.read / CHUNK).saturating_sub(1);
+            self.go_to(self.made.trail.steps.get(step).copied());
+        }
+        Ok(len)
+    }
+
+    fn pos(&self) -> u64 {
+        self.input.pos()
+    }
+}
+
+impl<'a> Stream<'a> for Again<'_, 'a> {
+    fn input(&mut self) -> &mut Input<'a> {
+        self.input
+    }
+}
+
+/// Opens a compressed file that another thread has decoded.
+pub(super) fn again(
+    container: &'static str,
+    body: super::Body<'_>,
+    made: Made,
+    opening: &mut Opening<'_>,
+) -> Result<Consumed, ContainerError> {
+    let mtime = made.mtime;
+    open(container, Again::new(&mut Input::new(body), made), mtime, opening)
 }
 
 /// A decompressor of a whole file.

@@ -155,6 +155,19 @@ impl Extent {
         self.sparse.is_some()
     }
 
+    /// Whether both are the same bytes of the same source.
+    pub(super) fn is(&self, other: &Self) -> bool {
+        let has_holes = self.has_holes() || other.has_holes();
+        Arc::ptr_eq(&self.source, &other.source)
+            && (self.offset, self.len) == (other.offset, other.len)
+            && !has_holes
+    }
+
+    /// Whether it begins before an offset of another one, in the same source.
+    pub(super) fn is_before(&self, other: &Self, at: u64) -> bool {
+        Arc::ptr_eq(&self.source, &other.source) && self.offset < other.offset.saturating_add(at)
+    }
+
     /// Bytes in it.
     pub fn len(&self) -> u64 {
         self.len

@@ -1,6 +1,7 @@
 //! zip (PKWARE APPNOTE.TXT 6.3): jar, war, wheels. Read from its first byte to its last, so that
 //! it need not be at hand whole, and what its central directory hides is seen too.
 
+use std::collections::VecDeque;
 use std::io::{BufRead as _, Read as _};
 
 use flate2::Decompress;
@@ -9,7 +10,8 @@ use super::bzip2::Bzip2;
 use super::error::{Cause, ContainerError, Problem};
 use super::inflate::Inflate;
 use super::input::{Input, count};
-use super::packed::{Decoder, Metered};
+use super::packed::{Again, Decoder, Metered};
+use super::scout::Made;
 use super::stream::Stream;
 use super::xz::Xz;
 use super::zstd::Zstd;
@@ -31,7 +33,12 @@ pub(super) fn is(head: &[u8]) -> bool {
 }
 
 pub(super) fn open(body: Body<'_>, opening: &mut Opening<'_>) -> Result<Consumed, ContainerError> {
-    let mut zip = Zip { input: Input::new(body), raw: Decompress::new(false), members: 0 };
+    let made = match &body {
+        Body::At(extent) => opening.made(extent),
+        Body::Stream(_) => None,
+    };
+    let made = made.unwrap_or_default().into();
+    let mut zip = Zip { input: Input::new(body), raw: Decompress::new(false), members: 0, made };
     match zip.walk(opening) {
         Ok(()) => Ok(Consumed { bytes: zip.input.pos() }),
         Err(cause) => {
@@ -46,6 +53,8 @@ struct Zip<'a> {
     /// Kept between members for its tables.
     raw: Decompress,
     members: u64,
+    /// What others have made of its compressed members: of all that follow, or of none.
+    made: VecDeque<Made>,
 }
 
 /// A local file header (APPNOTE 4.3.7).
@@ -84,6 +93,23 @@ fn hand_over(
     let mut body = Metered::new(decoder, opening.budget, true);
     let flow = opening.member(local.packed(Body::Stream(Stream::new(&mut body))))?;
     Ok((flow, body.fault))
+}
+
+/// Hands over what a decoder makes of a member, and decodes what was not read of it.
+fn to_its_end(
+    local: &Local,
+    decoder: impl Decoder,
+    opening: &mut Opening<'_>,
+) -> Result<Flow, Cause> {
+    let mut body = Metered::new(decoder, opening.budget, true);
+    let flow = opening.member(local.packed(Body::Stream(Stream::new(&mut body))))?;
+    if flow == Flow::Continue {
+        body.drain();
+        if let Some(cause) = body.fault {
+            return Err(cause);
+        }
+    }
+    Ok(flow)
 }
 
 impl Zip<'_> {
@@ -145,8 +171,12 @@ impl Zip<'_> {
         }
         if local.method == 8 {
             let start = self.input.pos();
-            let inflate = Inflate::new(&mut self.input, size, &mut self.raw, false);
-            let (flow, fault) = hand_over(local, inflate, opening)?;
+            let (flow, fault) = if let Some(made) = self.made(start) {
+                hand_over(local, Again::new(&mut self.input, made), opening)?
+            } else {
+                let inflate = Inflate::new(&mut self.input, size, &mut self.raw, false);
+                hand_over(local, inflate, opening)?
+            };
             return self.behind(local, size, start, flow, fault, opening);
         }
         // APPNOTE 4.4.5.
@@ -159,6 +189,8 @@ impl Zip<'_> {
             return self.stored(local, size, opening);
         }
         let start = self.input.pos();
+        // Those have an input of their own, which does not depend on how this one was read.
+        self.made.pop_front();
         let mut stored = self.input.by_ref().take(size);
         let own = Input::new(Body::Stream(Stream::new(&mut stored)));
         let (flow, fault) = match local.method {
@@ -196,19 +228,25 @@ impl Zip<'_> {
         opening: &mut Opening<'_>,
     ) -> Result<Flow, Cause> {
         let start = self.input.pos();
-        let inflate = Inflate::new(&mut self.input, u64::MAX, &mut self.raw, false);
-        let mut body = Metered::new(inflate, opening.budget, true);
-        let flow = opening.member(local.packed(Body::Stream(Stream::new(&mut body))))?;
+        let (flow, plain) = if let Some(made) = self.made(start) {
+            let plain = count(made.bytes().len());
+            (to_its_end(local, Again::new(&mut self.input, made), opening)?, plain)
+        } else {
+            let inflate = Inflate::new(&mut self.input, u64::MAX, &mut self.raw, false);
+            let flow = to_its_end(local, inflate, opening)?;
+            (flow, self.raw.total_out())
+        };
         if flow == Flow::Stop {
             return Ok(flow);
         }
-        body.drain();
-        if let Some(cause) = body.fault {
-            return Err(cause);
-        }
         let stored = self.input.pos().saturating_sub(start);
-        self.described(local, stored, Some(self.raw.total_out()))?;
+        self.described(local, stored, Some(plain))?;
         Ok(flow)
+    }
+
+    /// What was made of the next member, whose bytes begin there.
+    fn made(&mut self, start: u64) -> Option<Made> {
+        self.made.pop_front().filter(|made| made.trail.start == start)
     }
 
     /// Goes behind a member that began at `start`, and says what was wrong with it.

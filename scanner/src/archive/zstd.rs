@@ -33,7 +33,7 @@ pub(super) fn open(body: Body<'_>, opening: &mut Opening<'_>) -> Result<Consumed
     })?;
     // Inside the target what is made is held against what is stored, which has to be known at each step.
     let helpers = opening.helpers.filter(|_| opening.depth == 1);
-    zstd.ahead = Ahead::of(&zstd.input, helpers, &PARTS);
+    zstd.ahead = Ahead::of(&zstd.input, helpers, &PARTS).filter(Ahead::is_split);
     packed::open("zstd", zstd, None, opening)
 }
 
@@ -273,8 +273,25 @@ fn check_window(head: &[u8]) -> Result<(), Cause> {
 
 #[cfg(test)]
 mod tests {
-    use super::check_window;
-    use crate::archive::Cause;
+    use std::cell::Cell;
+    use std::rc::Rc;
+
+    use super::{Ahead, Body, Input, PARTS, check_window};
+    use crate::archive::{Cause, Extent, Helpers, Source};
+
+    #[test]
+    fn frames_that_make_nothing_wait_no_longer_than_others() {
+        let len = 200_000_u32;
+        let head = [&[0x50, 0x2a, 0x4d, 0x18][..], &len.to_le_bytes()].concat();
+        let frame = [head, vec![1; 200_000]].concat();
+        let input = Input::new(Body::At(Extent::all(Source::bytes(frame.repeat(40)))));
+        let tasks = Rc::new(Cell::new(0));
+        let counted = Rc::clone(&tasks);
+        let helpers = Helpers::new(1 << 20, 2, move |_| counted.set(counted.get() + 1));
+        let mut ahead = Ahead::of(&input, Some(&helpers), &PARTS).unwrap();
+        assert_eq!(ahead.take(0), Some(200_008));
+        assert!((1..=4).contains(&tasks.get()), "{}", tasks.get());
+    }
 
     #[test]
     fn windows() {

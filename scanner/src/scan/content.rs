@@ -231,7 +231,7 @@ impl Walk<'_> {
         for part in pieces::parts(space, region) {
             let wanted = pieces.go_to(&part, &region.range);
             let (first, last) = (wanted.start, wanted.end);
-            let buffer = || this.dispatcher.buffer();
+            let buffer = || this.buffer();
             let window = || this.window();
             job::cut_stream(pieces, (first, part.start), window, buffer, |streamed| {
                 let Streamed { own, base, bytes, end } = streamed;

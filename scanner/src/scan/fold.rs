@@ -5,9 +5,10 @@ use std::io;
 
 use super::omissions::omissions;
 use super::owners::Owners;
+use super::prepared::fingerprint_key;
 use super::scope;
 use super::walk::Scanned;
-use super::{Described, Outcome, Settings, fingerprint_key};
+use super::{Described, Outcome, Settings};
 use crate::checkpoint::{Checkpoint, path_id};
 use crate::coverage::{Coverage, Reason};
 use crate::diagnostic::{Code, Diagnostic, Level};

@@ -16,6 +16,7 @@ mod pages;
 mod parents;
 mod pieces;
 mod pool;
+mod prepared;
 mod raw;
 mod scope;
 #[cfg(test)]
@@ -32,6 +33,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use self::collection::Collection;
 pub use self::memory::LEAST_MEMORY;
 use self::parents::Parents;
+use self::prepared::Lazy;
+pub use self::prepared::Prepared;
 use crate::check::{Confidence, Severity};
 use crate::checkpoint::{Checkpoint, Filter};
 use crate::diagnostic::{Diagnostic, Level};
@@ -265,37 +268,6 @@ pub struct Described {
     pub diagnostics: Vec<Diagnostic>,
 }
 
-/// The key of fingerprints that every copy of the program has.
-const BUILTIN_KEY: &str = "cryoscan 2026 fingerprint v1";
-
-/// Key and name of the key of fingerprints.
-fn fingerprint_key(settings: &Settings) -> ([u8; 32], String) {
-    match &settings.fingerprint_key {
-        None => (blake3::derive_key(BUILTIN_KEY, b""), "builtin".to_owned()),
-        Some(secret) => {
-            let key = blake3::derive_key(BUILTIN_KEY, secret.expose());
-            let name = blake3::hash(&key).to_hex();
-            (key, name.get(..8).unwrap_or_default().to_owned())
-        }
-    }
-}
-
-fn engine(settings: &Settings) -> Result<(Engine, String), ScanError> {
-    let mut rules = match &settings.rules {
-        Some(chosen) => chosen.set.clone(),
-        None => RuleSet::builtin()?,
-    };
-    for pattern in &settings.grep {
-        rules.add_grep(pattern)?;
-    }
-    if let Some(lists) = &settings.indicators {
-        rules.add_indicators(Arc::clone(&lists.indicators));
-    }
-    let (key, key_name) = fingerprint_key(settings);
-    let kernel = settings.kernel.unwrap_or_else(Kernel::best);
-    Ok((Engine::on(kernel, rules, key), key_name))
-}
-
 /// Takes the records of a report.
 pub type Emit<'a> = dyn FnMut(Record) -> io::Result<()> + 'a;
 
@@ -325,23 +297,15 @@ pub fn scan_from(
     stdin: &mut dyn Read,
     emit: &mut Emit<'_>,
 ) -> Result<Outcome, ScanError> {
-    scan_with(&Prepared::new(settings)?, targets, settings, progress, stdin, emit)
-}
-
-/// Rules and patterns, compiled: for who scans many small targets, since it takes longer than each.
-#[derive(Debug)]
-pub struct Prepared {
-    engine: Engine,
-    key_name: String,
-}
-
-impl Prepared {
-    /// Compiles the rules, the patterns of [`Settings::grep`] and the key of fingerprints.
-    ///
-    /// # Errors
-    /// When a rule or a pattern is wrong.
-    pub fn new(settings: &Settings) -> Result<Self, ScanError> {
-        engine(settings).map(|(engine, key_name)| Self { engine, key_name })
+    if settings.rules.is_some() || !settings.grep.is_empty() {
+        // What users wrote may be wrong, which is told before anything is read.
+        return scan_with(&Prepared::new(settings)?, targets, settings, progress, stdin, emit);
+    }
+    let rules = Lazy::new(settings);
+    let scanned = scan_all(&rules, targets, settings, progress, stdin, emit);
+    match rules.error() {
+        Some(error) => Err(error),
+        None => scanned,
     }
 }
 
@@ -357,39 +321,61 @@ pub fn scan_with(
     stdin: &mut dyn Read,
     emit: &mut Emit<'_>,
 ) -> Result<Outcome, ScanError> {
+    scan_all(&Lazy::ready(settings, prepared), targets, settings, progress, stdin, emit)
+}
+
+/// As [`scan_with`]. The rules are compiled by the first thread that needs them: what the target is made of is
+/// read and decoded meanwhile.
+fn scan_all(
+    rules: &Lazy<'_>,
+    targets: &[Target],
+    settings: &Settings,
+    progress: &Progress,
+    stdin: &mut dyn Read,
+    out: &mut Emit<'_>,
+) -> Result<Outcome, ScanError> {
     progress.sample_memory();
-    let Prepared { engine, key_name } = prepared;
-    emit(Record::Run(Run {
-        schema: SCHEMA.to_owned(),
-        tool: Tool {
-            name: env!("CARGO_PKG_NAME").to_owned(),
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-        },
-        rules: rules(engine, settings),
-        targets: targets.iter().map(Target::name).collect(),
-    }))
-    .map_err(ScanError::Output)?;
     let mut outcome = Outcome { complete: true, ..Outcome::default() };
-    let of_files = settings.rules.iter().flat_map(|rules| &rules.notes);
-    let of_lists = settings.indicators.iter().flat_map(|lists| &lists.notes);
-    for note in of_files.chain(of_lists).chain(settings.yara.iter().flat_map(|rules| rules.notes()))
-    {
-        outcome.complete &= note.level != Level::Error;
-        let record = DiagnosticRecord { checkpoint: None, diagnostic: note.clone() };
-        emit(Record::Diagnostic(record)).map_err(ScanError::Output)?;
-    }
+    outcome.complete &= notes(settings).all(|note| note.level != Level::Error);
+    let mut begun = false;
+    let mut begin = |out: &mut Emit<'_>| -> io::Result<()> {
+        if std::mem::replace(&mut begun, true) {
+            return Ok(());
+        }
+        let Prepared { engine, .. } = rules.get().ok_or_else(|| io::Error::other("no rules"))?;
+        out(Record::Run(Run {
+            schema: SCHEMA.to_owned(),
+            tool: Tool {
+                name: env!("CARGO_PKG_NAME").to_owned(),
+                version: env!("CARGO_PKG_VERSION").to_owned(),
+            },
+            rules: rules_of(engine, settings),
+            targets: targets.iter().map(Target::name).collect(),
+        }))?;
+        notes(settings).cloned().try_for_each(|diagnostic| {
+            out(Record::Diagnostic(DiagnosticRecord { checkpoint: None, diagnostic }))
+        })
+    };
+    let emit: &mut Emit<'_> = &mut |record| {
+        begin(out)?;
+        out(record)
+    };
     let none = BTreeSet::new();
     let parents = Parents::of(targets);
     for target in targets {
         let before = outcome.checkpoints;
         let mut one = |target: &Target, without: &BTreeSet<String>| {
-            let scanned = pool::run(target, without, engine, settings, progress, &parents, stdin);
+            let scanned = pool::run(target, without, rules, settings, progress, &parents, stdin);
             progress.sample_memory();
-            match scanned {
-                Err(error) => Ok(Some(error)),
-                Ok(scanned) => fold::fold(scanned, engine, key_name, settings, &mut outcome, emit)
-                    .map(|()| None)
-                    .map_err(ScanError::Output),
+            match (scanned, rules.get()) {
+                (Err(error), _) => Ok(Some(error)),
+                (Ok(scanned), Some(Prepared { engine, key_name })) => {
+                    fold::fold(scanned, engine, key_name, settings, &mut outcome, emit)
+                        .map(|()| None)
+                        .map_err(ScanError::Output)
+                }
+                // Why there are none is told for all targets at once.
+                (Ok(_), None) => Err(ScanError::Output(io::Error::other("no rules"))),
             }
         };
         let collection = if settings.raw { None } else { Collection::of(target, settings) };
@@ -419,11 +405,19 @@ pub fn scan_with(
         let failed = |target: &Target| (target.name(), ScanError::NothingFits(filter.clone()));
         outcome.failed.extend(targets.iter().map(failed));
     }
+    begin(out).map_err(ScanError::Output)?;
     Ok(outcome)
 }
 
+/// What of the user's rules and lists was left out.
+fn notes(settings: &Settings) -> impl Iterator<Item = &Diagnostic> {
+    let of_files = settings.rules.iter().flat_map(|rules| &rules.notes);
+    let of_lists = settings.indicators.iter().flat_map(|lists| &lists.notes);
+    of_files.chain(of_lists).chain(settings.yara.iter().flat_map(|rules| rules.notes()))
+}
+
 /// Which rules run.
-fn rules(engine: &Engine, settings: &Settings) -> Rules {
+fn rules_of(engine: &Engine, settings: &Settings) -> Rules {
     let chosen = settings.rules.as_ref();
     Rules {
         count: rule_count(engine, settings),
@@ -470,12 +464,13 @@ fn rule_hash(engine: &Engine, settings: &Settings) -> String {
 /// # Errors
 /// When the target cannot be read or holds no checkpoint.
 pub fn inspect(target: &Target, settings: &Settings) -> Result<Described, ScanError> {
-    let (engine, _) = engine(settings)?;
+    let prepared = Prepared::new(settings)?;
+    let rules = Lazy::ready(settings, &prepared);
     let parents = Parents::default();
     let (progress, mut stdin) = (Progress::default(), io::stdin().lock());
     let mut run = |target: &Target, without: &BTreeSet<String>| {
-        pool::run(target, without, &engine, settings, &progress, &parents, &mut stdin)
-            .map(|scanned| fold::describe(scanned, engine.rules()))
+        pool::run(target, without, &rules, settings, &progress, &parents, &mut stdin)
+            .map(|scanned| fold::describe(scanned, prepared.engine.rules()))
     };
     let Some(collection) = Collection::of(target, settings) else {
         return run(target, &BTreeSet::new());

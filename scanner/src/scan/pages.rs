@@ -410,7 +410,7 @@ impl Walk<'_> {
         let mut at = from;
         for own in parts.into_iter().flat_map(|part| job::windows(part, || RAW_PAGE)) {
             stream.pass(own.start.saturating_sub(at))?;
-            let mut bytes = self.dispatcher.buffer();
+            let mut bytes = self.buffer();
             let size = own.end.saturating_sub(own.start);
             bytes.fill(&[], &mut stream, usize::try_from(size).unwrap_or(usize::MAX))?;
             at = own.start.saturating_add(bytes.len() as u64);

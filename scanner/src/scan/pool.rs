@@ -14,11 +14,10 @@ use super::memory::Plan;
 use super::parents::Parents;
 use super::walk::{Scanned, Shared, walk};
 use super::work::Work;
-use super::{Progress, ScanError, Settings, Target};
+use super::{Lazy, Progress, ScanError, Settings, Target};
 use crate::archive::{Helpers, Task};
 use crate::diagnostic::{Code, Diagnostic, Level};
 use crate::limits::Limits;
-use crate::matching::Engine;
 use crate::region::REACH;
 use crate::tally::Partial;
 
@@ -30,7 +29,7 @@ const WAITING: usize = 1 << 10;
 pub(super) fn run(
     target: &Target,
     without: &BTreeSet<String>,
-    engine: &Engine,
+    rules: &Lazy<'_>,
     settings: &Settings,
     progress: &Progress,
     parents: &Parents,
@@ -48,8 +47,8 @@ pub(super) fn run(
     let job_receiver = Mutex::new(job_receiver);
     let (line_sender, line_receiver) = sync_channel(2 * threads);
     let line_receiver = Mutex::new(line_receiver);
+    let work = Work { rules, settings, progress };
     let rules = settings.yara.as_deref();
-    let work = Work { engine, settings, progress };
     let limits = &settings.limits;
     std::thread::scope(|scope| {
         let workers: Vec<_> = (0..threads)
@@ -66,8 +65,9 @@ pub(super) fn run(
         let dispatcher =
             Dispatcher { jobs: job_sender, lines, spent: spent_receiver, home: spent_sender };
         let helpers = (plan.ahead > 0).then(|| {
-            Rc::new(Helpers::new(plan.ahead, move |task| {
-                tasks.send(Order::Do(task)).unwrap_or_default();
+            Rc::new(Helpers::new(plan.ahead, threads, move |task| {
+                // Where nobody has time for it the walk does it.
+                drop(tasks.try_send(Order::Do(task)));
             }))
         });
         let shared = Shared { settings, progress, plan, helpers };
@@ -184,9 +184,15 @@ impl Dispatcher {
     }
 
     /// An empty buffer. Workers send every buffer back; this waits for one, and that is the
-    /// back-pressure.
-    pub(super) fn buffer(&self) -> Buffer {
-        let bytes = self.spent.recv().unwrap_or_default();
+    /// back-pressure. Until there is one it does what is to be done `meanwhile`, as long as that is anything.
+    pub(super) fn buffer(&self, meanwhile: impl Fn() -> bool) -> Buffer {
+        let bytes = loop {
+            match self.spent.try_recv() {
+                Ok(bytes) => break bytes,
+                Err(_) if meanwhile() => {}
+                Err(_) => break self.spent.recv().unwrap_or_default(),
+            }
+        };
         Buffer { bytes, len: 0, home: Some(self.home.clone()) }
     }
 }

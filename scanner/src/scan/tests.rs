@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::Mutex;
 
+use super::prepared::fingerprint_key;
 use super::*;
 use crate::check::{Check, Subject, Verdict};
 use crate::diagnostic::{Code, Level};
@@ -25,13 +26,13 @@ fn a_fault_is_a_diagnostic_that_quotes_nothing() {
     rule.checks = vec![&FAULTY];
     let settings = Settings { threads: 2, ..Settings::default() };
     let (key, key_name) = fingerprint_key(&settings);
-    let engine = Engine::new(rules, key);
+    let prepared = Prepared { engine: Engine::new(rules, key), key_name };
     let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/fixtures/docker");
     let target = Target::Path(fixture.join("checkpoint.tar.zst"));
     let scanned = pool::run(
         &target,
         &BTreeSet::new(),
-        &engine,
+        &Lazy::ready(&settings, &prepared),
         &settings,
         &Progress::default(),
         &Parents::default(),
@@ -41,7 +42,8 @@ fn a_fault_is_a_diagnostic_that_quotes_nothing() {
 
     let mut records = Vec::new();
     let mut outcome = Outcome { complete: true, ..Outcome::default() };
-    fold::fold(scanned, &engine, &key_name, &settings, &mut outcome, &mut |record| {
+    let Prepared { engine, key_name } = &prepared;
+    fold::fold(scanned, engine, key_name, &settings, &mut outcome, &mut |record| {
         records.push(record);
         Ok(())
     })

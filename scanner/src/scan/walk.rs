@@ -15,7 +15,7 @@ use super::kernel::Waiting;
 use super::memory::Plan;
 use super::pages::Held;
 use super::parents::Parents;
-use super::pool::Dispatcher;
+use super::pool::{Buffer, Dispatcher};
 use super::raw::{self, Cores};
 use super::{Progress, ScanError, Settings, Target};
 use crate::archive::{
@@ -327,6 +327,11 @@ impl Walk<'_> {
     /// Bytes of the next window.
     pub(super) fn window(&self) -> u64 {
         self.plan.window(self.progress)
+    }
+
+    /// An empty buffer; while workers have them all, the walk decodes what lies ahead.
+    pub(super) fn buffer(&self) -> Buffer {
+        self.dispatcher.buffer(|| self.helpers.as_ref().is_some_and(|helpers| helpers.help()))
     }
 
     pub(super) fn note(&mut self, note: Diagnostic) {

@@ -9,7 +9,7 @@ use std::sync::{Mutex, PoisonError};
 use super::job::{Input, Job};
 use super::pieces::{self, Bad};
 use super::pool::Order;
-use super::{Progress, Settings};
+use super::{Lazy, Progress, Settings};
 use crate::checkpoint::Scope;
 use crate::coverage::Reason;
 use crate::diagnostic::{Code, Diagnostic, Level};
@@ -25,7 +25,7 @@ const LABEL_KEPT: u64 = 64 << 10;
 
 /// What all workers of a scan share.
 pub(super) struct Work<'a> {
-    pub engine: &'a Engine,
+    pub rules: &'a Lazy<'a>,
     pub settings: &'a Settings,
     pub progress: &'a Progress,
 }
@@ -36,8 +36,14 @@ impl Work<'_> {
         let mut partial = Partial::default();
         let mut scratch = self.scratch();
         let mut own_buffer = Vec::new();
+        let next = || jobs.lock().unwrap_or_else(PoisonError::into_inner).recv();
+        let Some(prepared) = self.rules.get() else {
+            // Nothing will be reported.
+            while next().is_ok() {}
+            return partial;
+        };
         loop {
-            let job = jobs.lock().unwrap_or_else(PoisonError::into_inner).recv();
+            let job = next();
             let job = match job {
                 Ok(Order::Scan(job)) => job,
                 Ok(Order::Do(task)) => {
@@ -50,7 +56,7 @@ impl Work<'_> {
             // A fault of ours costs one window, not the scan.
             let done = catch_unwind(AssertUnwindSafe(|| {
                 let mut part = Partial::default();
-                self.window(&job, &mut own_buffer, &mut scratch, &mut part);
+                self.window(&prepared.engine, &job, &mut own_buffer, &mut scratch, &mut part);
                 part
             }));
             if let Some(statistics) = &self.settings.statistics {
@@ -80,6 +86,7 @@ impl Work<'_> {
 
     fn window(
         &self,
+        engine: &Engine,
         job: &Job,
         own_buffer: &mut Vec<u8>,
         scratch: &mut Scratch,
@@ -128,7 +135,7 @@ impl Work<'_> {
                         || ends(stretch.end, job.region.end, seen_end),
                 },
             };
-            let scanned = self.engine.scan(&window, scratch, |mut found| {
+            let scanned = engine.scan(&window, scratch, |mut found| {
                 let span = found.locus.at..found.locus.at.saturating_add(found.locus.len.into());
                 if !job.scope.contains(found.locus.at)
                     || !job.space.is_own(&span)
@@ -146,7 +153,7 @@ impl Work<'_> {
                     counted = (found.locus.at, feeds);
                     found.lines = Some(feeds);
                 }
-                let rule = self.engine.rules().get(found.judgement.rule);
+                let rule = engine.rules().get(found.judgement.rule);
                 let sort = match (rule.class, rule.report) {
                     (Class::Listed, _) => Sort::Listed,
                     (_, Report::Proven) => Sort::Unproven,
@@ -199,7 +206,7 @@ impl Work<'_> {
         }
         for throttled in throttled {
             let holder = holder();
-            let text = match throttled.rule.map(|rule| &self.engine.rules().get(rule).id) {
+            let text = match throttled.rule.map(|rule| &engine.rules().get(rule).id) {
                 Some(rule) => format!("{holder}: too many candidates of rule {rule} in 64 KiB"),
                 None => format!("{holder}: too much encoded text in 64 KiB"),
             };

@@ -9,14 +9,18 @@ mod sparse;
 
 use self::header::{BLOCK, Header};
 use self::pax::Pax;
+use super::ahead::read_some;
 use super::error::{Cause, ContainerError, Problem};
 use super::input::{Input, count};
-use super::{Body, Consumed, Flow, Member, MemberKind, Opening};
+use super::{Body, Consumed, Flow, Member, MemberKind, Opening, container_of};
 use crate::diagnostic::{Code, Level};
+use crate::limits::Limits;
 
 const BLOCK_BYTES: u64 = 512;
 /// Bytes of a long name or an extended header.
 const EXTENDED: u64 = 1 << 20;
+/// Headers that are looked at before each member.
+const LOOKS: usize = 8;
 /// How far behind a damaged header the next sound one is looked for.
 const RESYNC: u64 = 256 << 20;
 
@@ -29,7 +33,8 @@ pub(super) fn is(head: &[u8]) -> bool {
 }
 
 pub(super) fn open(body: Body<'_>, opening: &mut Opening<'_>) -> Result<Consumed, ContainerError> {
-    let mut tar = Tar { input: Input::new(body), globals: Pax::default(), next: Next::default() };
+    let mut tar =
+        Tar { input: Input::new(body), globals: Pax::default(), next: Next::default(), seen: 0 };
     match tar.walk(opening) {
         Ok(()) => Ok(Consumed { bytes: tar.input.pos() }),
         Err(cause) => {
@@ -44,6 +49,8 @@ struct Tar<'a> {
     /// From global extended headers: for all members that follow.
     globals: Pax,
     next: Next,
+    /// What is compressed before this offset is being decoded by others.
+    seen: u64,
 }
 
 /// What headers in front of a header said about its member.
@@ -65,6 +72,7 @@ impl Tar<'_> {
         let mut last_was_zero = false;
         loop {
             let at = self.input.pos();
+            self.look_ahead(opening);
             let Some(header) = self.block()? else {
                 if self.next.is_some() {
                     return Err(self.input.cut(BLOCK_BYTES, 0));
@@ -98,6 +106,36 @@ impl Tar<'_> {
             };
             if self.member(at, &header, opening)? == Flow::Stop {
                 return Ok(());
+            }
+        }
+    }
+
+    /// Looks at some of the members that follow, and has those decoded that are compressed. What is read
+    /// wrongly here is decoded in vain, and nothing else.
+    fn look_ahead(&mut self, opening: &Opening<'_>) {
+        let here = self.input.pos();
+        let extent = self.input.extent().filter(|extent| !extent.has_holes());
+        let (Some(helpers), Some(extent)) = (opening.helpers, extent) else { return };
+        helpers.pass(extent, here);
+        self.seen = self.seen.max(here);
+        for _ in 0..LOOKS {
+            let mut bytes = [0; 2 * BLOCK];
+            if !helpers.can_scout() || read_some(extent, self.seen, &mut bytes) < bytes.len() {
+                return;
+            }
+            let (header, head) = bytes.split_at(BLOCK);
+            let Some(header) = header.first_chunk().map(|block| Header(*block)) else { return };
+            let Some(size) = header.size().filter(|_| header.is_sound()) else { return };
+            let has_body = !matches!(header.kind(), b'1'..=b'6');
+            let size = if has_body { size } else { 0 };
+            let start = self.seen.saturating_add(BLOCK_BYTES);
+            let end = start.saturating_add(size);
+            self.seen = end.saturating_add(padding(size));
+            if size > BLOCK_BYTES
+                && matches!(header.kind(), 0 | b'0' | b'7')
+                && let Some(container) = container_of(head)
+            {
+                helpers.scout(container, extent.sub(start..end), opening.limit(Limits::clone));
             }
         }
     }

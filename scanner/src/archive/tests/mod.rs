@@ -20,6 +20,7 @@ use crate::limits::{Budget, Limits};
 mod folders;
 mod packed;
 mod properties;
+mod scouts;
 mod sparse;
 mod tars;
 mod zips;
@@ -143,7 +144,7 @@ fn walk_as<T>(
     let mut walk = Walk::new(&budget);
     if how == How::Ahead {
         // Some parts are too long for it, and only some wait.
-        walk.helpers = Some(Rc::new(Helpers::new(4 << 17, |task| task())));
+        walk.helpers = Some(Rc::new(Helpers::new(4 << 17, 2, |task| task())));
     }
     let container = container_of(bytes).expect("a container");
     let done = match how {

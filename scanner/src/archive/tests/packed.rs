@@ -212,10 +212,11 @@ fn parts_are_decoded_by_others_once() {
     let text = [noise(3, 150_000), vec![0; 150_000]].concat();
     let frames: Vec<u8> =
         text.chunks(60_000).flat_map(|part| ::zstd::bulk::compress(part, 1).unwrap()).collect();
-    for (packed, most_tasks) in [(frames, 5), (bgzip_of(&text), 5)] {
+    let members: Vec<u8> = text.chunks(20_000).flat_map(gzip_of).collect();
+    for (packed, most_tasks) in [(frames, 5), (bgzip_of(&text), 5), (members, 5)] {
         let tasks = Rc::new(Cell::new(0));
         let counted = Rc::clone(&tasks);
-        let helpers = Helpers::new(4 << 17, move |task| {
+        let helpers = Helpers::new(4 << 17, 2, move |task| {
             counted.set(counted.get() + 1);
             task();
         });
@@ -229,13 +230,48 @@ fn parts_are_decoded_by_others_once() {
     }
 }
 
+/// What looks like a member is tried ever less often, and what is one file is not searched for others.
+#[test]
+fn guesses_that_fail_are_few() {
+    let tasks_of = |packed: Vec<u8>, text: &[u8]| {
+        let tasks = Rc::new(Cell::new(0));
+        let counted = Rc::clone(&tasks);
+        let helpers = Helpers::new(64 << 20, 2, move |task| {
+            counted.set(counted.get() + 1);
+            task();
+        });
+        let budget = RefCell::new(Budget::new(Limits::default()));
+        let mut walk = Walk::new(&budget);
+        walk.helpers = Some(Rc::new(helpers));
+        let body = Body::At(Extent::all(Source::bytes(packed.clone())));
+        walk.open(container_of(&packed).unwrap(), body).unwrap();
+        assert!(walk.seen[0].bytes == text);
+        tasks.get()
+    };
+    // Members of noise, which is stored as it is, with a small archive at every second place.
+    let inner = gzip_of(b"a file in an archive in it");
+    let one: Vec<u8> =
+        (0..40).flat_map(|seed| [noise(seed, 5000), inner.clone()].concat()).collect();
+    assert_eq!(tasks_of(gzip_of(&one), &one), 0);
+    let large: Vec<u8> =
+        (0..80).flat_map(|seed| [noise(seed, 90_000), inner.clone()].concat()).collect();
+    let tasks = tasks_of(
+        [gzip_of(b"first"), gzip_of(&large)].concat(),
+        &[b"first".as_slice(), &large].concat(),
+    );
+    assert!(tasks <= 60, "{tasks}");
+    let packed: Vec<u8> = (0..8).flat_map(|_| gzip_of(&large[..900_000])).collect();
+    let tasks = tasks_of(packed, &large[..900_000].repeat(8));
+    assert!(tasks <= 60, "{tasks}");
+}
+
 /// Helpers that do nothing cost nothing but time.
 #[test]
 fn tasks_may_be_dropped() {
     let packed = bgzip_of(&noise(4, 300_000));
     let budget = RefCell::new(Budget::new(Limits::default()));
     let mut walk = Walk::new(&budget);
-    walk.helpers = Some(Rc::new(Helpers::new(4 << 17, drop)));
+    walk.helpers = Some(Rc::new(Helpers::new(4 << 17, 2, drop)));
     let body = Body::At(Extent::all(Source::bytes(packed.clone())));
     walk.open(container_of(&packed).unwrap(), body).unwrap();
     assert!(walk.seen[0].bytes == noise(4, 300_000));

@@ -90,6 +90,56 @@ proptest! {
         }
     }
 
+    /// The same of members that tell no length: where they begin is guessed, and what is in them may look
+    /// like members.
+    #[test]
+    fn members_that_are_guessed_are_the_same(
+        parts in vec((0..8_u8, 0_usize..90_000, any::<u64>()), 2..9),
+        damage in vec((any::<Index>(), any::<u8>()), 0..2),
+        cut in option::weighted(0.3, any::<Index>()),
+    ) {
+        let mut bytes = Vec::new();
+        let mut content = Vec::new();
+        for (kind, len, seed) in &parts {
+            let body = match kind {
+                0 => Vec::new(),
+                // Noise is stored as it is, and what is in it too.
+                1 | 2 => [
+                    noise(*seed, *len),
+                    gzip_of(&noise(seed ^ 1, len / 4)),
+                    noise(seed ^ 2, 3),
+                    b"\x1f\x8b\x08\0\0\0\0\0\0\xff".to_vec(),
+                    noise(seed ^ 3, *len),
+                ]
+                .concat(),
+                // Far more than is stored of it, beyond what may wait.
+                3 => vec![b'x'; 3 * len],
+                _ => [noise(*seed, len / 2), vec![b'x'; len / 2]].concat(),
+            };
+            bytes.extend(if *kind == 4 { bgzip_of(&body) } else { gzip_of(&body) });
+            content.extend(body);
+            if *kind == 7 && seed.is_multiple_of(5) {
+                bytes.extend(noise(*seed, 40));
+            }
+        }
+        let is_clean = !parts.iter().any(|(kind, _, seed)| *kind == 7 && seed.is_multiple_of(5));
+        let is_whole = damage.is_empty() && cut.is_none();
+        let end = bytes.len();
+        for (at, byte) in damage {
+            bytes[at.index(end)] = byte;
+        }
+        if let Some(cut) = cut {
+            bytes.truncate(cut.index(end));
+        }
+        if container_of(&bytes).is_some_and(|it| it.name == "gzip") {
+            let (seen, problems, error) = walk(&bytes);
+            if is_whole && is_clean {
+                prop_assert_eq!((problems, error), (vec![], None));
+                prop_assert!(seen[0].bytes == content);
+            }
+        }
+    }
+
     #[test]
     fn hostile_headers_never_panic(
         parts in vec(

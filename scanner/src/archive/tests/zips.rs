@@ -8,10 +8,10 @@ use crate::archive::MemberKind;
 use crate::diagnostic::Code;
 use crate::limits::Limits;
 
-type Members<'a> = &'a [(&'a str, CompressionMethod, &'a [u8])];
+pub(super) type Members<'a> = &'a [(&'a str, CompressionMethod, &'a [u8])];
 
 /// A zip with sizes in front, or (as from a pipe) behind each member.
-fn zip_of(members: Members<'_>, streamed: bool) -> Vec<u8> {
+pub(super) fn zip_of(members: Members<'_>, streamed: bool) -> Vec<u8> {
     fn put<W: std::io::Write + std::io::Seek>(zip: &mut ZipWriter<W>, members: Members<'_>) {
         for (name, method, bytes) in members {
             let options = SimpleFileOptions::default().compression_method(*method);
