@@ -46,17 +46,19 @@ pub fn parse(text: &[u8], span: Range<usize>) -> Option<ConnectionUri> {
     let scheme_len = scheme(value)?;
     let rest = value.get(scheme_len..)?;
     let scheme = value.get(..scheme_len)?.strip_suffix(b":")?;
-    let scheme = String::from_utf8_lossy(scheme).to_ascii_lowercase();
-    let engine = engine(&scheme);
-
+    let is_of = |head: &[u8]| {
+        scheme.get(..head.len()).is_some_and(|start| start.eq_ignore_ascii_case(head))
+    };
     let parts = match rest.strip_prefix(b"//") {
         Some(rest) => {
             let at = value.len().checked_sub(rest.len())?;
-            authority(value, at, scheme.starts_with("jdbc:"))
+            authority(value, at, is_of(b"jdbc:"))
         }
-        None if scheme.starts_with("jdbc:oracle:") => oracle_thin(value, scheme_len),
+        None if is_of(b"jdbc:oracle:") => oracle_thin(value, scheme_len),
         None => None,
     }?;
+    let scheme = String::from_utf8_lossy(scheme).to_ascii_lowercase();
+    let engine = engine(&scheme);
     let end = trimmed(value, parts.host_end, parts.end);
     let tail = parts.host_end..end;
     let (user, password) = match parts.password {

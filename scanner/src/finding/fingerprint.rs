@@ -86,15 +86,14 @@ impl Fingerprints {
     }
 
     fn hash(&self, parts: &[&str]) -> String {
-        let mut hasher = blake3::Hasher::new_keyed(&self.key);
+        let mut text = Vec::with_capacity(parts.iter().map(|part| part.len() + 8).sum());
         for part in parts {
             // Lengths keep the parts apart.
-            hasher.update(&(part.len() as u64).to_le_bytes());
-            hasher.update(part.as_bytes());
+            text.extend((part.len() as u64).to_le_bytes());
+            text.extend_from_slice(part.as_bytes());
         }
-        let mut digest = [0; 16];
-        hasher.finalize_xof().fill(&mut digest);
-        data_encoding::HEXLOWER.encode(&digest)
+        let hash = blake3::keyed_hash(&self.key, &text);
+        data_encoding::HEXLOWER.encode(hash.as_bytes().get(..16).unwrap_or_default())
     }
 }
 

@@ -138,14 +138,14 @@ pub fn findings<'a>(
     for same in rows.chunk_by_mut(|a, b| a.order == b.order).filter(|same| same.len() > 1) {
         same.sort_by_cached_key(|row| {
             let lowest = match &row.what {
-                What::Value(value) => place::places(value, context).shown.into_iter().next(),
+                What::Value(value, _) => place::places(value, context).shown.into_iter().next(),
                 What::Rule(finding) => finding.places.first().cloned(),
             };
             lowest.map(|it| (it.region, it.pid, it.address, it.path, it.offset))
         });
     }
     let findings = rows.into_iter().filter_map(|row| match row.what {
-        What::Value(value) => finding(&value, context),
+        What::Value(value, of_place) => finding(&value, (row.order.3, of_place), context),
         What::Rule(finding) => Some(*finding),
     });
     findings.zip(1_u64..).map(|(mut finding, number)| {
@@ -162,7 +162,8 @@ struct Row<'a> {
 }
 
 enum What<'a> {
-    Value(Value<'a>),
+    /// With its place fingerprint.
+    Value(Value<'a>, String),
     Rule(Box<Finding>),
 }
 
@@ -171,9 +172,9 @@ impl<'a> Row<'a> {
         let (judgement, ..) = value.best()?;
         let rule = context.rules.get(judgement.rule);
         let (severity, confidence, _) = grade(&value, judgement, rule, context);
-        let (fingerprint, _) = context.fingerprints.of(&value, rule, context);
+        let (fingerprint, of_place) = context.fingerprints.of(&value, rule, context);
         let order = (Reverse(severity), Reverse(confidence), rule.id.clone(), fingerprint);
-        Some(Self { order, what: What::Value(value) })
+        Some(Self { order, what: What::Value(value, of_place) })
     }
 }
 
@@ -195,7 +196,12 @@ fn grade(
     (severity, confidence, mitigation)
 }
 
-fn finding(value: &Value<'_>, context: &Context<'_>) -> Option<Finding> {
+/// The finding that a value is, with its fingerprint and place fingerprint.
+fn finding(
+    value: &Value<'_>,
+    (fingerprint, place_fingerprint): (String, String),
+    context: &Context<'_>,
+) -> Option<Finding> {
     let (judgement, holder, kind, locus) = value.best()?;
     let rule = context.rules.get(judgement.rule);
     let places = place::places(value, context);
@@ -203,7 +209,7 @@ fn finding(value: &Value<'_>, context: &Context<'_>) -> Option<Finding> {
         .grounds
         .evidence
         .iter()
-        .map(|evidence| Evidence { check: evidence.check.clone(), result: evidence.outcome })
+        .map(|evidence| Evidence { check: evidence.check.to_string(), result: evidence.outcome })
         .collect();
     for (proof, proven) in &value.proven {
         evidence.push(Evidence { check: (*proof).to_owned(), result: proven.outcome });
@@ -251,7 +257,6 @@ fn finding(value: &Value<'_>, context: &Context<'_>) -> Option<Finding> {
     let expiry = if expired { " (expired)" } else { "" };
     let place = place::holder_in_words(holder, kind, locus, context);
     let title = format!("{}{expiry}{named} {place}", rule.name);
-    let (fingerprint, place_fingerprint) = context.fingerprints.of(value, rule, context);
     Some(Finding {
         id: String::new(),
         fingerprint,

@@ -22,7 +22,7 @@ const PLACES_BYTES: usize = 12_000;
 
 /// Makes the places of a value.
 pub(super) fn places(value: &Value<'_>, context: &Context<'_>) -> Places {
-    let mut all: Vec<Place> = Vec::new();
+    let mut all = Vec::with_capacity(value.found.tallies.iter().map(|it| it.2.lowest.len()).sum());
     let mut total = value.found.count;
     let memory = value.found.holders.iter().filter(|holder| holder.kind == HolderKind::Memory);
     let mut processes: BTreeSet<u32> = memory.map(|holder| pid_of(*holder, context)).collect();
@@ -31,10 +31,11 @@ pub(super) fn places(value: &Value<'_>, context: &Context<'_>) -> Places {
     for (holder, kind, tally) in &value.found.tallies {
         let mut of_one = 1u64;
         for (locus, lines) in &tally.lowest {
-            let places = words(*holder, *kind, *locus, *lines, context);
+            let before = all.len();
+            words(*holder, *kind, *locus, *lines, context, &mut all);
+            let places = all.get(before..).unwrap_or_default();
             of_one = places.len().max(1) as u64;
             processes.extend(places.iter().filter_map(|place| place.pid));
-            all.extend(places);
         }
         // A span that several processes map is as many places.
         total = total.saturating_add(tally.count.saturating_mul(of_one.saturating_sub(1)));
@@ -61,9 +62,15 @@ pub(super) fn choose(
         (*region, *pid, *address, path.as_deref(), image.as_deref(), *offset)
     }
     let by_order = |a: &Place, b: &Place| order(a).cmp(&order(b));
-    all.sort_by(by_order);
+    let is_sorted = |all: &[Place]| all.is_sorted_by(|a, b| by_order(a, b).is_le());
+    // Mostly they are sorted already; a place is large.
+    if !is_sorted(&all) {
+        all.sort_by(by_order);
+    }
     let mut shown = select(all, context.max_places);
-    shown.sort_by(by_order);
+    if !is_sorted(&shown) {
+        shown.sort_by(by_order);
+    }
     // A line of a report stays readable for programs with small buffers.
     let bytes = |place: &Place| serde_json::to_vec(place).map_or(0, |line| line.len());
     let most: usize = shown.iter().map(most_bytes).sum();
@@ -126,14 +133,15 @@ fn select(mut all: Vec<Place>, most: usize) -> Vec<Place> {
     ranked.into_iter().take(most).map(|(_, place)| place).collect()
 }
 
-/// The places of one locus: one, or one for each process that maps a shared segment there.
+/// Adds the places of one locus: one, or one for each process that maps a shared segment there.
 pub(super) fn words(
     holder: Holder,
     kind: RegionKind,
     locus: Locus,
     lines: Option<LineFeeds>,
     context: &Context<'_>,
-) -> Vec<Place> {
+    all: &mut Vec<Place>,
+) {
     let decoded = locus.decoded.steps().map(|step| step.name().to_owned()).collect();
     let plain = Place {
         region: kind,
@@ -191,40 +199,44 @@ pub(super) fn words(
     match holder.kind {
         HolderKind::Memory => {
             let pid = u32::try_from(holder.id).unwrap_or(u32::MAX);
-            vec![of_process(pid, Some(locus.at), in_image(plain))]
+            all.push(of_process(pid, Some(locus.at), in_image(plain)));
         }
         HolderKind::Shared | HolderKind::Segment => {
             let id = u32::try_from(holder.id).unwrap_or(u32::MAX);
-            let Some(shared) = checkpoint.shared.get(&id) else { return vec![in_image(plain)] };
+            let Some(shared) = checkpoint.shared.get(&id) else {
+                return all.push(in_image(plain));
+            };
             let plain = Place { region: shared.kind, ..in_image(plain) };
-            let mapped: Vec<Place> = mapped_at(shared, locus)
-                .map(|(pid, address)| of_process(pid, Some(address), plain.clone()))
-                .collect();
-            if !mapped.is_empty() {
-                return mapped;
+            let before = all.len();
+            let mapped = mapped_at(shared, locus);
+            all.extend(mapped.map(|(pid, address)| of_process(pid, Some(address), plain.clone())));
+            if all.len() > before {
+                return;
             }
             if shared.open_by.is_empty() {
-                return vec![plain];
+                return all.push(plain);
             }
-            let open = shared.open_by.iter();
-            open.map(|(pid, fd)| Place { fd: Some(*fd), ..of_process(*pid, None, plain.clone()) })
-                .collect()
+            let open = shared
+                .open_by
+                .iter()
+                .map(|(pid, fd)| Place { fd: Some(*fd), ..of_process(*pid, None, plain.clone()) });
+            all.extend(open);
         }
         HolderKind::RawImage => {
             let image = context.names.get(&holder).map(ToString::to_string);
-            vec![Place { image, offset: Some(locus.at), ..plain }]
+            all.push(Place { image, offset: Some(locus.at), ..plain });
         }
         HolderKind::File => {
             let name = context.names.get(&holder).map(ToString::to_string);
             let offset = Some(locus.at);
             if is_image(kind) {
-                return vec![Place { image: name, offset, ..plain }];
+                return all.push(Place { image: name, offset, ..plain });
             }
             let (line, column) = line_and_column(holder, locus.at, lines, context);
             let container_path =
                 name.as_deref().and_then(|name| kernel::container_path(name, checkpoint));
             let (line, column) = (Some(line), Some(column));
-            vec![Place { path: name, container_path, offset, line, column, ..plain }]
+            all.push(Place { path: name, container_path, offset, line, column, ..plain });
         }
         HolderKind::Pipe
         | HolderKind::Fifo
@@ -235,7 +247,9 @@ pub(super) fn words(
         | HolderKind::SysvMessages
         | HolderKind::BpfMap
         | HolderKind::Ghost
-        | HolderKind::Registers => kernel::places(holder, locus, lines, plain, context),
+        | HolderKind::Registers => {
+            all.extend(kernel::places(holder, locus, lines, plain, context));
+        }
     }
 }
 
@@ -340,8 +354,9 @@ pub(super) fn holder_in_words(
     locus: Locus,
     context: &Context<'_>,
 ) -> String {
-    let place = words(holder, kind, locus, None, context).into_iter().next();
-    let Some(place) = place else { return "in the checkpoint".to_owned() };
+    let mut places = Vec::with_capacity(1);
+    words(holder, kind, locus, None, context, &mut places);
+    let Some(place) = places.into_iter().next() else { return "in the checkpoint".to_owned() };
     match (place.pid, place.path.or(place.image)) {
         (Some(pid), _) => match place.comm.filter(|comm| !comm.is_empty()) {
             Some(comm) => format!("in {comm} ({pid})"),

@@ -100,7 +100,8 @@ fn places(holds: &Holds<'_>, context: &Context<'_>) -> place::Places {
     for (holder, held) in &holds.by {
         let mut of_one = 1u64;
         for (locus, (kind, position)) in &held.lowest {
-            let mut places = place::words(*holder, *kind, *locus, None, context);
+            let mut places = Vec::new();
+            place::words(*holder, *kind, *locus, None, context, &mut places);
             for place in &mut places {
                 // Only files have lines.
                 place.line = position.map(|(line, _)| line).filter(|_| place.line.is_some());

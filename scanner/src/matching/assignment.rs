@@ -6,8 +6,9 @@
 
 use std::ops::Range;
 
+use super::reading::{Number, Reading};
 use super::{sql, text_run};
-use crate::rule::{Keyword, is_of_word, keeps_meaning, says_open, says_secret};
+use crate::rule::{Keyword, Keywords, is_of_word, keeps_meaning, says_open, says_secret};
 
 /// Bytes of a name on each side of its keyword.
 pub(super) const NAME: usize = 64;
@@ -22,7 +23,7 @@ const BLANKS: usize = 16;
 const STALE: usize = 32;
 
 /// Letters of a keyword from which on it may stand inside a word: `dbpassword`.
-const LONG: usize = 5;
+pub(super) const LONG: usize = 5;
 
 /// Bytes before a keyword that are looked at.
 const BEFORE: usize = NAME + 8;
@@ -45,27 +46,27 @@ pub(super) struct Value {
 
 /// The values that `take` wants of those assigned to the first name to which one is, and that one of
 /// `keywords`, whose literal stands at `at`, is a word of, or stands shortly before. Gives what `take` makes of
-/// them, and the name. There is one, but for the rows of a table.
+/// them, and the name. There is one, but for the rows of a table. `reading` is that of this place.
 pub(super) fn find<T>(
     text: &[u8],
     at: usize,
-    keywords: &[Keyword],
+    keywords: &Keywords,
     most: usize,
+    reading: &mut Reading,
     mut take: impl FnMut(&Value) -> Option<T>,
 ) -> Option<(Vec<T>, Range<usize>)> {
-    for keyword in keywords {
+    for keyword in keywords.at(text, at) {
         let Some(word) = keyword.find(text, at) else { continue };
-        let Some(name) = name_around(text, &word) else { continue };
-        let begins = begins_word(text, &name, word.start);
+        let Some((number, name)) = reading.name(text, &word) else { continue };
         if keyword.is_flag && !is_flag(text, &name) {
             continue;
         }
-        if is_named(text, keyword, &word, &name)
-            && let Some(found) = taken(text, &name, most, &mut take)
+        if reading.is_named(number, text, keyword)
+            && let Some(found) = taken(text, &name, number, most, reading, &mut take)
         {
             return Some((found, name));
         }
-        if !begins || keyword.is_flag {
+        if keyword.is_flag || !reading.begins_word(number, text) {
             continue;
         }
         let columns = sql::columns(text, &name);
@@ -74,11 +75,9 @@ pub(super) fn find<T>(
             continue;
         }
         let last = columns.map_or(word.end.saturating_add(NEAR), |columns| columns.end);
-        let mut from = name.end;
-        while let Some(name) = next_name(text, from, last) {
-            from = name.end.max(from + 1);
-            if text.get(name.clone()).is_some_and(says_secret)
-                && let Some(found) = taken(text, &name, most, &mut take)
+        for number in reading.followers(number, text, last) {
+            if let Some(name) = reading.span(number)
+                && let Some(found) = taken(text, &name, number, most, reading, &mut take)
             {
                 return Some((found, name));
             }
@@ -107,24 +106,40 @@ fn is_plural(tail: &[u8]) -> bool {
     keeps_meaning(tail.strip_prefix(b"s").or_else(|| tail.strip_prefix(b"S")).unwrap_or(tail))
 }
 
-/// Bytes before and behind a keyword at `at` that are looked at, for a value of so many at most.
-pub(super) fn sight(text: &[u8], at: usize, most: usize) -> (usize, usize) {
-    let (before, behind) = (BEFORE, most.saturating_add(BEHIND));
-    if sql::may_stand_at(text, at) {
-        (before + sql::BEFORE, behind.max(NAME + sql::BEHIND))
-    } else {
-        (before, behind)
+/// What of the text around a place is looked at for names.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Sight {
+    /// Whether a flag ends at the end of the text run, so that the string behind it is its value.
+    pub goes_on: bool,
+    /// Whether the name may be that of a column or a table.
+    is_of_table: bool,
+}
+
+impl Sight {
+    /// That at `at`, in the text run that ends at `end`.
+    pub(super) fn of(text: &[u8], at: usize, end: usize) -> Self {
+        Self { goes_on: goes_on(text, at, end), is_of_table: sql::may_stand_at(text, at) }
+    }
+
+    /// Bytes before and behind a keyword that are looked at, for a value of so many at most.
+    pub(super) fn reach(self, most: usize) -> (usize, usize) {
+        let (before, behind) = (BEFORE, most.saturating_add(BEHIND));
+        if self.is_of_table {
+            (before + sql::BEFORE, behind.max(NAME + sql::BEHIND))
+        } else {
+            (before, behind)
+        }
+    }
+
+    /// The end of the text that a rule sees: that of the text run, or where a flag ends there, that of the
+    /// argument behind it.
+    pub(super) fn end(self, text: &[u8], end: usize, most: usize) -> usize {
+        if self.goes_on { text_run::end(text, end + 1, most).max(end) } else { end }
     }
 }
 
-/// The end of the text that a rule sees: that of the text run, or where a flag ends there, that of the
-/// argument behind it.
-pub(super) fn end(text: &[u8], at: usize, end: usize, most: usize) -> usize {
-    if goes_on(text, at, end) { text_run::end(text, end + 1, most).max(end) } else { end }
-}
-
 /// Whether a flag ends at the end of a text run, so that the string behind it is its value.
-pub(super) fn goes_on(text: &[u8], at: usize, end: usize) -> bool {
+fn goes_on(text: &[u8], at: usize, end: usize) -> bool {
     if end.saturating_sub(at) > NAME || text.get(end) != Some(&0) {
         return false;
     }
@@ -136,7 +151,9 @@ pub(super) fn goes_on(text: &[u8], at: usize, end: usize) -> bool {
 fn taken<T>(
     text: &[u8],
     name: &Range<usize>,
+    number: Number,
     most: usize,
+    reading: &mut Reading,
     take: &mut impl FnMut(&Value) -> Option<T>,
 ) -> Option<Vec<T>> {
     if let Some(rows) = sql::values(text, name) {
@@ -144,8 +161,8 @@ fn taken<T>(
         let found: Vec<T> = rows.filter_map(|value| take(&value)).collect();
         return (!found.is_empty()).then_some(found);
     }
-    let start = value_at(text, name)?;
-    values(text, name, &start, most).iter().find_map(take).map(|found| vec![found])
+    let start = reading.value_at(number, text)?;
+    values(text, name, &start, most, reading).iter().find_map(take).map(|found| vec![found])
 }
 
 pub(super) fn is_name(byte: u8) -> bool {
@@ -168,7 +185,7 @@ fn name_start(text: &[u8], end: usize) -> usize {
 }
 
 /// The name that a keyword stands in, without the escape and the dashes before it.
-fn name_around(text: &[u8], word: &Range<usize>) -> Option<Range<usize>> {
+pub(super) fn name_around(text: &[u8], word: &Range<usize>) -> Option<Range<usize>> {
     let behind = text.get(word.end..)?.iter().take(NAME + 1);
     let behind = behind.take_while(|byte| is_name(**byte)).count();
     let head = text.get(word.start.saturating_sub(NAME + 1)..word.start)?;
@@ -189,7 +206,7 @@ fn name_around(text: &[u8], word: &Range<usize>) -> Option<Range<usize>> {
 }
 
 /// The next name from `from` on that begins before `last`.
-fn next_name(text: &[u8], from: usize, last: usize) -> Option<Range<usize>> {
+pub(super) fn next_name(text: &[u8], from: usize, last: usize) -> Option<Range<usize>> {
     let mut at = from;
     loop {
         let byte = *text.get(at).filter(|_| at < last)?;
@@ -207,7 +224,7 @@ fn next_name(text: &[u8], from: usize, last: usize) -> Option<Range<usize>> {
 
 /// Whether a word begins at `at` in a name: at its start, behind a sign, at a capital behind a small letter
 /// or before one.
-fn begins_word(text: &[u8], name: &Range<usize>, at: usize) -> bool {
+pub(super) fn begins_word(text: &[u8], name: &Range<usize>, at: usize) -> bool {
     let byte = |at: usize| text.get(at).copied().unwrap_or_default();
     let Some(before) = at.checked_sub(1).filter(|_| at > name.start).map(byte) else { return true };
     let is_capital = byte(at).is_ascii_uppercase();
@@ -262,13 +279,13 @@ enum Form {
 
 /// Where what is assigned begins.
 #[derive(Debug, Clone, Copy)]
-struct Start {
+pub(super) struct Start {
     at: usize,
     form: Form,
 }
 
 /// Where the value begins that is assigned to a name.
-fn value_at(text: &[u8], name: &Range<usize>) -> Option<Start> {
+pub(super) fn value_at(text: &[u8], name: &Range<usize>) -> Option<Start> {
     let byte = |at: usize| text.get(at).copied();
     let before = |back: usize| name.start.checked_sub(back).and_then(byte);
     let is_flag = before(1) == Some(b'-');
@@ -327,7 +344,13 @@ fn skip(text: &[u8], at: usize, is: impl Fn(u8) -> bool) -> usize {
 }
 
 /// The values that may begin there: a string has one, what stands bare may end at several signs.
-fn values(text: &[u8], name: &Range<usize>, start: &Start, most: usize) -> Vec<Value> {
+fn values(
+    text: &[u8],
+    name: &Range<usize>,
+    start: &Start,
+    most: usize,
+    reading: &mut Reading,
+) -> Vec<Value> {
     let mut all = Vec::new();
     let mut at = start.at;
     if start.form == Form::Argument {
@@ -342,7 +365,7 @@ fn values(text: &[u8], name: &Range<usize>, start: &Start, most: usize) -> Vec<V
         let inner =
             inner.into_iter().find(|tag| text.get(at..).is_some_and(|it| it.starts_with(tag)));
         at += inner.map_or(0, <[u8]>::len);
-        let end = until(text, at, most, MARKUP);
+        let end = reading.until(text, at, behind(most), MARKUP);
         if matches!(text.get(end), Some(b'<' | b']')) {
             add(text, at, end, true, most, &mut all);
         }
@@ -362,7 +385,7 @@ fn values(text: &[u8], name: &Range<usize>, start: &Start, most: usize) -> Vec<V
         return all;
     }
     if is_quote(byte(at)) {
-        if let Some((end, is_bounded)) = string_end(text, at, byte(at), most) {
+        if let Some((end, is_bounded)) = string_end(text, at, byte(at), most, reading) {
             add(text, at + 1, end, is_bounded, most, &mut all);
         }
         return all;
@@ -370,7 +393,7 @@ fn values(text: &[u8], name: &Range<usize>, start: &Start, most: usize) -> Vec<V
     if start.form == Form::String || (start.form == Form::Flag && byte(at) == b'-') {
         return all;
     }
-    bare(text, name, at, start.form, most, &mut all);
+    bare(text, name, at, start.form, most, reading, &mut all);
     all
 }
 
@@ -381,13 +404,14 @@ fn bare(
     at: usize,
     form: Form,
     most: usize,
+    reading: &mut Reading,
     all: &mut Vec<Value>,
 ) {
     let dashes = text.get(..name.start).unwrap_or_default();
     let dashes = dashes.iter().rev().take(2).take_while(|byte| **byte == b'-').count();
     let lead = name.start.checked_sub(dashes + 1).and_then(|at| text.get(at)).copied();
     let mut end_at = |ends: u16| {
-        let mut end = until(text, at, most, ends);
+        let mut end = reading.until(text, at, behind(most), ends);
         let is_bounded = text.get(end).is_some_and(|byte| is_one(*byte, ends));
         // The end of a line that ends the string around it.
         while lead.is_some_and(is_quote)
@@ -395,10 +419,11 @@ fn bare(
         {
             end -= 2;
         }
-        if is_form(text, lead, at..end) {
-            return;
-        }
+        let before = all.len();
         add(text, at, end, is_bounded, most, all);
+        if all.len() > before && is_form(text, lead, at..end) {
+            all.truncate(before);
+        }
     };
     // The quote before the name is the one behind the value.
     if let Some(quote) = lead.filter(|byte| is_quote(*byte)) {
@@ -430,12 +455,14 @@ const LINE_END: u16 = 1 << 5;
 /// Whatever may stand behind a value in code, in a list or in a text.
 const SHARP: u16 = 1 << 6;
 /// What is no character of a text.
-const CONTROL: u16 = 1 << 7;
+pub(super) const CONTROL: u16 = 1 << 7;
 /// What ends the text of an element of XML.
 const MARKUP: u16 = 1 << 8;
+/// What is no ASCII.
+pub(super) const FOREIGN: u16 = 1 << 9;
 
 const KINDS: [u16; 256] = {
-    let mut kinds = [0; 256];
+    let mut kinds = [FOREIGN; 256];
     let mut byte = 0_u8;
     while byte < 0x80 {
         let mut kind = match byte {
@@ -463,7 +490,7 @@ const KINDS: [u16; 256] = {
 };
 
 /// Whether a byte is of one of these kinds.
-fn is_one(byte: u8, kinds: u16) -> bool {
+pub(super) fn is_one(byte: u8, kinds: u16) -> bool {
     KINDS[usize::from(byte)] & kinds != 0
 }
 
@@ -489,22 +516,23 @@ fn is_form(text: &[u8], lead: Option<u8>, value: Range<usize>) -> bool {
         })
 }
 
-/// The first byte from `at` on that is of one of these kinds, or where the text run ends, or what may be
-/// looked at.
-fn until(text: &[u8], at: usize, most: usize, ends: u16) -> usize {
-    let rest = text.get(at..).unwrap_or_default().iter().take(most.saturating_add(STALE + 1));
-    let len = rest.take_while(|byte| !is_one(**byte, ends | CONTROL)).count();
-    // Bytes of other alphabets are characters, or the end of the text.
-    let plain = text.get(at..at + len).unwrap_or_default().iter().all(u8::is_ascii);
-    if plain { at + len } else { text_run::end(text, at, len) }
+/// Bytes that are looked at for the end of a value of so many.
+fn behind(most: usize) -> usize {
+    most.saturating_add(STALE + 1)
 }
 
 /// Where the string that begins with the quote at `at` ends, and whether a quote does end it.
-fn string_end(text: &[u8], at: usize, quote: u8, most: usize) -> Option<(usize, bool)> {
+fn string_end(
+    text: &[u8],
+    at: usize,
+    quote: u8,
+    most: usize,
+    reading: &mut Reading,
+) -> Option<(usize, bool)> {
     let mut end = at + 1;
     loop {
         let most = most.checked_sub(end - at - 1)?;
-        end = until(text, end, most, ends_with(quote) | BACKSLASH);
+        end = reading.until(text, end, behind(most), ends_with(quote) | BACKSLASH);
         match text.get(end) {
             Some(b'\\') => end += 2,
             Some(byte) if *byte == quote => return Some((end, true)),

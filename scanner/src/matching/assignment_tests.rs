@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::rule::RuleSet;
+use crate::rule::{RuleId, RuleSet};
 
 /// The values that are tried for every place of a keyword, in order.
 fn tried(keyword: &str, text: &str) -> Vec<String> {
@@ -15,14 +15,14 @@ fn tried(keyword: &str, text: &str) -> Vec<String> {
     let set = RuleSet::from_files(&[("a.toml", &rule)]).unwrap();
     let crate::rule::Anchor::Assignment(words) = &set.rules()[0].anchor else { panic!("no words") };
     let lower = text.to_ascii_lowercase();
-    let literal = String::from_utf8_lossy(words[0].literal()).into_owned();
+    let literal = String::from_utf8_lossy(words.iter().next().unwrap().literal()).into_owned();
     let mut all = Vec::new();
     for (at, _) in lower.match_indices(&literal) {
         let take = |value: &Value| -> Option<()> {
             all.push(text.get(value.span.clone()).unwrap().to_owned());
             None
         };
-        assert_eq!(find(text.as_bytes(), at, words, 200, take), None);
+        assert_eq!(find(text.as_bytes(), at, words, 200, &mut Reading::default(), take), None);
     }
     all
 }
@@ -157,13 +157,48 @@ proptest! {
         let mut bytes = bytes;
         let at = at.min(bytes.len());
         bytes.splice(at..at, *b"password");
-        let words = [Keyword::new("password").unwrap()];
+        let words = Keywords::new(vec![Keyword::new("password").unwrap()]);
         let len = bytes.len();
-        find(&bytes, at, &words, 100, |value| -> Option<()> {
+        find(&bytes, at, &words, 100, &mut Reading::default(), |value| -> Option<()> {
             assert!(value.span.start < value.span.end && value.span.end <= len);
             None
         });
-        end(&bytes, at, text_run::end(&bytes, at, 1000), 100);
+        let run_end = text_run::end(&bytes, at, 1000);
+        Sight::of(&bytes, at, run_end).end(&bytes, run_end, 100);
+    }
+}
+
+proptest! {
+    #[test]
+    fn what_was_read_before_changes_nothing(
+        pieces in prop::collection::vec(
+            prop::sample::select(vec![
+                &b"password"[..], b"password=", b"PassWord: \"", b"--password ", b"token", b"_key", b"=", b" ", b"a1",
+                b"x,y;z", b"\"", b"\\", b"\xc3\xa9", b"\xff", b"\n", b"\0", b"bearer ", b"value=", b"next_token: 'b'",
+            ]),
+            0..40,
+        ),
+        looks in prop::collection::vec((0_usize..200, 0_usize..30, 0_usize..300), 1..30),
+    ) {
+        let text = pieces.concat();
+        let words = ["password", "token", "-password", "pass_word"].map(|it| Keyword::new(it).unwrap());
+        let words = Keywords::new(words.to_vec());
+        let mut reading = Reading::default();
+        for (at, before, most) in looks {
+            let base = at.min(text.len()).saturating_sub(before);
+            let part = &text[base..text.len().min(base + before + most + 20)];
+            let at = at.min(text.len()) - base;
+            let values = |reading: &mut Reading| {
+                let mut all = Vec::new();
+                find(part, at, &words, most, reading, |value| -> Option<()> {
+                    all.push(value.clone());
+                    None
+                });
+                all
+            };
+            reading.begin(RuleId(0), base, part, at);
+            prop_assert_eq!(values(&mut reading), values(&mut Reading::default()));
+        }
     }
 }
 

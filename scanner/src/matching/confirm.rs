@@ -1,12 +1,14 @@
 //! From a candidate to a judged match: the pattern, then the checks, then the borders.
 
+use std::borrow::Cow;
 use std::ops::Range;
 use std::sync::Arc;
 
 use super::assignment;
+use super::reading::Reading;
 use crate::check::{Attributes, Confidence, Outcome, Plain, Subject, known};
 use crate::region::Cut;
-use crate::rule::{Anchor, Answer, Class, Edge, Groups, Keyword, Report, Rule, Seen, View};
+use crate::rule::{Anchor, Answer, Class, Edge, Groups, Keywords, Report, Rule, Seen, View};
 use crate::secret::SecretBytes;
 use crate::tally::{Evidence, Grounds};
 
@@ -42,8 +44,8 @@ pub(super) struct Confirmed {
 
 impl Confirmed {
     /// Adds what speaks for it beside its checks.
-    pub(super) fn add_evidence(&mut self, check: &str) {
-        let evidence = Evidence { check: check.to_owned(), outcome: Outcome::Pass };
+    pub(super) fn add_evidence(&mut self, check: impl Into<Cow<'static, str>>) {
+        let evidence = Evidence { check: check.into(), outcome: Outcome::Pass };
         Arc::make_mut(&mut self.grounds).evidence.push(evidence);
     }
 
@@ -92,7 +94,7 @@ impl Found {
 }
 
 /// The match of `rule` that the candidate at `at` leads to.
-fn find(rule: &Rule, run: Run<'_>, at: usize) -> Option<Found> {
+fn find(rule: &Rule, run: Run<'_>, at: usize, reading: &mut Reading) -> Option<Found> {
     match &rule.anchor {
         Anchor::Run { len, .. } => Some(Found::of(at..at + len)),
         Anchor::Prefix => {
@@ -101,7 +103,7 @@ fn find(rule: &Rule, run: Run<'_>, at: usize) -> Option<Found> {
             }
             let all = at..run.text.len();
             if rule.items.is_none() && rule.group == 0 && rule.name_group.is_none() {
-                return whole(rule, at..rule.pattern.end_at(run.text, all)?);
+                return whole(rule, at..rule.pattern.end_near(run.text, all, &mut reading.reach)?);
             }
             let groups = rule.pattern.groups_at(run.text, all)?;
             found(rule, run.text, &groups)
@@ -112,7 +114,9 @@ fn find(rule: &Rule, run: Run<'_>, at: usize) -> Option<Found> {
             search(rule, run.text, at)
         }
         // Of a rule without items, see `find_all`.
-        Anchor::Assignment(keywords) => all_assigned(rule, run, at, keywords).into_iter().next(),
+        Anchor::Assignment(keywords) => {
+            all_assigned(rule, run, at, keywords, reading).into_iter().next()
+        }
         Anchor::Inside => {
             // The leftmost match that covers the literal.
             let mut from = 0;
@@ -144,19 +148,31 @@ fn found(rule: &Rule, text: &[u8], groups: &Groups) -> Option<Found> {
     (span.len() <= rule.max_len).then_some(Found::of(span))
 }
 
-/// The values in what `rule` matches around the candidate at `at`, judged.
-pub(super) fn judge_all(rule: &Rule, run: Run<'_>, at: usize) -> Vec<Judged> {
-    let all = find_all(rule, run, at).into_iter();
-    all.map(|found| Judged { found: found.span.clone(), answer: judge(rule, run, found) }).collect()
+/// The values in what `rule` matches around the candidate at `at`, judged. `reading` is of the text that `run` is
+/// a part of.
+pub(super) fn judge_all(
+    rule: &Rule,
+    run: Run<'_>,
+    at: usize,
+    reading: &mut Reading,
+) -> Vec<Judged> {
+    let judged =
+        |found: Found| Judged { found: found.span.clone(), answer: judge(rule, run, found) };
+    if rule.items.is_none() && !matches!(rule.anchor, Anchor::Assignment(_)) {
+        return find(rule, run, at, reading).map(judged).into_iter().collect();
+    }
+    let all = find_all(rule, run, at, reading);
+    if all.is_empty() { Vec::new() } else { all.into_iter().map(judged).collect() }
 }
 
 /// The values in what `rule` matches around the candidate at `at`: one, or those of its items.
-pub(super) fn find_all(rule: &Rule, run: Run<'_>, at: usize) -> Vec<Found> {
+pub(super) fn find_all(rule: &Rule, run: Run<'_>, at: usize, reading: &mut Reading) -> Vec<Found> {
     if let Anchor::Assignment(keywords) = &rule.anchor {
-        return all_assigned(rule, run, at, keywords);
+        return all_assigned(rule, run, at, keywords, reading);
     }
-    let Some(items) = &rule.items else { return find(rule, run, at).into_iter().collect() };
-    let Some(whole) = find(rule, run, at) else { return Vec::new() };
+    let found = find(rule, run, at, reading);
+    let Some(items) = &rule.items else { return found.into_iter().collect() };
+    let Some(whole) = found else { return Vec::new() };
     let mut found = Vec::new();
     for Range { start, end } in holders(rule, run, whole.span) {
         let mut from = start;
@@ -173,9 +189,15 @@ pub(super) fn find_all(rule: &Rule, run: Run<'_>, at: usize) -> Vec<Found> {
 }
 
 /// What `rule` finds in the values that are assigned to a name with one of its keywords in it.
-fn all_assigned(rule: &Rule, run: Run<'_>, at: usize, keywords: &[Keyword]) -> Vec<Found> {
+fn all_assigned(
+    rule: &Rule,
+    run: Run<'_>,
+    at: usize,
+    keywords: &Keywords,
+    reading: &mut Reading,
+) -> Vec<Found> {
     let take = |value: &assignment::Value| matched(rule, run, value);
-    let found = assignment::find(run.text, at, keywords, rule.max_len, take);
+    let found = assignment::find(run.text, at, keywords, rule.max_len, reading, take);
     let Some((spans, name)) = found else { return Vec::new() };
     let name = run.text.get(name).and_then(shown);
     let of = |span: Range<usize>| Found { whole: span.clone(), span, name: name.clone() };
@@ -303,7 +325,7 @@ pub(super) fn judge(rule: &Rule, run: Run<'_>, found: Found) -> Result<Confirmed
         attributes.extend(verdict.attributes);
         canonical = verdict.canonical.or(canonical);
         plain = verdict.plain.or(plain);
-        evidence.push(Evidence { check: check.name.to_owned(), outcome: verdict.outcome });
+        evidence.push(Evidence { check: check.name.into(), outcome: verdict.outcome });
     }
     if let Some(terms) = &rule.terms {
         let (text, value, path) = (run.text, span.clone(), run.path);
@@ -313,7 +335,7 @@ pub(super) fn judge(rule: &Rule, run: Run<'_>, found: Found) -> Result<Confirmed
             Answer::Proven => {
                 passes = passes.saturating_add(1);
                 confidence = confidence.max(Confidence::High);
-                evidence.push(Evidence { check: "checksum".to_owned(), outcome: Outcome::Pass });
+                evidence.push(Evidence { check: "checksum".into(), outcome: Outcome::Pass });
             }
         }
     }
@@ -345,7 +367,7 @@ pub(super) fn judge(rule: &Rule, run: Run<'_>, found: Found) -> Result<Confirmed
                 return Err(Refused::Edge);
             }
             confidence = lower(confidence);
-            evidence.push(Evidence { check: "border".to_owned(), outcome: Outcome::Weak });
+            evidence.push(Evidence { check: "border".into(), outcome: Outcome::Weak });
         }
     }
     let kind: u8 = match (rule.report, &rule.anchor) {

@@ -3,14 +3,16 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
+use super::assignment::Sight;
 use super::confirm::Confirmed;
 use super::kernel::Kernel;
 use super::memo::{Keys, Memo};
 use super::meter::Meter;
 use super::prefilter::{Hit, Marks, Prefilter, is_zeros};
-use super::record::{self, Pair};
+use super::reading::Reading;
+use super::record::{self, Foreign, Pair};
 use super::repeats::{Repeats, Visit};
-use super::search::{Haystack, Search, TextRun};
+use super::search::{self, Haystack, Search, TextRun};
 use super::{assignment, environment, overlap, runs};
 use crate::check::Confidence;
 use crate::region::{CELL, Decoded, Locus, REACH, RegionKind, Window};
@@ -23,6 +25,9 @@ pub(super) const WIDEST: u64 = 2 * MAX_MATCH as u64;
 
 /// Text on each side of a candidate, beyond the longest match, that a rule may look at.
 pub(super) const SURROUNDINGS: usize = 64;
+
+/// Candidates for which room is kept from one window to the next.
+const ROOM: usize = 4 << 10;
 
 /// Matches around one that are asked whether they are its partner.
 const NEIGHBOURS: usize = 256;
@@ -98,6 +103,8 @@ pub struct Scratch {
     pub(super) word: Option<(usize, usize)>,
     /// What binary records at the place that is looked at assign to a name there.
     pub(super) pairs: Vec<Pair>,
+    /// What names and values at the place that is looked at are.
+    pub(super) reading: Reading,
     /// What was judged before.
     pub(super) memo: Memo,
     /// Text that was met before.
@@ -118,6 +125,8 @@ struct Other {
 #[derive(Debug)]
 pub struct Engine {
     pub(super) rules: RuleSet,
+    /// By rule, how many candidates it may have in a cell.
+    budgets: Vec<usize>,
     prefilter: Prefilter,
     /// Rules whose candidates are runs, labels, files, or all text.
     others: Vec<Other>,
@@ -158,7 +167,8 @@ impl Engine {
             Anchor::Label | Anchor::Path | Anchor::Text | Anchor::Number | Anchor::Words => false,
             Anchor::Listed => false,
         });
-        Self { rules, prefilter, others, finds_zeros, key, memo: Keys::default() }
+        let budgets = rules.rules().iter().map(search::budget).collect();
+        Self { rules, budgets, prefilter, others, finds_zeros, key, memo: Keys::default() }
     }
 
     /// The rules.
@@ -207,10 +217,13 @@ impl Engine {
         let mut candidates = self.plain(window, raw, scratch);
         let decoded = self.cells(window, raw, &mut candidates, scratch);
         scratch.marks.push(marks);
-        for candidate in candidates {
+        for candidate in candidates.drain(..) {
             if !candidate.lost && window.own.contains(&candidate.start) {
                 found(self.finish(window, candidate));
             }
+        }
+        if candidates.capacity() <= ROOM {
+            scratch.candidates = candidates;
         }
         scratch.throttled.retain(|throttled| window.own.contains(&throttled.cell));
         scratch.meter.charge(None, start);
@@ -238,6 +251,7 @@ impl Engine {
     ) -> Vec<Candidate> {
         scratch.candidates.clear();
         scratch.memo.begin(&self.memo, window.name);
+        scratch.reading.clear();
         self.literals(window, haystack, scratch);
         self.others(window, haystack, scratch);
         self.listed(window, haystack, scratch);
@@ -264,6 +278,7 @@ impl Engine {
         let mut row_start = 0;
         let mut visit = Visit::default();
         let mut done = 0;
+        let mut foreign = Foreign::default();
         scratch.word = None;
         for hits in haystack.marks.hits.chunk_by(|one, other| one.at == other.at) {
             let Some(at) = hits.first().and_then(|hit| usize::try_from(hit.at).ok()) else {
@@ -274,25 +289,27 @@ impl Engine {
             }
             let rest = haystack.marks.hits.get(done..).unwrap_or_default();
             done += hits.len();
+            let cell = haystack.cell(window, at);
+            let is_spent = |hit: &Hit| scratch.spent.get(hit.literal()) == Some(&cell);
+            if haystack.from.is_none() && hits.iter().all(is_spent) {
+                if visit.covers(at) {
+                    visit.lose_count();
+                }
+                continue;
+            }
             // A rule may have several literals of which one begins with another.
             rules.clear();
             self.prefilter.rules(haystack.text, hits, &mut rules);
             if rules.is_empty() {
                 continue;
             }
+            text.cover(haystack.text, at);
             if !visit.covers(at) {
-                text.cover(haystack.text, at);
                 let Scratch { memo, repeats, .. } = &mut *scratch;
                 repeats.leave(std::mem::take(&mut visit));
                 if text.range().contains(&at) {
                     visit = repeats.enter(memo, haystack.text, text.range(), haystack.cut, rest);
                 }
-            }
-            let cell = haystack.cell(window, at);
-            let is_spent = |hit: &Hit| scratch.spent.get(hit.literal()) == Some(&cell);
-            if haystack.from.is_none() && hits.iter().all(is_spent) {
-                visit.pass(rules.len());
-                continue;
             }
             // Places come in order: one before the end stands in the same row.
             let known = scratch.word.map(|(_, end)| end).filter(|end| *end > at);
@@ -303,11 +320,16 @@ impl Engine {
             scratch.word = Some((at, row_end));
             scratch.pairs.clear();
             let is_name = |id: &RuleId| matches!(self.rules.get(*id).anchor, Anchor::Assignment(_));
+            let (mut is_no_name, mut sight) = (true, Sight::default());
             if rules.iter().any(is_name) {
-                record::pairs(haystack.text, at, &mut scratch.pairs);
+                foreign.see(haystack.text, at);
+                record::pairs(haystack.text, at, row_start, &foreign, &mut scratch.pairs);
+                is_no_name =
+                    assignment::is_no_name(row_start..row_end, at) && scratch.pairs.is_empty();
+                if !is_no_name {
+                    sight = Sight::of(haystack.text, at, text.range().end);
+                }
             }
-            let is_no_name =
-                assignment::is_no_name(row_start..row_end, at) && scratch.pairs.is_empty();
             let mut are_spent = haystack.from.is_none();
             for id in &rules {
                 let candidate = visit.next();
@@ -317,13 +339,14 @@ impl Engine {
                     let is_allowed = search.is_allowed(at, scratch);
                     are_spent &= search.is_spent(scratch);
                     if is_allowed && !(is_no_name && is_name(id)) {
-                        let is_of_run = visit.covers(at) && search.sees_run_only(at, visit.end());
+                        let is_of_run = visit.covers(at) && search.sees_run_only(sight);
                         if is_of_run && visit.is_nothing(candidate) {
                             scratch.meter.candidate(*id);
                             search.record(at, None, scratch);
+                        } else if search.is_no_token(at, row_end) {
+                            scratch.meter.candidate(*id);
                         } else {
-                            text.cover(haystack.text, at);
-                            let around = search.around(at, &text);
+                            let around = search.around(at, &text, sight);
                             if !search.confirm(around, at, None, scratch) && is_of_run {
                                 visit.note_nothing(candidate);
                             }
@@ -374,13 +397,15 @@ impl Engine {
         }
     }
 
-    fn search<'a>(
+    pub(super) fn search<'a>(
         &'a self,
         window: &'a Window<'a>,
         id: RuleId,
         haystack: Haystack<'a>,
     ) -> Search<'a> {
-        Search { window, id, rule: self.rules.get(id), haystack }
+        let index = usize::try_from(id.0).unwrap_or(usize::MAX);
+        let budget = self.budgets.get(index).copied().unwrap_or_default();
+        Search { window, id, rule: self.rules.get(id), budget, haystack }
     }
 
     /// For each match, whether its partner stands near. Sorted by start, as `suppress` leaves them.
@@ -406,7 +431,7 @@ impl Engine {
         let partner = self.rules.get(candidate.rule).near.as_ref().map(|near| near.rule.as_str());
         let confirmed = &mut candidate.confirmed;
         confirmed.confidence = confirmed.confidence.max(Confidence::High);
-        confirmed.add_evidence(&format!("near {}", partner.unwrap_or_default()));
+        confirmed.add_evidence(format!("near {}", partner.unwrap_or_default()));
     }
 
     fn finish(&self, window: &Window<'_>, candidate: Candidate) -> Match {
@@ -416,19 +441,24 @@ impl Engine {
         let decoded = by_check.unwrap_or(decoded);
         let value = plain.map_or(value, |plain| plain.value);
         let canonical = confirmed.canonical.as_ref().unwrap_or(&value);
-        let mut hasher = blake3::Hasher::new_keyed(&self.key);
-        match self.rules.get(rule).class {
-            Class::Secret => {}
+        let head = match self.rules.get(rule).class {
+            Class::Secret => None,
             // An indicator is shown: never let it stand for a secret of the same text.
-            Class::Indicator => _ = hasher.update(b"indicator:"),
+            Class::Indicator => Some("indicator:"),
             // Text that the user looks for is a finding of its own beside a secret of a rule.
-            Class::Grep => _ = hasher.update(self.rules.get(rule).id.as_bytes()),
+            Class::Grep => Some(self.rules.get(rule).id.as_str()),
             // The same of what a list has.
-            Class::Listed => _ = hasher.update(b"listed:"),
-        }
-        hasher.update(canonical.expose());
+            Class::Listed => Some("listed:"),
+        };
+        let hash = if let Some(head) = head {
+            let mut hasher = blake3::Hasher::new_keyed(&self.key);
+            hasher.update(head.as_bytes()).update(canonical.expose());
+            hasher.finalize()
+        } else {
+            blake3::keyed_hash(&self.key, canonical.expose())
+        };
         let mut key = [0; 16];
-        hasher.finalize_xof().fill(&mut key);
+        key.iter_mut().zip(hash.as_bytes()).for_each(|(to, from)| *to = *from);
         Match {
             holder: window.space.holder,
             kind,

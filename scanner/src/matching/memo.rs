@@ -102,10 +102,19 @@ struct Key {
 impl Key {
     /// The first of the slots that it may lie in.
     fn slot(&self, slots: usize) -> usize {
+        (self.mixed() >> 32) as usize & slots.saturating_sub(1) & !(WAYS - 1)
+    }
+
+    /// What tells answers in one place apart at a glance; never that of an empty slot.
+    fn tag(&self) -> u16 {
+        let [_, _, low, high, ..] = self.mixed().to_le_bytes();
+        u16::from_le_bytes([low, high]) | 1
+    }
+
+    fn mixed(&self) -> u64 {
         let place = u64::from(self.at) << 32 ^ u64::from(self.rule.0) << 8;
         let place = place ^ self.layout.map_or(0, |layout| layout as u64 + 1);
-        let mixed = (self.text[0] ^ self.text[1] ^ place.wrapping_mul(ODD)).wrapping_mul(ODD);
-        (mixed >> 32) as usize & slots.saturating_sub(1) & !(WAYS - 1)
+        (self.text[0] ^ self.text[1] ^ place.wrapping_mul(ODD)).wrapping_mul(ODD)
     }
 }
 
@@ -167,6 +176,8 @@ pub(super) struct Memo {
     /// The text that was hashed last, by where it stands.
     last: Option<(Range<usize>, [u64; 2])>,
     slots: Vec<Option<Slot>>,
+    /// By slot, the tag of its answer: they are near where slots are far apart.
+    tags: Vec<u16>,
     put: usize,
     held: usize,
     marks: Vec<u64>,
@@ -209,8 +220,11 @@ impl Memo {
     ) -> Option<Judged> {
         let key = self.key(rule, run, start, at, layout)?;
         let first = key.slot(self.slots.len());
-        let ways = self.slots.get(first..first + WAYS)?;
-        let slot = ways.iter().flatten().find(|slot| slot.key == key)?;
+        let (tag, tags) = (key.tag(), self.tags.get(first..first + WAYS)?);
+        let slot =
+            tags.iter().zip(first..).filter(|(of, _)| **of == tag).find_map(|(_, index)| {
+                self.slots.get(index)?.as_ref().filter(|slot| slot.key == key)
+            })?;
         let answer = match &slot.kept {
             Kept::Refused(refused) => Err(*refused),
             Kept::Confirmed { span, confidence, rank, grounds, .. } => Ok(Confirmed {
@@ -255,13 +269,17 @@ impl Memo {
         let first = new.key.slot(self.slots.len());
         let ways = self.slots.get_mut(first..first + WAYS).unwrap_or_default();
         let free = ways.iter().position(|slot| slot.as_ref().is_none_or(|it| it.key == key));
-        let Some(slot) = ways.get_mut(free.unwrap_or(self.put % WAYS)) else { return };
+        let way = free.unwrap_or(self.put % WAYS);
+        let Some(slot) = ways.get_mut(way) else { return };
         let held = self.held - slot.as_ref().map_or(0, Slot::size) + new.size();
         if held > HELD {
             return;
         }
         self.held = held;
         *slot = Some(new);
+        if let Some(of) = self.tags.get_mut(first + way) {
+            *of = key.tag();
+        }
         let (word, bit) = mark(rule, run.text, at);
         if let Some(word) = self.marks.get_mut(word) {
             *word |= bit;
@@ -308,12 +326,20 @@ impl Memo {
         }
         let old = std::mem::take(&mut self.slots);
         self.slots.resize_with((2 * slots).clamp(FEWEST, MOST), || None);
+        self.tags.clear();
+        self.tags.resize(self.slots.len(), 0);
         for slot in old.into_iter().flatten() {
             let first = slot.key.slot(self.slots.len());
             let ways = self.slots.get_mut(first..first + WAYS).unwrap_or_default();
-            match ways.iter_mut().find(|slot| slot.is_none()) {
-                Some(free) => *free = Some(slot),
-                None => self.held -= slot.size(),
+            let Some(way) = ways.iter().position(Option::is_none) else {
+                self.held -= slot.size();
+                continue;
+            };
+            if let Some(of) = self.tags.get_mut(first + way) {
+                *of = slot.key.tag();
+            }
+            if let Some(free) = ways.get_mut(way) {
+                *free = Some(slot);
             }
         }
     }

@@ -20,6 +20,7 @@ mod names;
 mod number;
 mod overlap;
 mod prefilter;
+mod reading;
 mod record;
 mod repeats;
 mod runs;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::confirm::Confirmed;
 use super::engine::{Candidate, Engine, Scratch, WIDEST};
 use super::kernel::{BLOCK, Tile};
-use super::search::{Haystack, Search};
+use super::search::Haystack;
 use crate::check::{Attributes, Confidence};
 use crate::indicator::{Hit, Indicators};
 use crate::region::{CELL, Decoded, Window};
@@ -148,7 +148,7 @@ impl Engine {
         let Some(id) = self.rules.listed(hit.kind) else { return };
         let rule = self.rules.get(id);
         let own = if haystack.from.is_some() { 0..u64::MAX } else { window.own.clone() };
-        let search = Search { window, id, rule, haystack };
+        let search = self.search(window, id, haystack);
         let start = haystack.address(hit.start);
         if start >= own.end.saturating_add(WIDEST)
             || !search.is_wanted(scratch)

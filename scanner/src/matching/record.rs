@@ -11,7 +11,7 @@ use super::assignment::{self, Value};
 use super::confirm::{self, Confirmed, Run};
 use super::search::WHOLE;
 use crate::check::{Confidence, Outcome};
-use crate::rule::{Anchor, Keyword, Rule};
+use crate::rule::{Anchor, Keywords, Rule};
 
 /// Bytes before a pair in which its map may begin.
 const MAP: usize = 512;
@@ -68,11 +68,39 @@ pub(super) fn judge(
     })
 }
 
-/// Adds every pair whose name covers `at`. Nearly everywhere there is none, whatever the rule.
-pub(super) fn pairs(bytes: &[u8], at: usize, pairs: &mut Vec<Pair>) {
+/// Where bytes that are no ASCII stand shortly before the places that are looked at, which come in order.
+#[derive(Debug, Default)]
+pub(super) struct Foreign {
+    /// Behind the last one.
+    last: usize,
+    seen: usize,
+}
+
+impl Foreign {
+    /// Looks at what is before `at`, as far as maps of CBOR may begin there.
+    pub(super) fn see(&mut self, bytes: &[u8], at: usize) {
+        let from = self.seen.max(at.saturating_sub(MAP + assignment::NAME));
+        let new = bytes.get(from..at).unwrap_or_default();
+        if !new.is_ascii() {
+            let len = new.iter().rposition(|byte| !byte.is_ascii()).unwrap_or_default();
+            self.last = from + len + 1;
+        }
+        self.seen = self.seen.max(at);
+    }
+
+    /// Whether there is one from `start` on.
+    fn is_behind(&self, start: usize) -> bool {
+        self.last > start
+    }
+}
+
+/// Adds every pair whose name covers `at`, where a row of letters, digits, `-` and `_` stands that begins at
+/// `row` or before the name. Nearly everywhere there is none, whatever the rule.
+pub(super) fn pairs(bytes: &[u8], at: usize, row: usize, foreign: &Foreign, pairs: &mut Vec<Pair>) {
     let least = at.saturating_sub(assignment::NAME);
-    let row = bytes.get(least..=at).unwrap_or_default().iter().rev();
-    let first = at + 1 - row.take_while(|byte| assignment::is_name(**byte)).count();
+    let row = row.clamp(least, at);
+    let before = bytes.get(least..row).unwrap_or_default().iter().rev();
+    let first = row - before.take_while(|byte| assignment::is_name(**byte)).count();
     let mut put = |start: usize, end: usize, value: Range<usize>, layout| {
         if end > at && is_text(bytes, &value) {
             pairs.push(Pair { name: start..end, value, layout });
@@ -81,21 +109,25 @@ pub(super) fn pairs(bytes: &[u8], at: usize, pairs: &mut Vec<Pair>) {
     let is_named = |name: Range<usize>| {
         bytes.get(name).is_some_and(|name| name.iter().all(|byte| assignment::is_name(*byte)))
     };
+    let least = least.saturating_sub(MAP);
+    let may_be_map = foreign.is_behind(least);
+    // Without a byte that may tell a length in its middle, a name begins where its characters do.
+    let here = bytes.get(first..at).unwrap_or_default();
+    let is_length = |byte: u8| matches!(byte, b'0'..=b'9' | b'-' | b'.');
+    let may_be_inside = here.iter().fold(false, |any, byte| any | is_length(*byte));
+    let last = if may_be_map || may_be_inside { at } else { at.min(first + 1) };
     let mut known = None;
     // A byte before the name that tells its length may be of a name too.
-    for start in (first..=at).rev() {
+    for start in (first..=last).rev() {
         for (layout, form) in forms(bytes, start) {
             if let Some((end, value)) = form(bytes, start) {
                 put(start, end, value, layout);
             }
         }
-        if let Some((key, end, value)) = cbor(bytes, start)
+        if may_be_map
+            && let Some((key, end, value)) = cbor(bytes, start)
             && end > at
-            && is_in_map(
-                bytes,
-                known.get_or_insert_with(|| maps(bytes, least.saturating_sub(MAP)..at)),
-                key,
-            )
+            && is_in_map(bytes, known.get_or_insert_with(|| maps(bytes, least..at)), key)
             && is_named(at..end)
             && is_text(bytes, &value)
         {
@@ -119,10 +151,10 @@ fn find<T>(
     bytes: &[u8],
     pairs: &[Pair],
     at: usize,
-    keywords: &[Keyword],
+    keywords: &Keywords,
     mut take: impl FnMut(&Pair) -> Option<T>,
 ) -> Option<T> {
-    for keyword in keywords.iter().filter(|keyword| !keyword.is_flag) {
+    for keyword in keywords.at(bytes, at).iter().filter(|keyword| !keyword.is_flag) {
         let Some(word) = keyword.find(bytes, at) else { continue };
         for pair in pairs {
             if pair.name.start <= word.start

@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::rule::Keyword;
 
 /// Writes a name and a value, as one pair of something larger.
 type Write = fn(&[u8], &[u8]) -> Vec<u8>;
@@ -84,8 +85,9 @@ fn text(string: &[u8]) -> Vec<u8> {
 
 /// Layout, name and value of each pair whose name says `keyword`.
 fn pairs(keyword: &str, bytes: &[u8]) -> Vec<(&'static str, String, String)> {
-    let keyword = [Keyword::new(keyword).unwrap()];
-    let literal = keyword[0].literal().to_vec();
+    let keyword = Keyword::new(keyword).unwrap();
+    let literal = keyword.literal().to_vec();
+    let keyword = Keywords::new(vec![keyword]);
     let mut all = Vec::new();
     for at in 0..bytes.len() {
         let here = bytes.get(at..at + literal.len()).unwrap_or_default();
@@ -93,7 +95,9 @@ fn pairs(keyword: &str, bytes: &[u8]) -> Vec<(&'static str, String, String)> {
             let told =
                 |range: &Range<usize>| String::from_utf8(bytes[range.clone()].to_vec()).unwrap();
             let mut here = Vec::new();
-            super::pairs(bytes, at, &mut here);
+            let mut foreign = Foreign::default();
+            foreign.see(bytes, at);
+            super::pairs(bytes, at, at, &foreign, &mut here);
             let found: Option<()> = find(bytes, &here, at, &keyword, |pair| {
                 all.push((pair.layout, told(&pair.name), told(&pair.value)));
                 None

@@ -62,20 +62,15 @@ impl Visit {
         self.run.contains(&at)
     }
 
-    /// Where the run ends.
-    pub(super) fn end(&self) -> usize {
-        self.run.end
-    }
-
     /// Number of the next candidate.
     pub(super) fn next(&mut self) -> usize {
         self.candidates += 1;
         self.candidates - 1
     }
 
-    /// Passes over so many candidates, which nobody looks at.
-    pub(super) fn pass(&mut self, count: usize) {
-        self.candidates += count;
+    /// Passes over candidates that nobody looks at: of those behind them nothing is known.
+    pub(super) fn lose_count(&mut self) {
+        (self.known, self.new) = (None, None);
     }
 
     /// Whether that candidate is known to come to nothing.

@@ -2,12 +2,13 @@
 
 use std::ops::Range;
 
+use super::assignment::Sight;
 use super::confirm::{self, Confirmed, Found, Judged, Refused, Run};
 use super::encoding::SpanMap;
 use super::engine::{Candidate, SURROUNDINGS, Scratch, Throttled, WIDEST};
 use super::length_word::Layout;
 use super::prefilter::Marks;
-use super::{assignment, labels, length_word, number, record, runs, text_run, words};
+use super::{labels, length_word, number, record, runs, text_run, words};
 use crate::check::Notation;
 use crate::region::{CELL, Cut, Decoded, LabelKind, RegionKind, Window};
 use crate::rule::{Anchor, Rule, RuleId, View};
@@ -85,6 +86,8 @@ pub(super) struct Search<'a> {
     pub window: &'a Window<'a>,
     pub id: RuleId,
     pub rule: &'a Rule,
+    /// How many candidates the rule may have in a cell.
+    pub budget: usize,
     pub haystack: Haystack<'a>,
 }
 
@@ -101,6 +104,24 @@ enum Place {
 type Around = (Range<usize>, Cut);
 
 pub(super) const WHOLE: Cut = Cut { start: false, end: false };
+
+/// How many candidates a rule may have in a cell.
+pub(super) fn budget(rule: &Rule) -> usize {
+    if rule.anchor == Anchor::Number {
+        CELL_NUMBERS
+    } else if matches!(rule.anchor, Anchor::Assignment(_)) {
+        CELL_NAMES
+    } else if rule.anchor == Anchor::Listed {
+        CELL_LISTED
+    } else if rule.items.is_some() {
+        CELL_HOLDERS
+    } else if rule.checks.iter().any(|check| check.is_costly()) {
+        CELL_KEYS
+    } else {
+        (CELL_BUDGET / (rule.before + rule.max_len))
+            .clamp(*CELL_CANDIDATES.start(), *CELL_CANDIDATES.end())
+    }
+}
 
 impl Search<'_> {
     /// Whether the rule looks into this text at all.
@@ -157,7 +178,7 @@ impl Search<'_> {
         };
         let before = *count;
         *count += cost;
-        let most = self.budget();
+        let most = self.budget;
         if *count > most {
             if before <= most {
                 let cell = self.window.region_start.saturating_add(cell.saturating_mul(CELL));
@@ -168,33 +189,17 @@ impl Search<'_> {
         address.saturating_add(WIDEST) >= self.own().start
     }
 
-    /// How many candidates the rule may have in a cell.
-    fn budget(&self) -> usize {
-        if self.rule.anchor == Anchor::Number {
-            CELL_NUMBERS
-        } else if matches!(self.rule.anchor, Anchor::Assignment(_)) {
-            CELL_NAMES
-        } else if self.rule.anchor == Anchor::Listed {
-            CELL_LISTED
-        } else if self.rule.items.is_some() {
-            CELL_HOLDERS
-        } else if self.rule.checks.iter().any(|check| check.is_costly()) {
-            CELL_KEYS
-        } else {
-            (CELL_BUDGET / (self.rule.before + self.rule.max_len))
-                .clamp(*CELL_CANDIDATES.start(), *CELL_CANDIDATES.end())
-        }
-    }
-
     /// Whether the rule has had all the candidates that it may have in the cell of the last one; not asked of
     /// decoded text.
     pub(super) fn is_spent(&self, scratch: &Scratch) -> bool {
         let index = usize::try_from(self.id.0).unwrap_or(usize::MAX);
-        scratch.counts.get(index).is_some_and(|(_, count)| *count > self.budget())
+        scratch.counts.get(index).is_some_and(|(_, count)| *count > self.budget)
     }
 
     /// What the rule sees around a candidate, clipped to what it can match: the text run, or bytes.
-    pub(super) fn around(&self, at: usize, run: &TextRun) -> Around {
+    ///
+    /// `sight` is that of names at the place.
+    pub(super) fn around(&self, at: usize, run: &TextRun, sight: Sight) -> Around {
         if self.rule.view == View::Bytes {
             return self.bytes_around(at);
         }
@@ -202,8 +207,8 @@ impl Search<'_> {
         let mut run = run.0.clone();
         let (mut before, mut after) = (self.rule.before, self.rule.max_len);
         if matches!(self.rule.anchor, Anchor::Assignment(_)) {
-            run.end = assignment::end(text, at, run.end, self.rule.max_len);
-            (before, after) = assignment::sight(text, at, self.rule.max_len);
+            run.end = sight.end(text, run.end, self.rule.max_len);
+            (before, after) = sight.reach(self.rule.max_len);
         }
         let before = at.saturating_sub(before + SURROUNDINGS);
         let after = at.saturating_add(after + SURROUNDINGS);
@@ -242,7 +247,7 @@ impl Search<'_> {
             }
             let mut text = TextRun::default();
             text.cover_near(self.haystack.text, at, len + 2 * SURROUNDINGS);
-            self.confirm(self.around(at, &text), at, None, scratch);
+            self.confirm(self.around(at, &text, Sight::default()), at, None, scratch);
         });
     }
 
@@ -315,7 +320,8 @@ impl Search<'_> {
             let run =
                 Run { text, cut: Cut { start: false, end: shown < end }, path, word_end: None };
             scratch.meter.candidate(self.id);
-            for found in confirm::find_all(self.rule, run, 0) {
+            scratch.reading.begin(self.id, start, text, 0);
+            for found in confirm::find_all(self.rule, run, 0, &mut scratch.reading) {
                 let judged = confirm::judge(self.rule, run, found);
                 scratch.meter.judged(self.id, said(&judged));
                 let Ok(mut confirmed) = judged else { continue };
@@ -374,11 +380,18 @@ impl Search<'_> {
         }
     }
 
-    /// Whether what the rule sees of a candidate is a part of the text run that ends at `end`.
-    pub(super) fn sees_run_only(&self, at: usize, end: usize) -> bool {
-        let goes_on = matches!(self.rule.anchor, Anchor::Assignment(_))
-            && assignment::goes_on(self.haystack.text, at, end);
+    /// Whether what the rule sees of a candidate is a part of the text run that it stands in.
+    pub(super) fn sees_run_only(&self, sight: Sight) -> bool {
+        let goes_on = matches!(self.rule.anchor, Anchor::Assignment(_)) && sight.goes_on;
         self.rule.view != View::Bytes && !goes_on
+    }
+
+    /// Whether a pattern of a token finds nothing, by the row of letters, digits, `-` and `_` alone that it begins
+    /// with.
+    pub(super) fn is_no_token(&self, at: usize, row_end: usize) -> bool {
+        self.rule.anchor == Anchor::Prefix
+            && self.rule.view == View::Text
+            && !self.rule.pattern.may_begin(self.haystack.text, at, row_end)
     }
 
     /// Confirms one candidate in the text around it; gives whether its pattern found anything there. `kind` is
@@ -428,7 +441,10 @@ impl Search<'_> {
             return vec![known];
         }
         let mut all = match layout {
-            None => confirm::judge_all(self.rule, run, at),
+            None => {
+                scratch.reading.begin(self.id, start, run.text, at);
+                confirm::judge_all(self.rule, run, at, &mut scratch.reading)
+            }
             Some(layout) => {
                 let all = self.judge_all(run, start, at, None, scratch);
                 all.into_iter().map(|judged| length_word::with_layout(judged, layout)).collect()

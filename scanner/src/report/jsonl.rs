@@ -8,19 +8,22 @@ use super::{Format, Record, Report, Style};
 pub(super) const FORMAT: Format = Format {
     name: "jsonl",
     help: "JSON Lines, one record a line: for programs",
-    make: |out, _: &Style| Box::new(JsonLines { out }),
+    make: |out, _: &Style| Box::new(JsonLines { out, line: Vec::new() }),
 };
 
 struct JsonLines {
     out: Box<dyn Write + Send>,
+    /// Room for one.
+    line: Vec<u8>,
 }
 
 impl Report for JsonLines {
     fn record(&mut self, record: &Record) -> io::Result<()> {
         // One write a line, so that a reader of a pipe never sees half a record of a live run.
-        let mut line = serde_json::to_vec(record)?;
-        line.push(b'\n');
-        self.out.write_all(&line)
+        self.line.clear();
+        serde_json::to_writer(&mut self.line, record)?;
+        self.line.push(b'\n');
+        self.out.write_all(&self.line)
     }
 
     fn finish(&mut self) -> io::Result<()> {

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use super::MAX_MATCH;
 use super::literals;
 use super::model::{
-    Anchor, Class, Edge, Encodings, Keyword, Near, Places, Report, Rule, RuleSet, View,
+    Anchor, Class, Edge, Encodings, Keyword, Keywords, Near, Places, Report, Rule, RuleSet, View,
 };
 use super::pattern::{self, Pattern};
 use crate::check::{self, Confidence, Notation, Severity};
@@ -615,7 +615,7 @@ fn anchor(
             let mut literals: Vec<_> = words.iter().map(|it| it.literal().to_vec()).collect();
             literals.sort();
             literals.dedup();
-            Ok((Anchor::Assignment(words), literals, 0))
+            Ok((Anchor::Assignment(Keywords::new(words)), literals, 0))
         }
         AnchorKey::Label => Ok((Anchor::Label, Vec::new(), 0)),
         AnchorKey::Path => Ok((Anchor::Path, Vec::new(), 0)),

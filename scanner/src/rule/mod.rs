@@ -22,11 +22,12 @@ pub use fault::{Cost, Fault};
 pub use file::{Example, RuleExamples, RuleFileError};
 pub(crate) use literals::followers;
 pub use model::{
-    Anchor, Class, Edge, Encodings, Keyword, Near, Places, Report, Rule, RuleId, RuleSet, View,
+    Anchor, Class, Edge, Encodings, Keyword, Keywords, Near, Places, Report, Rule, RuleId, RuleSet,
+    View,
 };
 pub use names::{keeps_meaning, says_open, says_secret};
 pub use pattern::{Pattern, is_of_word};
-pub use program::Groups;
+pub use program::{Groups, Reach};
 pub use select::UnknownSelector;
 pub use terms::Terms;
 pub(crate) use terms::{Answer, Seen};

@@ -54,7 +54,7 @@ pub enum Anchor {
         word: bool,
     },
     /// A word in the name that a value is assigned to, or shortly before such a name.
-    Assignment(Vec<Keyword>),
+    Assignment(Keywords),
     /// A number in words of the machine, as programs hold the primes of RSA keys.
     Number,
     /// A row of words of the list of BIP-39, as many as a seed phrase has.
@@ -73,6 +73,49 @@ impl Anchor {
     /// Whether candidates arise where a literal of the rule stands.
     pub fn has_literals(&self) -> bool {
         matches!(self, Self::Prefix | Self::Inside | Self::Assignment(_))
+    }
+}
+
+/// The keywords of a rule.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Keywords {
+    /// By the first byte of their literals.
+    all: Vec<Keyword>,
+    /// Where those begin whose literals begin with a byte, by its lower six bits, and those behind it.
+    first: Box<[usize; Self::GROUPS + 1]>,
+}
+
+impl Keywords {
+    const GROUPS: usize = 64;
+
+    pub(crate) fn new(mut all: Vec<Keyword>) -> Self {
+        all.sort_by_key(|word| word.literal().first().copied().map(Self::group));
+        let mut first = Box::new([0; Self::GROUPS + 1]);
+        for (group, first) in first.iter_mut().enumerate() {
+            let is_before = |word: &Keyword| {
+                word.literal().first().is_none_or(|byte| Self::group(*byte) < group)
+            };
+            *first = all.partition_point(is_before);
+        }
+        Self { all, first }
+    }
+
+    fn group(byte: u8) -> usize {
+        usize::from(byte.to_ascii_lowercase()) % Self::GROUPS
+    }
+
+    /// All of them.
+    pub fn iter(&self) -> impl Iterator<Item = &Keyword> {
+        self.all.iter()
+    }
+
+    /// Those whose literals may stand at `at` in `text`: of many keywords mostly one or none.
+    pub fn at(&self, text: &[u8], at: usize) -> &[Keyword] {
+        let group = text.get(at).map(|byte| Self::group(*byte));
+        let range = group.and_then(|group| {
+            Some(*self.first.get(group)?..*self.first.get(group.saturating_add(1))?)
+        });
+        range.and_then(|range| self.all.get(range)).unwrap_or_default()
     }
 }
 
@@ -142,6 +185,13 @@ impl Keyword {
         let is_joint = |byte: Option<&u8>| matches!(byte, Some(b'_' | b'-' | b'.' | b' '));
         let is =
             |at: usize, byte: u8| text.get(at).is_some_and(|it| it.to_ascii_lowercase() == byte);
+        // Of the many keywords with one literal, what stands directly before it refuses nearly all.
+        if let [.., letter, b'_'] = self.word.get(..self.part.start)? {
+            let before = at.checked_sub(1)?;
+            if !is(before, *letter) && !is_joint(text.get(before)) {
+                return None;
+            }
+        }
         let mut end = at + self.part.len();
         for byte in self.word.get(self.part.end..)? {
             if *byte == b'_' {

@@ -1,7 +1,7 @@
 //! What the name of a variable, a key or a flag says about the value that is assigned to it.
 
 /// Last words of names whose values are secret, as long as something else says whose they are.
-const LAST_WORDS: [&str; 40] = [
+static LAST_WORDS: List<40> = List::of([
     "apikey",
     "apisecret",
     "apitoken",
@@ -42,7 +42,7 @@ const LAST_WORDS: [&str; 40] = [
     "token",
     "tokens",
     "webhook",
-];
+]);
 
 /// What a name of one word ends with: `dbpassword`, `hubtoken`.
 const ENDINGS: [&str; 10] = [
@@ -59,7 +59,7 @@ const ENDINGS: [&str; 10] = [
 ];
 
 /// Words behind those that do not take the meaning away: `secret_key_base`, `token_value`.
-const SUFFIXES: [&str; 15] = [
+static SUFFIXES: List<15> = List::of([
     "b64",
     "base",
     "base64",
@@ -75,10 +75,10 @@ const SUFFIXES: [&str; 15] = [
     "text",
     "value",
     "var",
-];
+]);
 
 /// Words that make another thing of a key or token: `public_key`, `next_token`.
-const OPEN: [&str; 31] = [
+static OPEN: List<31> = List::of([
     "brace",
     "bracket",
     "cache",
@@ -110,7 +110,9 @@ const OPEN: [&str; 31] = [
     "starting",
     "syntax",
     "vocab",
-];
+]);
+
+static KEYS: List<4> = List::of(["key", "keys", "token", "tokens"]);
 
 /// Words of a name, last first: parted by anything but letters and digits, and where a capital follows a
 /// small letter.
@@ -135,8 +137,33 @@ fn words(name: &[u8]) -> impl Iterator<Item = &[u8]> {
     })
 }
 
-fn is_in(list: &[&str], word: &[u8]) -> bool {
-    list.iter().any(|entry| entry.as_bytes().eq_ignore_ascii_case(word))
+/// Words that names are made of, in lower case. Lengths and first letters refuse nearly all others.
+struct List<const N: usize> {
+    words: [&'static str; N],
+    lengths: u64,
+    firsts: u64,
+}
+
+impl<const N: usize> List<N> {
+    const fn of(words: [&'static str; N]) -> Self {
+        let (mut lengths, mut firsts) = (0, 0);
+        let mut rest = words.as_slice();
+        while let [word, others @ ..] = rest {
+            lengths |= 1 << (word.len() % 64);
+            if let [first, ..] = word.as_bytes() {
+                firsts |= 1 << (*first % 64);
+            }
+            rest = others;
+        }
+        Self { words, lengths, firsts }
+    }
+
+    fn has(&self, word: &[u8]) -> bool {
+        let first = word.first().map_or(0, |first| first.to_ascii_lowercase() % 64);
+        self.lengths >> (word.len() % 64) & 1 == 1
+            && self.firsts >> first & 1 == 1
+            && self.words.iter().any(|entry| entry.as_bytes().eq_ignore_ascii_case(word))
+    }
 }
 
 /// Whether a name is that of a key or token that is no secret: an index, a place in a list, the mark of a
@@ -149,11 +176,11 @@ fn is_in(list: &[&str], word: &[u8]) -> bool {
 /// assert!(!says_open(b"CACHE_PASSWORD") && !says_open(b"page_access_token") && !says_open(b"token"));
 /// ```
 pub fn says_open(name: &[u8]) -> bool {
-    let mut words = words(name).skip_while(|word| is_number(word) || is_in(&SUFFIXES, word));
-    let is_key = |word: &[u8]| is_in(&["key", "keys", "token", "tokens"], word);
+    let mut words = words(name).skip_while(|word| is_number(word) || SUFFIXES.has(word));
+    let is_key = |word: &[u8]| KEYS.has(word);
     // `publicKeyToken` is as open as its key.
     words.next().is_some_and(is_key)
-        && words.find(|word| !is_key(word)).is_some_and(|word| is_in(&OPEN, word))
+        && words.find(|word| !is_key(word)).is_some_and(|word| OPEN.has(word))
 }
 
 fn is_number(word: &[u8]) -> bool {
@@ -162,7 +189,7 @@ fn is_number(word: &[u8]) -> bool {
 
 /// Whether text behind a word leaves its meaning: `_2`, `Value`, nothing.
 pub fn keeps_meaning(tail: &[u8]) -> bool {
-    words(tail).all(|word| is_number(word) || is_in(&SUFFIXES, word))
+    words(tail).all(|word| is_number(word) || SUFFIXES.has(word))
 }
 
 /// Whether a name says that its value is secret.
@@ -174,7 +201,7 @@ pub fn keeps_meaning(tail: &[u8]) -> bool {
 /// assert!(!says_secret(b"TOKEN_TYPE") && !says_secret(b"public_key") && !says_secret(b"keyboard"));
 /// ```
 pub fn says_secret(name: &[u8]) -> bool {
-    let mut words = words(name).skip_while(|word| is_number(word) || is_in(&SUFFIXES, word));
+    let mut words = words(name).skip_while(|word| is_number(word) || SUFFIXES.has(word));
     let Some(last) = words.next() else { return false };
     let letters = last
         .len()
@@ -184,7 +211,7 @@ pub fn says_secret(name: &[u8]) -> bool {
         let tail = last.len().checked_sub(ending.len()).and_then(|at| last.get(at..));
         tail.is_some_and(|tail| tail.eq_ignore_ascii_case(ending.as_bytes()))
     };
-    (is_in(&LAST_WORDS, last) || ENDINGS.into_iter().any(ends)) && !says_open(name)
+    (LAST_WORDS.has(last) || ENDINGS.into_iter().any(ends)) && !says_open(name)
 }
 
 #[cfg(test)]

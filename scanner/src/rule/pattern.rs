@@ -9,7 +9,7 @@ use regex_automata::{Anchored, Input};
 use regex_syntax::hir::{Class, Hir, HirKind};
 
 use super::literals;
-use super::program::{Groups, Program};
+use super::program::{Groups, Program, Reach};
 
 /// Bytes of the largest automaton.
 const NFA_SIZE: usize = 16 << 20;
@@ -140,6 +140,12 @@ impl Pattern {
         }
         let input = Input::new(text).range(range).anchored(Anchored::Yes);
         self.regex()?.search_half(&input).map(|found| found.offset())
+    }
+
+    /// The same, with what is known of the text.
+    pub fn end_near(&self, text: &[u8], range: Range<usize>, reach: &mut Reach) -> Option<usize> {
+        let by_program = self.program().map(|it| it.end_near(text, range.clone(), reach));
+        if let Some(Ok(end)) = by_program { end } else { self.end_at(text, range) }
     }
 
     /// The match that begins at the start of `range`, with its groups.

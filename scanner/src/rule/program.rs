@@ -7,12 +7,15 @@
 //! linear whatever the text, answers instead.
 
 mod compile;
+mod reach;
 #[cfg(test)]
 mod tests;
 
 use std::ops::Range;
 
 use regex_syntax::hir::Look;
+
+pub use reach::Reach;
 
 /// A byte set.
 type Set = [bool; 256];
@@ -141,7 +144,18 @@ impl Program {
     /// are told by all of `text`.
     pub(super) fn end_at(&self, text: &[u8], range: Range<usize>) -> Result<Option<usize>, GaveUp> {
         let mut fuel = fuel(&range);
-        self.run(text, range, &mut [], &mut fuel)
+        self.run(text, range, &mut [], &mut fuel, None)
+    }
+
+    /// The same, with what is known of the text.
+    pub(super) fn end_near(
+        &self,
+        text: &[u8],
+        range: Range<usize>,
+        reach: &mut Reach,
+    ) -> Result<Option<usize>, GaveUp> {
+        let mut fuel = fuel(&range);
+        self.run(text, range, &mut [], &mut fuel, Some(reach))
     }
 
     /// The match that begins at the start of `range`, with its groups.
@@ -176,10 +190,12 @@ impl Program {
     ) -> Result<Option<Groups>, GaveUp> {
         let start = range.start;
         // Most places hold no match: no room is made for groups before there is one.
-        let Some(end) = self.run(text, range.clone(), &mut [], fuel)? else { return Ok(None) };
+        let Some(end) = self.run(text, range.clone(), &mut [], fuel, None)? else {
+            return Ok(None);
+        };
         let mut slots = vec![NOWHERE; self.slots];
         if self.slots > 2 {
-            self.run(text, range, &mut slots, fuel)?;
+            self.run(text, range, &mut slots, fuel, None)?;
         }
         for (slot, at) in slots.iter_mut().zip([start, end]) {
             *slot = at;
@@ -194,6 +210,7 @@ impl Program {
         range: Range<usize>,
         slots: &mut [usize],
         fuel: &mut usize,
+        mut reach: Option<&mut Reach>,
     ) -> Result<Option<usize>, GaveUp> {
         let end = range.end.min(text.len());
         let (mut step, mut at) = (0, range.start);
@@ -214,7 +231,13 @@ impl Program {
                     is_there
                 }
                 Some(Step::Run { set, least, most, is_sure }) => {
-                    let len = self.run_of(*set, text, at..end, *most);
+                    let last = at.saturating_add(*most).min(end);
+                    let len = match (&mut reach, self.sets.get(*set)) {
+                        (Some(reach), Some(bytes)) if last >= at.saturating_add(Reach::LEAST) => {
+                            reach.run_of(*set, bytes, text, at..last)
+                        }
+                        _ => self.run_of(*set, text, at..end, *most),
+                    };
                     *fuel = fuel.checked_sub(len / 8).ok_or(GaveUp)?;
                     if len > *least && !is_sure {
                         let (step, at) = (step + 1, at + len);

@@ -277,7 +277,7 @@ impl Mask {
             let all_holders = known.get(key).map(BTreeSet::len) == holders.get(key).copied();
             let all_places = tally.count <= tally.lowest.len() as u64;
             let spans: &mut Vec<(u64, u32)> = places.entry((*holder, kind)).or_default();
-            for Locus { at, len, .. } in tally.lowest.keys() {
+            for (Locus { at, len, .. }, _) in &tally.lowest {
                 spans.push((*at, *len));
                 if !(all_holders && all_places) {
                     values.extend(value(labels, *holder, kind, *at, *len));

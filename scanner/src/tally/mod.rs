@@ -7,7 +7,7 @@ mod partial;
 mod tests;
 mod vault;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use crate::check::{Attributes, Confidence, Outcome};
@@ -27,7 +27,7 @@ pub struct ValueKey(pub [u8; 16]);
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Evidence {
     /// Name of the check.
-    pub check: String,
+    pub check: Cow<'static, str>,
     /// What it said.
     pub outcome: Outcome,
 }
@@ -84,10 +84,11 @@ pub struct Tally {
     pub count: u64,
     /// The best judgement, and the lowest place it was made at.
     pub best: (Judgement, Locus),
-    /// Every rule that found it.
-    pub rules: BTreeSet<RuleId>,
-    /// The lowest places, with the line feeds before each in its window (files only).
-    pub lowest: BTreeMap<Locus, Option<LineFeeds>>,
+    /// Every rule that found it, in order.
+    pub rules: Vec<RuleId>,
+    /// The lowest places, in order, with the line feeds before each in its window (files only). There is mostly one:
+    /// a tree would take ten times the room.
+    pub lowest: Vec<(Locus, Option<LineFeeds>)>,
 }
 
 /// How many places of one value a tally keeps for one holder and kind of region.
@@ -96,25 +97,40 @@ pub const PLACES_KEPT: usize = 32;
 impl Tally {
     /// The tally of one match.
     pub fn of(judgement: Judgement, locus: Locus, lines: Option<LineFeeds>) -> Self {
-        let rules = BTreeSet::from([judgement.rule]);
-        Self { count: 1, best: (judgement, locus), rules, lowest: BTreeMap::from([(locus, lines)]) }
+        let rules = vec![judgement.rule];
+        Self { count: 1, best: (judgement, locus), rules, lowest: vec![(locus, lines)] }
     }
 
     /// Adds one match, as merging its tally does.
     fn add(&mut self, judgement: Judgement, locus: Locus, lines: Option<LineFeeds>) {
         self.count = self.count.saturating_add(1);
-        self.rules.insert(judgement.rule);
+        self.add_rule(judgement.rule);
         let added = (judgement, locus);
         if order(&added) < order(&self.best) {
             self.best = added;
         }
-        let is_full = self.lowest.len() >= PLACES_KEPT;
-        if is_full && self.lowest.last_key_value().is_some_and(|(last, _)| *last < locus) {
-            return;
+        self.add_place(locus, lines);
+    }
+
+    fn add_rule(&mut self, rule: RuleId) {
+        if let Err(index) = self.rules.binary_search(&rule) {
+            self.rules.insert(index, rule);
         }
-        self.lowest.insert(locus, lines);
-        while self.lowest.len() > PLACES_KEPT {
-            self.lowest.pop_last();
+    }
+
+    /// Keeps a place, if it is one of the lowest.
+    fn add_place(&mut self, locus: Locus, lines: Option<LineFeeds>) {
+        match self.lowest.binary_search_by_key(&locus, |(of, _)| *of) {
+            Ok(index) => {
+                if let Some(place) = self.lowest.get_mut(index) {
+                    place.1 = lines;
+                }
+            }
+            Err(index) if index < PLACES_KEPT => {
+                self.lowest.truncate(PLACES_KEPT - 1);
+                self.lowest.insert(index, (locus, lines));
+            }
+            Err(_) => {}
         }
     }
 
@@ -124,10 +140,11 @@ impl Tally {
         if order(&other.best) < order(&self.best) {
             self.best = other.best;
         }
-        self.rules.extend(other.rules);
-        self.lowest.extend(other.lowest);
-        while self.lowest.len() > PLACES_KEPT {
-            self.lowest.pop_last();
+        for rule in other.rules {
+            self.add_rule(rule);
+        }
+        for (locus, lines) in other.lowest {
+            self.add_place(locus, lines);
         }
     }
 }

@@ -170,7 +170,7 @@ fn the_lowest_are_kept_and_the_rest_is_counted() {
     let partial = partial(&matches);
     let memory = &partial.found.tallies[&(ValueKey([1; 16]), holder(0), RegionKind::Memory)];
     assert_eq!((memory.count, memory.lowest.len()), (48, PLACES_KEPT));
-    let lowest: Vec<u64> = memory.lowest.keys().map(|locus| locus.at).take(5).collect();
+    let lowest: Vec<u64> = memory.lowest.iter().map(|(locus, _)| locus.at).take(5).collect();
     assert_eq!(lowest, [1, 2, 3, 4, 6]);
     let problems: Vec<Found> = (0..5).map(|at| Found::Problem { code: 0, at }).collect();
     let partial = self::partial(&problems);

@@ -51,7 +51,7 @@ impl Vault {
     /// Keeps a value; of two notations of one value the lower one.
     pub(super) fn keep(&mut self, shelf: Shelf, key: ValueKey, value: &SecretBytes) {
         if value.len() <= shelf.longest() {
-            self.put(shelf, key, value.clone());
+            self.put(shelf, key, value);
         }
     }
 
@@ -59,18 +59,18 @@ impl Vault {
     pub(super) fn merge(&mut self, other: Self) {
         for (shelf, values) in other.shelves {
             for (key, value) in values {
-                self.put(shelf, key, value);
+                self.put(shelf, key, &value);
             }
         }
         self.overflow.extend(other.overflow);
     }
 
-    fn put(&mut self, shelf: Shelf, key: ValueKey, value: SecretBytes) {
+    fn put(&mut self, shelf: Shelf, key: ValueKey, value: &SecretBytes) {
         let values = self.shelves.entry(shelf).or_default();
         match values.get_mut(&key) {
-            Some(present) if *present <= value => {}
-            Some(present) => *present = value,
-            None => drop(values.insert(key, value)),
+            Some(present) if *present <= *value => {}
+            Some(present) => *present = value.clone(),
+            None => drop(values.insert(key, value.clone())),
         }
         if values.len() > shelf.most() {
             values.pop_last();

@@ -91,3 +91,25 @@ fn a_search_that_goes_back_too_often_gives_up() {
     let program = Program::new(&hir("[a-z]{2,}-[a-z]{2,}!")).unwrap();
     assert_eq!(program.end_at(&text, 0..text.len()), Ok(None));
 }
+
+proptest! {
+    #[test]
+    fn what_is_known_of_a_text_changes_nothing(
+        pattern in prop::sample::select(vec![
+            "a[ab]{0,400}c", "a[ab]+", "[ab]*[^b]{1,300}", "(?:a[^-]{2,}|b[ab]{0,300})c?",
+        ]),
+        text in prop::collection::vec(prop::sample::select([b"ab".repeat(99), b"c-".to_vec()].concat()), 900),
+        places in prop::collection::vec((0_usize..900, 0_usize..40, 200_usize..900), 1..40),
+    ) {
+        let program = Program::new(&hir(pattern)).unwrap();
+        let mut reach = Reach::default();
+        for (at, before, len) in places {
+            let base = at.saturating_sub(before);
+            let part = &text[base..text.len().min(base + len)];
+            let range = (at - base).min(part.len())..part.len();
+            reach.begin(base, 7);
+            let known = program.end_near(part, range.clone(), &mut reach);
+            prop_assert_eq!(known, program.end_at(part, range), "{} at {}", pattern, at);
+        }
+    }
+}
