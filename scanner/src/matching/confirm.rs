@@ -121,11 +121,8 @@ fn find(rule: &Rule, run: Run<'_>, at: usize, reading: &mut Reading) -> Option<F
             // The leftmost match that covers the literal.
             let mut from = 0;
             loop {
-                let groups = rule.pattern.find(run.text, from..run.text.len())?;
+                let groups = rule.pattern.find_until(run.text, from..run.text.len(), at)?;
                 let hit = groups.get(0)?;
-                if hit.start > at {
-                    return None;
-                }
                 if hit.end > at {
                     return found(rule, run.text, &groups);
                 }

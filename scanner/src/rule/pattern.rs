@@ -159,11 +159,17 @@ impl Pattern {
 
     /// The leftmost match in `range`, with its groups.
     pub fn find(&self, text: &[u8], range: Range<usize>) -> Option<Groups> {
-        let by_program = self.program().map(|program| program.find(text, range.clone()));
+        self.find_until(text, range, usize::MAX)
+    }
+
+    /// The same if it begins at `last` at the latest.
+    pub fn find_until(&self, text: &[u8], range: Range<usize>, last: usize) -> Option<Groups> {
+        let by_program = self.program().map(|program| program.find(text, range.clone(), last));
         if let Some(Ok(found)) = by_program {
             return found;
         }
-        self.groups_by_regex(&Input::new(text).range(range))
+        let found = self.groups_by_regex(&Input::new(text).range(range));
+        found.filter(|groups| groups.get(0).is_some_and(|all| all.start <= last))
     }
 
     fn groups_by_regex(&self, input: &Input<'_>) -> Option<Groups> {

@@ -168,10 +168,15 @@ impl Program {
         self.match_at(text, range, &mut fuel)
     }
 
-    /// The leftmost match in `range`, with its groups.
-    pub(super) fn find(&self, text: &[u8], range: Range<usize>) -> Result<Option<Groups>, GaveUp> {
+    /// The leftmost match in `range`, with its groups, if it begins at `last` at the latest.
+    pub(super) fn find(
+        &self,
+        text: &[u8],
+        range: Range<usize>,
+        last: usize,
+    ) -> Result<Option<Groups>, GaveUp> {
         let mut fuel = fuel(&range);
-        for at in range.clone().chain([range.end]) {
+        for at in range.start..=range.end.min(last) {
             let may_begin = self.first.as_ref().is_none_or(|first| {
                 at < range.end && text.get(at).is_some_and(|byte| first[usize::from(*byte)])
             });

@@ -50,12 +50,18 @@ proptest! {
         text in prop::collection::vec(prop::sample::select(b"aabbc- \n".to_vec()), 0..16),
         from in 0..4_usize,
         cut in 0..3_usize,
+        last in 0..16_usize,
     ) {
         let Some(program) = Program::new(&hir(&pattern)) else { return Ok(()) };
         let range = from.min(text.len())..text.len().saturating_sub(cut).max(from.min(text.len()));
         let input = Input::new(&text).range(range.clone());
-        if let Ok(found) = program.find(&text, range.clone()) {
+        if let Ok(found) = program.find(&text, range.clone(), usize::MAX) {
             prop_assert_eq!(&found, &by_regex(&pattern, &input), "{}", pattern);
+        }
+        if let Ok(found) = program.find(&text, range.clone(), last) {
+            let begins = |all: &Groups| all.get(0).is_some_and(|all| all.start <= last);
+            let expected = by_regex(&pattern, &input).filter(begins);
+            prop_assert_eq!(&found, &expected, "{} until {}", pattern, last);
         }
         let input = input.anchored(regex_automata::Anchored::Yes);
         if let Ok(found) = program.groups_at(&text, range.clone()) {
@@ -86,7 +92,7 @@ fn a_search_that_goes_back_too_often_gives_up() {
     let program = Program::new(&hir("(?:a+b?)+c")).unwrap();
     let text = vec![b'a'; 200];
     assert_eq!(program.end_at(&text, 0..text.len()), Err(GaveUp));
-    assert_eq!(program.find(&text, 0..text.len()), Err(GaveUp));
+    assert_eq!(program.find(&text, 0..text.len(), usize::MAX), Err(GaveUp));
     // Where nothing can be given back, nothing is.
     let program = Program::new(&hir("[a-z]{2,}-[a-z]{2,}!")).unwrap();
     assert_eq!(program.end_at(&text, 0..text.len()), Ok(None));
