@@ -90,7 +90,7 @@ fn rules_patterns_and_programs_have_a_cache_of_their_own() {
     assert_eq!(of(&settings(7, 1 << 20), b"this test"), identity);
     assert_ne!(of(&own, b"another"), identity);
     assert_ne!(
-        of(&Settings { grep: vec!["x_[0-9]{4}".to_owned()], ..own.clone() }, b"this test"),
+        of(&Settings { grep: vec!["x_[0-9]{4}".to_owned()], ..own }, b"this test"),
         identity
     );
 }
