@@ -207,7 +207,7 @@ impl<'a> Ahead<'a> {
             self.leave();
             return None;
         };
-        self.distrust = DISTRUST;
+        self.distrust = (self.distrust >> 1).max(DISTRUST);
         (self.ready, self.read, self.end) = (buffer, 0, len);
         Some(part.stored())
     }

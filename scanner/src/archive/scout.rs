@@ -42,7 +42,7 @@ struct Buffer {
 /// Buffers without use.
 type Spare = Arc<Mutex<Vec<Vec<u8>>>>;
 /// So many are kept.
-const SPARE: usize = 8;
+const SPARE: usize = 2;
 
 impl Drop for Buffer {
     fn drop(&mut self) {
@@ -211,6 +211,9 @@ impl Work {
     }
 }
 
+/// What a member costs beside its bytes, about.
+const MEMBER: u64 = 256;
+
 /// Reads what is decoded.
 struct Recorder {
     /// Bytes that there is room for.
@@ -226,7 +229,7 @@ impl Visitor for Recorder {
         let start = self.all.bytes.len();
         let mut stream = io::Read::take(stream, self.room.saturating_add(1));
         let read = io::copy(&mut stream, &mut self.all.bytes)?;
-        let Some(room) = self.room.checked_sub(read) else {
+        let Some(room) = self.room.checked_sub(read.saturating_add(MEMBER)) else {
             return Err(io::Error::other("too long to wait in memory"));
         };
         self.room = room;

@@ -45,26 +45,30 @@ fn read(
     identity: Identity,
     memory: u64,
 ) -> anyhow::Result<Result<Cache, Option<String>>> {
-    let status = match fs::metadata(path) {
-        Ok(status) => status,
+    match fs::metadata(path) {
+        // A pipe would be waited for.
+        Ok(status) if !status.is_file() => bail!("{}: expected a file for the cache", name(path)),
+        Ok(_) => {}
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Err(None)),
         Err(error) => return Err(error).with_context(|| name(path)),
-    };
-    if !status.is_file() {
-        bail!("{}: expected a file for the cache", name(path));
     }
+    let file = File::open(path).with_context(|| name(path))?;
     #[cfg(unix)]
     {
         use std::os::unix::fs::MetadataExt;
+        // Of what is read, whatever the name stands for by now.
+        let status = file.metadata().with_context(|| name(path))?;
         // Whoever can write to it can say that there is nothing in any memory.
         let is_own = status.uid() == rustix::process::geteuid().as_raw();
         if !is_own || status.mode() & WRITTEN_BY_OTHERS != 0 {
             return Ok(Err(Some("others than this user can write to it".to_owned())));
         }
     }
-    let file = File::open(path).with_context(|| name(path))?;
-    Ok(Cache::read(&mut BufReader::new(file), identity, memory)
-        .map_err(|fault: CacheFault| Some(fault.to_string())))
+    match Cache::read(&mut BufReader::new(file), identity, memory) {
+        Ok(cache) => Ok(Ok(cache)),
+        Err(fault @ CacheFault::NoCache) => bail!("{}: {fault}; it is left as it is", name(path)),
+        Err(fault) => Ok(Err(Some(fault.to_string()))),
+    }
 }
 
 /// Writes the cache, and says how much it was worth.
@@ -86,9 +90,8 @@ fn write(path: &Path, cache: &Cache) -> io::Result<()> {
     options.write(true).create_new(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let written = options.open(&new).and_then(|file| {
-        let mut file = BufWriter::new(file);
-        cache.write(&mut file)?;
+    let mut file = BufWriter::new(options.open(&new)?);
+    let written = cache.write(&mut file).and_then(|()| {
         file.into_inner()?.sync_all()?;
         fs::rename(&new, path)
     });

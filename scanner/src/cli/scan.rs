@@ -31,9 +31,12 @@ pub(super) fn run(args: ScanArgs, style: &Style, bar: &ProgressBar) -> anyhow::R
     let mut settings = settings(&args)?;
     let policy = args.policy;
     let started = Instant::now();
-    let prepared = Prepared::new(&settings)?;
-    let cache = match &args.cache {
-        Some(path) => Some((path.clone(), cache::open(path, &prepared, &mut settings)?)),
+    let cached = match &args.cache {
+        Some(path) => {
+            let prepared = Prepared::new(&settings)?;
+            let cache = cache::open(path, &prepared, &mut settings)?;
+            Some((path.clone(), cache, prepared))
+        }
         None => None,
     };
     let targets: Vec<Target> = args.targets.into_iter().map(super::target).collect();
@@ -43,7 +46,12 @@ pub(super) fn run(args: ScanArgs, style: &Style, bar: &ProgressBar) -> anyhow::R
     let watch = Watch::start(Arc::clone(&progress), bar.clone());
     let mut stdin = io::stdin().lock();
     let mut emit = |record| reports.record(&record);
-    let outcome = scan::scan_with(&prepared, &targets, &settings, &progress, &mut stdin, &mut emit);
+    let outcome = match &cached {
+        Some((_, _, prepared)) => {
+            scan::scan_with(prepared, &targets, &settings, &progress, &mut stdin, &mut emit)
+        }
+        None => scan::scan_from(&targets, &settings, &progress, &mut stdin, &mut emit),
+    };
     let peak_memory_bytes = watch.finish();
     if peak_memory_bytes > settings.memory {
         // Nothing of what was found is given up for it.
@@ -57,7 +65,7 @@ pub(super) fn run(args: ScanArgs, style: &Style, bar: &ProgressBar) -> anyhow::R
         Err(_) if reports.nobody_reads() => return Ok(0),
         outcome => outcome?,
     };
-    if let Some((path, cache)) = &cache {
+    if let Some((path, cache, _)) = &cached {
         cache::save(path, cache);
     }
 

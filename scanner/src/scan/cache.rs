@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use std::hash::{BuildHasher as _, RandomState};
 use std::io::{self, Read, Write};
 use std::ops::Range;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::cell_hash::CellHash;
@@ -77,7 +77,10 @@ pub struct Identity(pub(super) [u8; 32]);
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum CacheFault {
-    /// It is something else, or of another version.
+    /// It is something else.
+    #[error("expected a cache of cryoscan, found something else")]
+    NoCache,
+    /// It is of another version.
     #[error("no cache of this version of cryoscan")]
     Foreign,
     /// Another build of cryoscan or other rules made it.
@@ -122,6 +125,8 @@ pub struct Cache {
     hash: CellHash,
     most: usize,
     known: Mutex<BTreeMap<Key, Entry>>,
+    /// Whether all that is known was met in this run, and there is no room for more.
+    is_full: AtomicBool,
     asked: AtomicU64,
     met: AtomicU64,
 }
@@ -137,7 +142,16 @@ impl Cache {
     fn with_key(key: [u8; 32], identity: Identity, memory: u64) -> Self {
         let most = usize::try_from(memory::of_cache(memory) / ENTRY_MEMORY).unwrap_or(usize::MAX);
         let (asked, met) = (AtomicU64::new(0), AtomicU64::new(0));
-        Self { identity, hash: CellHash::new(key), most, known: Mutex::default(), asked, met }
+        let is_full = AtomicBool::new(false);
+        Self {
+            identity,
+            hash: CellHash::new(key),
+            most,
+            known: Mutex::default(),
+            is_full,
+            asked,
+            met,
+        }
     }
 
     /// Reads what [`Self::write`] has written, as far as the memory is enough for it.
@@ -145,17 +159,35 @@ impl Cache {
     /// # Errors
     /// When it is no such thing, of another program or other rules, damaged, or cannot be read.
     pub fn read(from: &mut dyn Read, identity: Identity, memory: u64) -> Result<Self, CacheFault> {
+        let mut magic = [0; MAGIC.len()];
+        let mut got = 0;
+        while let Some(rest @ [_, ..]) = magic.get_mut(got..) {
+            match from.read(rest) {
+                Ok(0) => break,
+                Ok(read) => got = got.saturating_add(read),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        // The last character is the version.
+        let name = got.min(MAGIC.len() - 1);
+        if magic.get(..name) != MAGIC.get(..name) {
+            return Err(CacheFault::NoCache);
+        }
+        if got < MAGIC.len() {
+            return Err(CacheFault::Truncated);
+        }
+        if magic != MAGIC {
+            return Err(CacheFault::Foreign);
+        }
         let mut hasher = blake3::Hasher::new();
+        hasher.update(&magic);
         let mut take = |bytes: &mut [u8]| -> io::Result<()> {
             from.read_exact(bytes)?;
             hasher.update(bytes);
             Ok(())
         };
-        let (mut magic, mut made_by, mut key, mut count) = ([0; 16], [0; 32], [0; 32], [0; 8]);
-        take(&mut magic)?;
-        if magic != MAGIC {
-            return Err(CacheFault::Foreign);
-        }
+        let (mut made_by, mut key, mut count) = ([0; 32], [0; 32], [0; 8]);
         take(&mut made_by)?;
         if made_by != identity.0 {
             return Err(CacheFault::Other);
@@ -257,12 +289,16 @@ impl Cache {
     }
 
     fn learn(&self, cells: impl Iterator<Item = (Key, u32)>) {
+        if self.is_full.load(Ordering::Relaxed) {
+            return;
+        }
         let mut known = self.known();
         for (key, decoded) in cells {
             if known.len() >= self.most {
                 // What this run has not met so far is the least likely to be met again.
                 known.retain(|_, entry| entry.is_met);
                 if known.len() >= self.most {
+                    self.is_full.store(true, Ordering::Relaxed);
                     return;
                 }
             }

@@ -1,5 +1,7 @@
 //! Rules, compiled before a scan or by the first of its threads that needs them.
 
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use super::cache::Identity;
@@ -57,7 +59,10 @@ impl<'a> Lazy<'a> {
     /// None if they are wrong.
     pub(super) fn get(&self) -> Option<&Prepared> {
         let make = || {
-            let prepared = Prepared::new(self.settings);
+            // Who compiles them may be one of the threads that the walk waits for: it must not fall.
+            let prepared = catch_unwind(AssertUnwindSafe(|| Prepared::new(self.settings)));
+            let fault = || ScanError::Unreadable(io::Error::other("a fault in cryoscan's rules"));
+            let prepared = prepared.unwrap_or_else(|_| Err(fault()));
             prepared.map_err(|error| *self.lock() = Some(error)).ok()
         };
         self.ready.or_else(|| self.made.get_or_init(make).as_ref())

@@ -72,7 +72,6 @@ fn what_cannot_be_used_is_told_and_written_anew() {
         (whole[..whole.len() - 1].to_vec(), "cut short"),
         (changed(200), "its checksum does not hold"),
         (changed(15), "no cache of this version of cryoscan"),
-        (b"# a file of something else".to_vec(), "no cache of this version of cryoscan"),
         (changed(20), "made by another build of cryoscan, or with other rules"),
     ];
     for (bytes, why) in cases {
@@ -90,6 +89,19 @@ fn what_cannot_be_used_is_told_and_written_anew() {
         let output = scan(&[&cache[..], &more].concat());
         assert_eq!(stdout(&output), other);
         assert!(stderr(&output).contains("with other rules"), "{}", stderr(&output));
+    }
+}
+
+#[test]
+fn a_file_of_something_else_is_left_as_it_is() {
+    let path = folder("cache-of-something-else").join("c");
+    for text in ["# notes", "a checkpoint, say, that stands in the place of another argument"] {
+        fs::write(&path, text).unwrap();
+        let output = scan(&["--cache", path.to_str().unwrap()]);
+        assert_eq!(output.status.code(), Some(2), "{text}");
+        let log = stderr(&output);
+        assert!(log.contains("expected a cache of cryoscan, found something else"), "{log}");
+        assert_eq!(fs::read(&path).unwrap(), text.as_bytes());
     }
 }
 
