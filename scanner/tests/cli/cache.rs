@@ -97,7 +97,9 @@ fn a_file_of_something_else_is_left_as_it_is() {
     let path = folder("cache-of-something-else").join("c");
     for text in ["# notes", "a checkpoint, say, that stands in the place of another argument"] {
         fs::write(&path, text).unwrap();
-        let output = scan(&["--cache", path.to_str().unwrap()]);
+        let target = target();
+        let args = ["scan", target.to_str().unwrap(), "--cache", path.to_str().unwrap()];
+        let output = command(&args).output().unwrap();
         assert_eq!(output.status.code(), Some(2), "{text}");
         let log = stderr(&output);
         assert!(log.contains("expected a cache of cryoscan, found something else"), "{log}");
