@@ -60,9 +60,8 @@ pub(super) const WORD_LETTERS: (u32, u32) = (3, 8);
 /// Bytes of the shortest phrase: twelve words of three letters, and a mark behind each but the last.
 pub(super) const PHRASE: u32 = 12 * WORD_LETTERS.0 + 11;
 
-/// Characters of base64 in a row that make a block one with a token.
-///
-/// Of a run of 24 characters, half stand in one block.
+/// Characters of base64 in a row at the edge of a block that make it one with a token, and half of those that do
+/// inside of it: of a run of 24 that reaches beyond a block, half stand in one of two.
 pub(super) const TOKEN_ROW: u32 = 12;
 
 /// For which processor the loops are written: one that this machine can run, for nothing but

@@ -209,3 +209,14 @@ fn the_rules_are_those_of_the_files_however_they_are_read() {
     let all = |set: &RuleSet| set.rules().iter().map(shown).collect::<Vec<_>>();
     assert_eq!(all(&fast), all(&slow));
 }
+
+#[test]
+fn joints_of_a_keyword_may_stand_for_nothing() {
+    let word = Keyword::new("a__secret").unwrap();
+    for (text, at) in [("asecret", 1), ("xa_secret", 3), ("a-_secret", 3), ("A.secret", 2)] {
+        assert!(word.find(text.as_bytes(), at).is_some_and(|found| found.end == at + 6), "{text}");
+    }
+    for (text, at) in [("secret", 0), ("bsecret", 1), ("a-+secret", 3), ("a_secre", 2)] {
+        assert_eq!(word.find(text.as_bytes(), at), None, "{text}");
+    }
+}

@@ -79,7 +79,7 @@ impl Anchor {
 /// The keywords of a rule.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Keywords {
-    /// By the first byte of their literals.
+    /// By the lower six bits of the first byte of their literals.
     all: Vec<Keyword>,
     /// Where those begin whose literals begin with a byte, by its lower six bits, and those behind it.
     first: Box<[usize; Self::GROUPS + 1]>,
@@ -186,7 +186,9 @@ impl Keyword {
         let is =
             |at: usize, byte: u8| text.get(at).is_some_and(|it| it.to_ascii_lowercase() == byte);
         // Of the many keywords with one literal, what stands directly before it refuses nearly all.
-        if let [.., letter, b'_'] = self.word.get(..self.part.start)? {
+        if let [.., letter, b'_'] = self.word.get(..self.part.start)?
+            && *letter != b'_'
+        {
             let before = at.checked_sub(1)?;
             if !is(before, *letter) && !is_joint(text.get(before)) {
                 return None;
