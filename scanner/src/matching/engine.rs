@@ -8,7 +8,7 @@ use super::confirm::Confirmed;
 use super::kernel::Kernel;
 use super::memo::{Keys, Memo};
 use super::meter::Meter;
-use super::prefilter::{Hit, Marks, Prefilter, is_zeros};
+use super::prefilter::{Ends, Hit, Marks, Prefilter, is_zeros};
 use super::reading::Reading;
 use super::record::{self, Foreign, Pair};
 use super::repeats::{Repeats, Visit};
@@ -99,8 +99,6 @@ pub struct Scratch {
     /// Marks of texts that are not looked at any more.
     pub(super) marks: Vec<Marks>,
     pub(super) meter: Meter,
-    /// A place that is looked at, and where the row of letters, digits, `-` and `_` ends in which it stands.
-    pub(super) word: Option<(usize, usize)>,
     /// What binary records at the place that is looked at assign to a name there.
     pub(super) pairs: Vec<Pair>,
     /// What names and values at the place that is looked at are.
@@ -275,11 +273,10 @@ impl Engine {
         };
         let mut text = TextRun::default();
         let mut rules = Vec::new();
-        let mut row_start = 0;
+        let mut row = 0..0;
         let mut visit = Visit::default();
         let mut done = 0;
         let mut foreign = Foreign::default();
-        scratch.word = None;
         for hits in haystack.marks.hits.chunk_by(|one, other| one.at == other.at) {
             let Some(at) = hits.first().and_then(|hit| usize::try_from(hit.at).ok()) else {
                 return;
@@ -299,11 +296,19 @@ impl Engine {
             }
             // A rule may have several literals of which one begins with another.
             rules.clear();
-            self.prefilter.rules(haystack.text, hits, &mut rules);
+            let mut ends = || {
+                text.cover(haystack.text, at);
+                // Places come in order: one before the end stands in the same row.
+                if row.end <= at {
+                    row = assignment::row_start(haystack.text, at)..word_end(haystack.text, at);
+                }
+                Ends { run: text.range().end.max(at), row: row.end }
+            };
+            self.prefilter.rules(&self.rules, haystack.text, hits, &mut ends, &mut rules);
             if rules.is_empty() {
                 continue;
             }
-            text.cover(haystack.text, at);
+            ends();
             if !visit.covers(at) {
                 let Scratch { memo, repeats, .. } = &mut *scratch;
                 repeats.leave(std::mem::take(&mut visit));
@@ -311,21 +316,13 @@ impl Engine {
                     visit = repeats.enter(memo, haystack.text, text.range(), haystack.cut, rest);
                 }
             }
-            // Places come in order: one before the end stands in the same row.
-            let known = scratch.word.map(|(_, end)| end).filter(|end| *end > at);
-            let row_end = known.unwrap_or_else(|| word_end(haystack.text, at));
-            if known.is_none() {
-                row_start = assignment::row_start(haystack.text, at);
-            }
-            scratch.word = Some((at, row_end));
             scratch.pairs.clear();
             let is_name = |id: &RuleId| matches!(self.rules.get(*id).anchor, Anchor::Assignment(_));
             let (mut is_no_name, mut sight) = (true, Sight::default());
             if rules.iter().any(is_name) {
                 foreign.see(haystack.text, at);
-                record::pairs(haystack.text, at, row_start, &foreign, &mut scratch.pairs);
-                is_no_name =
-                    assignment::is_no_name(row_start..row_end, at) && scratch.pairs.is_empty();
+                record::pairs(haystack.text, at, row.start, &foreign, &mut scratch.pairs);
+                is_no_name = assignment::is_no_name(row.clone(), at) && scratch.pairs.is_empty();
                 if !is_no_name {
                     sight = Sight::of(haystack.text, at, text.range().end);
                 }
@@ -343,8 +340,6 @@ impl Engine {
                         if is_of_run && visit.is_nothing(candidate) {
                             scratch.meter.candidate(*id);
                             search.record(at, None, scratch);
-                        } else if search.is_no_token(at, row_end) {
-                            scratch.meter.candidate(*id);
                         } else {
                             let around = search.around(at, &text, sight);
                             if !search.confirm(around, at, None, scratch) && is_of_run {

@@ -317,8 +317,7 @@ impl Search<'_> {
             let shown = end.min(start.saturating_add(self.rule.max_len));
             let text = self.haystack.text.get(start..shown).unwrap_or_default();
             let path = self.window.name;
-            let run =
-                Run { text, cut: Cut { start: false, end: shown < end }, path, word_end: None };
+            let run = Run { text, cut: Cut { start: false, end: shown < end }, path };
             scratch.meter.candidate(self.id);
             scratch.reading.begin(self.id, start, text, 0);
             for found in confirm::find_all(self.rule, run, 0, &mut scratch.reading) {
@@ -386,14 +385,6 @@ impl Search<'_> {
         self.rule.view != View::Bytes && !goes_on
     }
 
-    /// Whether a pattern of a token finds nothing, by the row of letters, digits, `-` and `_` alone that it begins
-    /// with.
-    pub(super) fn is_no_token(&self, at: usize, row_end: usize) -> bool {
-        self.rule.anchor == Anchor::Prefix
-            && self.rule.view == View::Text
-            && !self.rule.pattern.may_begin(self.haystack.text, at, row_end)
-    }
-
     /// Confirms one candidate in the text around it; gives whether its pattern found anything there. `kind` is
     /// the kind of region, where it is not told by the address alone.
     pub(super) fn confirm(
@@ -406,8 +397,7 @@ impl Search<'_> {
         let (range, cut) = around;
         let start = range.start;
         let Some(text) = self.haystack.text.get(range) else { return false };
-        let word_end = scratch.word.filter(|(of, _)| *of == at).map(|(_, end)| end - start);
-        let run = Run { text, cut, path: self.window.name, word_end };
+        let run = Run { text, cut, path: self.window.name };
         scratch.meter.candidate(self.id);
         let all = self.judge_all(run, start, at - start, None, scratch);
         if all.is_empty() {
@@ -521,11 +511,7 @@ impl Search<'_> {
         kind: Option<RegionKind>,
         scratch: &mut Scratch,
     ) {
-        let judged = confirm::judge(
-            self.rule,
-            Run { text, cut, path: self.window.name, word_end: None },
-            found,
-        );
+        let judged = confirm::judge(self.rule, Run { text, cut, path: self.window.name }, found);
         scratch.meter.candidate(self.id);
         scratch.meter.judged(self.id, said(&judged));
         if let Ok(confirmed) = judged {
