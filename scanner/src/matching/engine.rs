@@ -12,6 +12,7 @@ use super::prefilter::{Ends, Hit, Marks, Prefilter, is_zeros};
 use super::reading::Reading;
 use super::record::{self, Foreign, Pair};
 use super::repeats::{Repeats, Visit};
+use super::runs::{Classes, Groups};
 use super::search::{self, Haystack, Search, TextRun};
 use super::{assignment, environment, overlap, runs};
 use crate::check::Confidence;
@@ -107,14 +108,16 @@ pub struct Scratch {
     pub(super) memo: Memo,
     /// Text that was met before.
     pub(super) repeats: Repeats,
+    /// Tokens of the text that is looked at.
+    pub(super) groups: Groups,
 }
 
 /// A rule without literals.
 #[derive(Debug)]
 struct Other {
     id: RuleId,
-    /// Whether its candidates are parts of tokens.
-    is_of_tokens: bool,
+    /// The bit of its class, if its candidates are parts of tokens.
+    of_tokens: Option<u16>,
     /// Whether it is about a place in memory: nothing that is decoded is one.
     is_of_places: bool,
 }
@@ -128,6 +131,8 @@ pub struct Engine {
     prefilter: Prefilter,
     /// Rules whose candidates are runs, labels, files, or all text.
     others: Vec<Other>,
+    /// Of those whose candidates are parts of tokens.
+    classes: Classes,
     /// Whether some rule could match nothing but zeros.
     finds_zeros: bool,
     key: [u8; 32],
@@ -143,16 +148,19 @@ impl Engine {
     /// The same on a kernel of choice.
     pub fn on(kernel: Kernel, rules: RuleSet, key: [u8; 32]) -> Self {
         let prefilter = Prefilter::new(&rules, kernel);
+        let mut classes = Classes::default();
         let others = (0..)
             .map(RuleId)
             .zip(rules.rules())
             .filter(|(_, rule)| !rule.anchor.has_literals() && rule.anchor != Anchor::Listed)
             .map(|(id, rule)| Other {
                 id,
-                is_of_tokens: matches!(
-                    &rule.anchor,
-                    Anchor::Run { class, len, .. } if runs::is_of_tokens(class, *len)
-                ),
+                of_tokens: match &rule.anchor {
+                    Anchor::Run { class, len, .. } if runs::is_of_tokens(class, *len) => {
+                        classes.bit(class)
+                    }
+                    _ => None,
+                },
                 is_of_places: matches!(rule.anchor, Anchor::Label | Anchor::Path | Anchor::Number),
             })
             .collect();
@@ -166,7 +174,8 @@ impl Engine {
             Anchor::Listed => false,
         });
         let budgets = rules.rules().iter().map(search::budget).collect();
-        Self { rules, budgets, prefilter, others, finds_zeros, key, memo: Keys::default() }
+        let memo = Keys::default();
+        Self { rules, budgets, prefilter, others, classes, finds_zeros, key, memo }
     }
 
     /// The rules.
@@ -364,11 +373,14 @@ impl Engine {
 
     /// Candidates of rules without literals.
     fn others(&self, window: &Window<'_>, haystack: Haystack<'_>, scratch: &mut Scratch) {
-        let has_tokens = !haystack.marks.tokens.is_empty();
+        let tokens = haystack.marks.tokens.as_slice();
+        let mut groups = std::mem::take(&mut scratch.groups);
+        groups.read(haystack.text, tokens, &self.classes);
         let may_match = |it: &&Other| {
-            (has_tokens || !it.is_of_tokens) && (haystack.from.is_none() || !it.is_of_places)
+            (!tokens.is_empty() || it.of_tokens.is_none())
+                && (haystack.from.is_none() || !it.is_of_places)
         };
-        for Other { id, is_of_tokens, .. } in self.others.iter().filter(may_match) {
+        for Other { id, of_tokens, .. } in self.others.iter().filter(may_match) {
             let search = self.search(window, *id, haystack);
             if !search.is_wanted(scratch) {
                 continue;
@@ -377,8 +389,12 @@ impl Engine {
             match &search.rule.anchor {
                 Anchor::Prefix | Anchor::Inside | Anchor::Assignment(_) => {}
                 Anchor::Run { class, len, word } => {
-                    let tokens = is_of_tokens.then_some(haystack.marks.tokens.as_slice());
-                    search.runs(tokens, class, *len, *word, scratch);
+                    let text = haystack.text;
+                    let each = |found: &mut dyn FnMut(usize)| match of_tokens {
+                        Some(bit) => groups.each(text, tokens, (&self.classes, *bit), *len, found),
+                        None => runs::each(text, class, *len, found),
+                    };
+                    search.runs(each, *len, *word, scratch);
                 }
                 Anchor::Label => search.labels(scratch),
                 Anchor::Number => search.numbers(scratch),
@@ -390,6 +406,7 @@ impl Engine {
             }
             scratch.meter.charge(Some(*id), start);
         }
+        scratch.groups = groups;
     }
 
     pub(super) fn search<'a>(

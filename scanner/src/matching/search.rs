@@ -8,7 +8,7 @@ use super::encoding::SpanMap;
 use super::engine::{Candidate, SURROUNDINGS, Scratch, Throttled, WIDEST};
 use super::length_word::Layout;
 use super::prefilter::Marks;
-use super::{labels, length_word, number, record, runs, text_run, words};
+use super::{labels, length_word, number, record, text_run, words};
 use crate::check::Notation;
 use crate::region::{CELL, Cut, Decoded, LabelKind, RegionKind, Window};
 use crate::rule::{Anchor, Rule, RuleId, View};
@@ -227,17 +227,16 @@ impl Search<'_> {
         (start..end, Cut { start: start == 0 && cut.start, end: end == text.len() && cut.end })
     }
 
-    /// Runs of a class with an exact length; with `tokens`, only what is a part of one.
+    /// Runs of a class with an exact length, of which `each` gives the starts.
     pub(super) fn runs(
         &self,
-        tokens: Option<&[Range<usize>]>,
-        class: &[bool; 256],
+        each: impl FnOnce(&mut dyn FnMut(usize)),
         len: usize,
         word: bool,
         scratch: &mut Scratch,
     ) {
         let last = self.own().end.saturating_add(WIDEST);
-        runs::each(self.haystack.text, tokens, class, len, |at| {
+        each(&mut |at| {
             let address = self.haystack.address(at);
             if (word && !self.has_length_word(at, len))
                 || address >= last
