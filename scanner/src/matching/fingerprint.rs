@@ -4,12 +4,6 @@
 //! bucket takes is the product of the bytes that its literals have at each of four positions; how often
 //! memory has that is estimated from how often one byte follows another there.
 
-#[expect(
-    clippy::disallowed_types,
-    reason = "looked up, never walked; half of the time of a tree"
-)]
-use std::collections::HashMap;
-
 use super::kernel::{GROUPS, Kernel, Tables, WIDTH, hash};
 
 /// By pair of bytes, eight times the negative logarithm to the base of two of its share in the memory of
@@ -41,10 +35,10 @@ impl Bytes {
         this
     }
 
-    /// Those of a table.
-    pub(super) fn of(table: &[bool; 256]) -> Self {
+    /// Those of some ranges.
+    pub(super) fn of(ranges: &[(u8, u8)]) -> Self {
         let mut this = Self::default();
-        for (byte, _) in (0..=u8::MAX).zip(table).filter(|(_, is)| **is) {
+        for byte in ranges.iter().flat_map(|(first, last)| *first..=*last) {
             this.insert(byte);
         }
         this
@@ -178,19 +172,26 @@ impl Sets {
 struct Model {
     /// Share of each byte.
     bytes: [f32; 256],
-    pairs: Vec<f32>,
+    /// By what [`PAIRS`] says of a pair, its share.
+    shares: [f32; 256],
 }
 
 impl Model {
     fn new() -> Self {
-        let shares: Vec<f32> =
-            (0..=u8::MAX).map(|rarity| (-f32::from(rarity) / 8.0).exp2()).collect();
-        let pairs: Vec<f32> = PAIRS.iter().map(|rarity| shares[usize::from(*rarity)]).collect();
-        let mut bytes = [0.0; 256];
-        for (byte, row) in bytes.iter_mut().zip(pairs.chunks(256)) {
-            *byte = row.iter().sum();
+        let mut shares = [0.0; 256];
+        for (rarity, share) in (0..=u8::MAX).zip(&mut shares) {
+            *share = (-f32::from(rarity) / 8.0).exp2();
         }
-        Self { bytes, pairs }
+        let mut bytes = [0.0; 256];
+        for (byte, row) in bytes.iter_mut().zip(PAIRS.chunks(256)) {
+            *byte = row.iter().map(|rarity| shares[usize::from(*rarity)]).sum();
+        }
+        Self { bytes, shares }
+    }
+
+    fn pair(&self, first: u8, second: u8) -> f32 {
+        let rarity = PAIRS[usize::from(first) << 8 | usize::from(second)];
+        self.shares[usize::from(rarity)]
     }
 
     /// Share of the bytes that tables by halves take more, if `new` halves come to those that they have.
@@ -216,9 +217,8 @@ impl Model {
             if second.set == Bytes::ALL {
                 return one(first);
             }
-            let of =
-                |first: u8, second: u8| self.pairs[usize::from(first) << 8 | usize::from(second)];
-            let of_one = |one: &u8| second.bytes.iter().map(|two| of(*one, *two)).sum::<f32>();
+            let of_one =
+                |one: &u8| second.bytes.iter().map(|two| self.pair(*one, *two)).sum::<f32>();
             first.bytes.iter().map(of_one).sum()
         };
         let [a, b, c, d] = sets;
@@ -235,41 +235,46 @@ impl Model {
 }
 
 /// The fingerprint of each literal: the rarest, where several are as good one that others have too.
-#[expect(clippy::disallowed_types, reason = "as above")]
 fn choose(literals: &[Shape<'_>], sets: &mut Sets, model: &Model) -> Vec<Fingerprint> {
-    let all: Vec<Vec<Fingerprint>> =
-        literals.iter().map(|literal| fingerprints(literal, sets)).collect();
-    let mut shares: HashMap<[Set; WIDTH], (f32, u16)> = HashMap::new();
-    for fingerprint in all.iter().flatten() {
-        let share = || model.share(fingerprint.sets.map(|set| sets.get(set)));
-        let (_, count) = shares.entry(fingerprint.sets).or_insert_with(|| (share(), 0));
-        *count = count.saturating_add(1);
+    let mut all: Vec<(Fingerprint, usize)> = Vec::new();
+    for (number, literal) in literals.iter().enumerate() {
+        all.extend(fingerprints(literal, sets).map(|it| (it, number)));
     }
-    let cost = |fingerprint: &Fingerprint| {
-        let (share, count) = shares.get(&fingerprint.sets).copied().unwrap_or((1.0, 1));
-        share / f32::from(count)
-    };
-    let least = |of: Vec<Fingerprint>| {
-        let costs = of.into_iter().map(|it| (cost(&it), it));
-        costs.min_by(|one, other| one.0.total_cmp(&other.0)).map(|(_, least)| least)
-    };
-    all.into_iter().filter_map(least).collect()
+    all.sort_unstable_by_key(|(it, _)| it.sets);
+    let mut least: Vec<Option<(f32, Fingerprint)>> = vec![None; literals.len()];
+    for same in all.chunk_by(|(one, _), (other, _)| one.sets == other.sets) {
+        let Some((first, _)) = same.first() else { continue };
+        let share = model.share(first.sets.map(|set| sets.get(set)));
+        let cost = share / f32::from(u16::try_from(same.len()).unwrap_or(u16::MAX));
+        for (fingerprint, number) in same {
+            let is_less = |(known, of): (f32, Fingerprint)| {
+                cost.total_cmp(&known).then(fingerprint.offset.cmp(&of.offset)).is_lt()
+            };
+            if least[*number].is_none_or(is_less) {
+                least[*number] = Some((cost, *fingerprint));
+            }
+        }
+    }
+    least.into_iter().flatten().map(|(_, fingerprint)| fingerprint).collect()
 }
 
 /// Every four bytes of a literal, and what may follow where it has fewer.
-fn fingerprints(literal: &Shape<'_>, sets: &mut Sets) -> Vec<Fingerprint> {
+fn fingerprints(literal: &Shape<'_>, sets: &mut Sets) -> impl Iterator<Item = Fingerprint> {
     /// Bytes of a literal of which fingerprints are made.
     const MOST: usize = 64;
     let bytes = literal.bytes.get(..MOST).unwrap_or(literal.bytes);
-    let mut all: Vec<Set> =
-        bytes.iter().map(|byte| Sets::of_byte(*byte, literal.any_case)).collect();
-    while all.len() < WIDTH {
-        all.push(sets.of_followers(literal.follows));
+    let mut all = [0; MOST];
+    for (set, byte) in all.iter_mut().zip(bytes) {
+        *set = Sets::of_byte(*byte, literal.any_case);
     }
-    let offsets = (0..=u8::MAX).zip(all.windows(WIDTH));
-    offsets
-        .filter_map(|(offset, sets)| Some(Fingerprint { offset, sets: sets.try_into().ok()? }))
-        .collect()
+    if let Some(behind) = all.get_mut(bytes.len()..WIDTH).filter(|behind| !behind.is_empty()) {
+        behind.fill(sets.of_followers(literal.follows));
+    }
+    let last = bytes.len().saturating_sub(WIDTH);
+    let sets = move |at| Some(*all.get(at..)?.first_chunk()?);
+    (0..=u8::MAX)
+        .zip(0..=last)
+        .filter_map(move |(offset, at)| Some(Fingerprint { offset, sets: sets(at)? }))
 }
 
 /// What the fingerprints of a bucket have at each position.
@@ -280,6 +285,13 @@ struct Bucket {
     halves: [(u16, u16); WIDTH],
     /// Share of memory that passes each position.
     passes: [f32; WIDTH],
+    /// Share of it that passes all of them.
+    share: f64,
+}
+
+/// Share of memory that passes all positions.
+fn share(passes: [f32; WIDTH]) -> f64 {
+    passes.into_iter().map(f64::from).product()
 }
 
 impl Bucket {
@@ -306,6 +318,7 @@ impl Bucket {
             *set = set.with(members.set);
         }
         self.passes = passes;
+        self.share = share(passes);
     }
 }
 
@@ -333,9 +346,7 @@ pub(super) fn tables(
         let members = members(fingerprint);
         let cost = |index: usize, bucket: &Bucket| {
             let passes = bucket.passes_with(members, exact, &model);
-            let share = |of: [f32; WIDTH]| of.into_iter().map(f64::from).product::<f64>();
-            let cost = share(passes) - share(bucket.passes);
-            (cost, index, passes)
+            (share(passes) - bucket.share, index, passes)
         };
         let best = buckets
             .iter()

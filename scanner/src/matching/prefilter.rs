@@ -8,7 +8,7 @@ use super::fingerprint::{Bytes, Shape, tables};
 use super::kernel::{self, BEHIND, BLOCK, BLOCKS, Kernel, TILE, Tables, Tile};
 use super::{encoding, environment, names};
 use crate::indicator::Indicators;
-use crate::rule::{Anchor, Keyword, RuleId, RuleSet, followers};
+use crate::rule::{Anchor, Keyword, RuleId, RuleSet};
 
 /// Bytes that are skipped together where they are zeros.
 const PAGE: usize = 4 << 10;
@@ -43,17 +43,33 @@ struct Literal {
     keywords: Vec<(Keyword, Vec<RuleId>)>,
 }
 
+/// That a rule has a literal.
+#[derive(Debug, Clone, Copy)]
+struct Use<'a> {
+    bytes: &'a [u8],
+    /// Whether letters of any case are meant.
+    any_case: bool,
+    follows: Bytes,
+    rule: Option<RuleId>,
+}
+
+impl Use<'_> {
+    fn literal(&self) -> (&[u8], bool) {
+        (self.bytes, self.any_case)
+    }
+}
+
 impl Literal {
-    fn new(
-        (bytes, any_case): (&[u8], bool),
-        (follows, mut rules): Followed,
-        set: &RuleSet,
-    ) -> Self {
+    /// That of all of these, which come by rule.
+    fn new(uses: &[Use<'_>], set: &RuleSet) -> Option<Self> {
+        let Use { bytes, any_case, .. } = *uses.first()?;
+        let follows = uses.iter().fold(Bytes::default(), |all, one| all.with(one.follows));
+        let mut rules: Vec<RuleId> = uses.iter().filter_map(|one| one.rule).collect();
         rules.dedup();
         let mut keywords: Vec<(Keyword, Vec<RuleId>)> = Vec::new();
         for id in rules.iter().filter(|_| any_case) {
             let Anchor::Assignment(words) = &set.get(*id).anchor else { continue };
-            for word in words.iter().filter(|word| word.literal() == bytes) {
+            for word in words.at(bytes, 0).iter().filter(|word| word.literal() == bytes) {
                 match keywords.iter_mut().find(|(known, _)| known.is_same_word(word)) {
                     Some((_, of)) if of.last() == Some(id) => {}
                     Some((_, of)) => of.push(*id),
@@ -61,12 +77,9 @@ impl Literal {
                 }
             }
         }
-        Self { bytes: bytes.to_vec(), any_case, follows, rules, keywords }
+        Some(Self { bytes: bytes.to_vec(), any_case, follows, rules, keywords })
     }
 }
-
-/// Which bytes may follow a literal, and its rules.
-type Followed = (Bytes, Vec<RuleId>);
 
 /// A literal with a fingerprint of some hash.
 #[derive(Debug)]
@@ -245,21 +258,24 @@ fn offset(at: u32) -> usize {
 impl Prefilter {
     /// The literals of all rules that have some, for a kernel.
     pub(super) fn new(set: &RuleSet, kernel: Kernel) -> Self {
-        let mut all: BTreeMap<(&[u8], bool), Followed> = BTreeMap::new();
+        let mut all = vec![Use {
+            bytes: environment::ANCHOR,
+            any_case: false,
+            follows: Bytes::default(),
+            rule: None,
+        }];
         for (id, rule) in (0..).map(RuleId).zip(set.rules()) {
             let any_case = matches!(rule.anchor, Anchor::Assignment(_));
-            let followers = followers(rule);
-            for literal in rule.literals.iter().filter(|_| rule.anchor.has_literals()) {
-                let (follows, rules) = all.entry((literal, any_case)).or_default();
-                let known = followers.iter().find(|(of, _)| of == literal);
-                *follows = follows.with(known.map_or(Bytes::ALL, |(_, bytes)| Bytes::of(bytes)));
-                rules.push(id);
+            for bytes in rule.literals.iter().filter(|_| rule.anchor.has_literals()) {
+                let known = rule.followers.iter().find(|(of, _)| of == bytes);
+                let follows = known.map_or(Bytes::ALL, |(_, bytes)| Bytes::of(bytes));
+                all.push(Use { bytes, any_case, follows, rule: Some(id) });
             }
         }
-        _ = all.entry((environment::ANCHOR, false)).or_default();
+        all.sort_by(|one, other| one.literal().cmp(&other.literal()));
         let literals: Vec<Literal> = all
-            .into_iter()
-            .map(|(literal, followed)| Literal::new(literal, followed, set))
+            .chunk_by(|one, other| one.literal() == other.literal())
+            .filter_map(|uses| Literal::new(uses, set))
             .collect();
         let shapes: Vec<Shape<'_>> = literals
             .iter()
