@@ -240,7 +240,9 @@ fn choose(literals: &[Shape<'_>], sets: &mut Sets, model: &Model) -> Vec<Fingerp
     for (number, literal) in literals.iter().enumerate() {
         all.extend(fingerprints(literal, sets).map(|it| (it, number)));
     }
-    all.sort_unstable_by_key(|(it, _)| it.sets);
+    // As a number they are compared at once.
+    let key = |it: &Fingerprint| it.sets.iter().fold(0, |key, set| key << 16 | u64::from(*set));
+    all.sort_unstable_by_key(|(it, _)| key(it));
     let mut least: Vec<Option<(f32, Fingerprint)>> = vec![None; literals.len()];
     for same in all.chunk_by(|(one, _), (other, _)| one.sets == other.sets) {
         let Some((first, _)) = same.first() else { continue };
@@ -277,48 +279,92 @@ fn fingerprints(literal: &Shape<'_>, sets: &mut Sets) -> impl Iterator<Item = Fi
         .filter_map(move |(offset, at)| Some(Fingerprint { offset, sets: sets(at)? }))
 }
 
-/// What the fingerprints of a bucket have at each position.
-#[derive(Debug, Clone, Default)]
-struct Bucket {
-    sets: [Bytes; WIDTH],
-    /// Lower and upper halves of those bytes.
-    halves: [(u16, u16); WIDTH],
-    /// Share of memory that passes each position.
-    passes: [f32; WIDTH],
+/// What the fingerprints of all buckets have at each position.
+struct Buckets {
+    /// By position and byte, the buckets that take it there, a bit each.
+    takes: Box<[[u32; 256]; WIDTH]>,
+    /// Lower and upper halves of the bytes that a bucket takes at each position.
+    halves: [[(u16, u16); WIDTH]; BUCKETS],
+    /// Share of memory that passes each position of a bucket.
+    passes: [[f32; BUCKETS]; WIDTH],
     /// Share of it that passes all of them.
-    share: f64,
+    shares: [f64; BUCKETS],
 }
 
-/// Share of memory that passes all positions.
-fn share(passes: [f32; WIDTH]) -> f64 {
-    passes.into_iter().map(f64::from).product()
-}
+impl Buckets {
+    fn new() -> Self {
+        Self {
+            takes: Box::new([[0; 256]; WIDTH]),
+            halves: [[(0, 0); WIDTH]; BUCKETS],
+            passes: [[0.0; BUCKETS]; WIDTH],
+            shares: [0.0; BUCKETS],
+        }
+    }
 
-impl Bucket {
-    /// What passes each position if a fingerprint is added, in tables that are exact, or by halves of a
-    /// byte.
-    fn passes_with(&self, sets: [&Members; WIDTH], exact: bool, model: &Model) -> [f32; WIDTH] {
+    /// What passes each position if a fingerprint is added to a bucket, in tables that are exact, or by halves
+    /// of a byte.
+    fn passes_with(
+        &self,
+        sets: [&Members; WIDTH],
+        exact: bool,
+        model: &Model,
+    ) -> [[f32; BUCKETS]; WIDTH] {
         std::array::from_fn(|position| {
-            let new: f32 = if exact {
-                let bytes = sets[position].bytes.iter();
-                let new = bytes.filter(|byte| !self.sets[position].has(**byte));
-                new.map(|byte| model.bytes[usize::from(*byte)]).sum()
+            let mut new = [0.0; BUCKETS];
+            if exact {
+                for byte in &sets[position].bytes {
+                    let takes = self.takes[position][usize::from(*byte)];
+                    let share = model.bytes[usize::from(*byte)];
+                    for (bucket, new) in new.iter_mut().enumerate() {
+                        *new += if takes >> bucket & 1 == 0 { share } else { 0.0 };
+                    }
+                }
             } else {
-                model.of_halves(self.halves[position], sets[position].halves)
-            };
-            self.passes[position] + new
+                for (new, had) in new.iter_mut().zip(&self.halves) {
+                    *new = model.of_halves(had[position], sets[position].halves);
+                }
+            }
+            let passes = self.passes[position];
+            std::array::from_fn(|bucket| passes[bucket] + new[bucket])
         })
     }
 
-    fn add(&mut self, sets: [&Members; WIDTH], passes: [f32; WIDTH]) {
-        let slots = self.sets.iter_mut().zip(&mut self.halves);
-        for ((set, halves), members) in slots.zip(sets) {
-            let (low, high) = members.halves;
-            *halves = (halves.0 | low, halves.1 | high);
-            *set = set.with(members.set);
+    /// Adds a fingerprint to the bucket that takes the least of memory more for it, of those that `may` have it.
+    fn add(
+        &mut self,
+        sets: [&Members; WIDTH],
+        exact: bool,
+        model: &Model,
+        may: impl Fn(usize) -> bool,
+    ) {
+        let passes = self.passes_with(sets, exact, model);
+        let share = |bucket: usize| passes.iter().map(|of| f64::from(of[bucket])).product::<f64>();
+        let shares: [f64; BUCKETS] = std::array::from_fn(share);
+        let costs = (0..BUCKETS).filter(|it| may(*it)).map(|it| (shares[it] - self.shares[it], it));
+        let best = costs.min_by(|one, other| one.0.total_cmp(&other.0));
+        let Some((_, bucket)) = best else { return };
+        for (position, set) in sets.into_iter().enumerate() {
+            for byte in &set.bytes {
+                self.takes[position][usize::from(*byte)] |= 1 << bucket;
+            }
+            let halves = &mut self.halves[bucket][position];
+            *halves = (halves.0 | set.halves.0, halves.1 | set.halves.1);
+            self.passes[position][bucket] = passes[position][bucket];
         }
-        self.passes = passes;
-        self.share = share(passes);
+        self.shares[bucket] = shares[bucket];
+    }
+
+    /// By group and position, the buckets of the group that take a byte there.
+    fn groups(&self) -> Box<[[[u8; 256]; WIDTH]; GROUPS]> {
+        let mut groups = Box::new([[[0; 256]; WIDTH]; GROUPS]);
+        for (position, takes) in self.takes.iter().enumerate() {
+            for (byte, buckets) in takes.iter().enumerate() {
+                for (group, eight) in groups.iter_mut().zip(buckets.to_le_bytes()) {
+                    group[position][byte] = eight;
+                }
+            }
+        }
+        groups
     }
 }
 
@@ -340,35 +386,15 @@ pub(super) fn tables(
     let mut distinct: Vec<(f32, Fingerprint)> =
         distinct.into_iter().map(|it| (model.share(members(&it)), it)).collect();
     distinct.sort_by(|one, other| other.0.total_cmp(&one.0));
-    let mut buckets = vec![Bucket::default(); BUCKETS];
+    let mut buckets = Buckets::new();
     for (_, fingerprint) in &distinct {
         let is_ascii = sets.is_ascii(fingerprint);
-        let members = members(fingerprint);
-        let cost = |index: usize, bucket: &Bucket| {
-            let passes = bucket.passes_with(members, exact, &model);
-            (share(passes) - bucket.share, index, passes)
-        };
-        let best = buckets
-            .iter()
-            .enumerate()
-            .filter(|(index, _)| !exact || is_ascii || *index == HIGH)
-            .map(|(index, bucket)| cost(index, bucket))
-            .min_by(|one, other| one.0.total_cmp(&other.0));
-        if let Some((_, index, passes)) = best {
-            buckets[index].add(members, passes);
-        }
-    }
-    let mut bytes = Box::new([[[0u8; 256]; WIDTH]; GROUPS]);
-    for (index, bucket) in buckets.iter().enumerate() {
-        for (position, set) in bucket.sets.iter().enumerate() {
-            for byte in set.iter() {
-                bytes[index / 8][position][usize::from(byte)] |= 1 << (index % 8);
-            }
-        }
+        let may = |bucket| !exact || is_ascii || bucket == HIGH;
+        buckets.add(members(fingerprint), exact, &model, may);
     }
     let with_hashes = |it: Fingerprint| (it, sets.hashes(&it));
     let chosen: Vec<(Fingerprint, Vec<u32>)> = chosen.into_iter().map(with_hashes).collect();
     let hashes = chosen.iter().flat_map(|(_, hashes)| hashes.iter().copied());
-    let tables = Tables::new(&bytes, 1 << (HIGH % 8), hashes);
+    let tables = Tables::new(&buckets.groups(), 1 << (HIGH % 8), hashes);
     (chosen, tables)
 }
