@@ -37,7 +37,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     all.sort_by(|(_, one, _), (_, other, _)| text(one, "id").cmp(&text(other, "id")));
     let out = env::var_os("OUT_DIR").ok_or("cargo gives no OUT_DIR")?;
-    fs::write(Path::new(&out).join("secrets.json"), serde_json::to_vec(&all)?)?;
+    let lines: Result<Vec<String>, _> = all.iter().map(serde_json::to_string).collect();
+    fs::write(Path::new(&out).join("secrets.jsonl"), lines?.join("\n"))?;
     Ok(())
 }
 

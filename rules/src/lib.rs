@@ -2,9 +2,9 @@
 
 pub mod facts;
 
-/// The same as [`SECRETS`] without examples, made when this is built: in JSON a list of rules by id, each with the
-/// name of its file and the [`Facts`](facts::Facts) of its patterns, or `null` if one of them is wrong.
-pub const SECRETS_JSON: &str = include_str!(concat!(env!("OUT_DIR"), "/secrets.json"));
+/// The same as [`SECRETS`] without examples, made when this is built: lines of JSON by id of the rule, each with the
+/// name of its file, the rule, and the [`Facts`](facts::Facts) of its patterns, or `null` if one of them is wrong.
+pub const SECRETS_JSON: &str = include_str!(concat!(env!("OUT_DIR"), "/secrets.jsonl"));
 
 /// Rules for secrets: name of the file, and its text.
 pub const SECRETS: &[(&str, &str)] = &[

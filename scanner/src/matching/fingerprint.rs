@@ -88,9 +88,9 @@ type Set = u16;
 
 /// Four bytes of a literal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Fingerprint {
+struct Fingerprint {
     /// Offset of the first in the literal.
-    pub offset: u8,
+    offset: u8,
     /// What may stand at each position.
     sets: [Set; WIDTH],
 }
@@ -148,17 +148,17 @@ impl Sets {
         Set::try_from(index).unwrap_or_default()
     }
 
-    /// The hashes of all that a fingerprint takes.
-    fn hashes(&self, fingerprint: &Fingerprint) -> Vec<u32> {
+    /// Puts down the hashes of all that a fingerprint takes.
+    fn hashes(&self, fingerprint: &Fingerprint, all: &mut Vec<u32>) {
         let [one, two, three, last] = fingerprint.sets.map(|set| self.get(set));
         let first = |set: &Members| set.bytes.first().copied().unwrap_or_default();
         // Bytes that differ in their case only have the same hash; only the last set may hold others.
         let head = [first(one), first(two), first(three)];
         let hash = |byte: &u8| hash([head[0], head[1], head[2], *byte]);
-        let mut all: Vec<u32> = last.bytes.iter().map(hash).collect();
+        all.clear();
+        all.extend(last.bytes.iter().map(hash));
         all.sort_unstable();
         all.dedup();
-        all
     }
 
     fn is_ascii(&self, fingerprint: &Fingerprint) -> bool {
@@ -236,8 +236,9 @@ impl Model {
 
 /// The fingerprint of each literal: the rarest, where several are as good one that others have too.
 fn choose(literals: &[Shape<'_>], sets: &mut Sets, model: &Model) -> Vec<Fingerprint> {
-    let mut all: Vec<(Fingerprint, usize)> = Vec::new();
-    for (number, literal) in literals.iter().enumerate() {
+    let most = literals.iter().map(|literal| literal.bytes.len()).sum();
+    let mut all: Vec<(Fingerprint, u32)> = Vec::with_capacity(most);
+    for (number, literal) in (0..).zip(literals) {
         all.extend(fingerprints(literal, sets).map(|it| (it, number)));
     }
     // As a number they are compared at once.
@@ -252,8 +253,11 @@ fn choose(literals: &[Shape<'_>], sets: &mut Sets, model: &Model) -> Vec<Fingerp
             let is_less = |(known, of): (f32, Fingerprint)| {
                 cost.total_cmp(&known).then(fingerprint.offset.cmp(&of.offset)).is_lt()
             };
-            if least[*number].is_none_or(is_less) {
-                least[*number] = Some((cost, *fingerprint));
+            let Some(least) = usize::try_from(*number).ok().and_then(|it| least.get_mut(it)) else {
+                continue;
+            };
+            if least.is_none_or(is_less) {
+                *least = Some((cost, *fingerprint));
             }
         }
     }
@@ -368,11 +372,19 @@ impl Buckets {
     }
 }
 
-/// The fingerprint of each literal with the hashes of all that it takes, and the tables that take all of them.
-pub(super) fn tables(
-    kernel: Kernel,
-    literals: &[Shape<'_>],
-) -> (Vec<(Fingerprint, Vec<u32>)>, Tables) {
+/// Where to look whether a literal stands there.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Sign {
+    /// Number of the literal.
+    pub literal: u32,
+    /// Where its fingerprint begins in it.
+    pub offset: u8,
+    /// The hash of bytes that the fingerprint takes.
+    pub hash: u32,
+}
+
+/// The signs of each literal, those of its fingerprint, and the tables that take all of them.
+pub(super) fn tables(kernel: Kernel, literals: &[Shape<'_>]) -> (Vec<Sign>, Tables) {
     let exact = kernel.is_exact();
     let model = Model::new();
     let mut sets = Sets::new();
@@ -392,9 +404,14 @@ pub(super) fn tables(
         let may = |bucket| !exact || is_ascii || bucket == HIGH;
         buckets.add(members(fingerprint), exact, &model, may);
     }
-    let with_hashes = |it: Fingerprint| (it, sets.hashes(&it));
-    let chosen: Vec<(Fingerprint, Vec<u32>)> = chosen.into_iter().map(with_hashes).collect();
-    let hashes = chosen.iter().flat_map(|(_, hashes)| hashes.iter().copied());
+    let mut signs = Vec::with_capacity(chosen.len());
+    let mut hashes = Vec::new();
+    for (literal, fingerprint) in (0..).zip(&chosen) {
+        let offset = fingerprint.offset;
+        sets.hashes(fingerprint, &mut hashes);
+        signs.extend(hashes.iter().map(|hash| Sign { literal, offset, hash: *hash }));
+    }
+    let hashes = signs.iter().map(|sign| sign.hash);
     let tables = Tables::new(&buckets.groups(), 1 << (HIGH % 8), hashes);
-    (chosen, tables)
+    (signs, tables)
 }

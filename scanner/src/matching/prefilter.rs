@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::{Arc, LazyLock};
 
-use super::fingerprint::{Bytes, Shape, tables};
+use super::fingerprint::{Bytes, Shape, Sign, tables};
 use super::kernel::{self, BEHIND, BLOCK, BLOCKS, Kernel, TILE, Tables, Tile};
 use super::{encoding, environment, names};
 use crate::indicator::Indicators;
@@ -285,7 +285,7 @@ impl Prefilter {
                 follows: *follows,
             })
             .collect();
-        let (fingerprints, tables) = tables(kernel, &shapes);
+        let (signs, tables) = tables(kernel, &shapes);
         let finds_zeros = literals.iter().any(|it| it.bytes.iter().all(|byte| *byte == 0));
         let environment = literals.iter().position(|it| it.bytes == environment::ANCHOR);
         let environment = environment.and_then(|at| u32::try_from(at).ok()).unwrap_or(u32::MAX);
@@ -300,16 +300,14 @@ impl Prefilter {
             finds_zeros,
         };
         this.heads.resize(this.tables.hash_count(), u32::MAX);
-        for (literal, (fingerprint, hashes)) in (0..).zip(fingerprints) {
-            for hash in hashes {
-                let offset = fingerprint.offset;
-                let entry = u32::try_from(this.entries.len()).unwrap_or(u32::MAX);
-                let next = std::mem::replace(&mut this.heads[this.tables.number(hash)], entry);
-                let literal_of = &this.literals[self::offset(literal)];
-                let head = Head::of(&literal_of.bytes, literal_of.any_case);
-                let is_whole = (kernel::WIDTH..=8).contains(&literal_of.bytes.len());
-                this.entries.push(Entry { literal, offset, is_whole, next, head });
-            }
+        this.entries.reserve(signs.len());
+        for Sign { literal, offset, hash } in signs {
+            let entry = u32::try_from(this.entries.len()).unwrap_or(u32::MAX);
+            let next = std::mem::replace(&mut this.heads[this.tables.number(hash)], entry);
+            let literal_of = &this.literals[self::offset(literal)];
+            let head = Head::of(&literal_of.bytes, literal_of.any_case);
+            let is_whole = (kernel::WIDTH..=8).contains(&literal_of.bytes.len());
+            this.entries.push(Entry { literal, offset, is_whole, next, head });
         }
         this
     }

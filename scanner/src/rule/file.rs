@@ -265,28 +265,26 @@ impl Places {
     }
 }
 
-/// A rule as it is written, the file it stands in, and what its patterns say if that is known.
+/// The file a rule stands in, what is written there, and what its patterns say if that is known.
 type Named<'a> = (&'a str, Entry, Option<Facts>);
 
-/// Whether each id is that of one rule, and partners are there.
-fn check_ids(entries: &[Named<'_>]) -> Result<(), RuleFileError> {
-    let mut ids: Vec<(&str, &str)> =
-        entries.iter().map(|(file, entry, _)| (entry.id.as_str(), *file)).collect();
-    ids.sort_by_key(|(id, _)| *id);
-    for two in ids.windows(2) {
-        if let [(id, other), (again, file)] = two
-            && id == again
+/// Whether each of some rules, which come by id and with their files, is the only one with its id, and partners are
+/// there.
+fn check_ids(rules: &[(&str, Rule)]) -> Result<(), RuleFileError> {
+    for two in rules.windows(2) {
+        if let [(other, first), (file, rule)] = two
+            && first.id == rule.id
         {
             let problem = format!("the id is taken by a rule of {other}: choose another");
-            return Err(fault(file, id, problem));
+            return Err(fault(file, &rule.id, problem));
         }
     }
-    for (file, entry, _) in entries {
-        if let Some(near) = &entry.near
-            && ids.binary_search_by_key(&near.rule.as_str(), |(id, _)| *id).is_err()
+    for (file, rule) in rules {
+        if let Some(near) = &rule.near
+            && rules.binary_search_by(|(_, other)| other.id.cmp(&near.rule)).is_err()
         {
             let problem = format!("near: no rule has the id {}", near.rule);
-            return Err(fault(file, &entry.id, problem));
+            return Err(fault(file, &rule.id, problem));
         }
     }
     Ok(())
@@ -302,11 +300,12 @@ impl RuleSet {
     /// # Errors
     /// When a built-in file is wrong, which a test rules out.
     pub fn builtin() -> Result<Self, RuleFileError> {
-        let entries = serde_json::from_str(cryoscan_rules::SECRETS_JSON);
-        let entries = entries.map_err(|error| RuleFileError::Syntax {
-            file: "the built-in rules".to_owned(),
-            message: error.to_string(),
-        })?;
+        let entries = cryoscan_rules::SECRETS_JSON.lines().map(|line| {
+            serde_json::from_str(line).map_err(|error| RuleFileError::Syntax {
+                file: "the built-in rules".to_owned(),
+                message: error.to_string(),
+            })
+        });
         let texts = cryoscan_rules::SECRETS.iter().map(|(_, text)| *text);
         Self::read(entries, texts, |_| Ok(()))
     }
@@ -319,13 +318,14 @@ impl RuleSet {
         let mut entries = Vec::new();
         for (name, text) in files {
             let rules = parse(name, text)?.rules;
-            entries.extend(rules.into_iter().map(|entry| (*name, entry, None)));
+            entries.extend(rules.into_iter().map(|entry| Ok((*name, entry, None))));
         }
-        Self::read(entries, files.iter().map(|(_, text)| *text), Rule::compile)
+        let texts = files.iter().map(|(_, text)| *text);
+        Self::read(entries.into_iter(), texts, Rule::compile)
     }
 
     fn read<'a>(
-        entries: Vec<Named<'a>>,
+        entries: impl Iterator<Item = Result<Named<'a>, RuleFileError>>,
         texts: impl Iterator<Item = &'a str>,
         is_usable: fn(&Rule) -> Result<(), String>,
     ) -> Result<Self, RuleFileError> {
@@ -333,17 +333,21 @@ impl RuleSet {
         for text in texts {
             hasher.update(text.as_bytes());
         }
-        check_ids(&entries)?;
-        let mut rules = Vec::with_capacity(entries.len());
-        for (name, entry, facts) in entries {
-            let family = name.strip_suffix(".toml").unwrap_or(name);
-            let rule = rule(name, family, entry, facts)?;
-            is_usable(&rule).map_err(|problem| fault(name, &rule.id, problem))?;
-            rules.push(rule);
+        let mut rules = Vec::new();
+        for entry in entries {
+            let (file, entry, facts) = entry?;
+            let family = file.strip_suffix(".toml").unwrap_or(file);
+            let rule = rule(file, family, entry, facts)?;
+            is_usable(&rule).map_err(|problem| fault(file, &rule.id, problem))?;
+            rules.push((file, rule));
         }
-        rules.sort_by(|a, b| a.id.cmp(&b.id));
-        let hash = format!("blake3:{}", hasher.finalize().to_hex());
-        Ok(Self { rules, hash, indicators: None })
+        rules.sort_by(|(_, one), (_, other)| one.id.cmp(&other.id));
+        check_ids(&rules)?;
+        Ok(Self {
+            rules: rules.into_iter().map(|(_, rule)| rule).collect(),
+            hash: format!("blake3:{}", hasher.finalize().to_hex()),
+            indicators: None,
+        })
     }
 
     /// The examples of every rule of the given files, by rule id.
