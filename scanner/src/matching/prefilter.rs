@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::ops::Range;
-use std::sync::{Arc, LazyLock};
+use std::sync::{Arc, LazyLock, OnceLock};
 
 use super::fingerprint::{Bytes, Shape, Sign, tables};
 use super::kernel::{self, BEHIND, BLOCK, BLOCKS, Kernel, TILE, Tables, Tile};
-use super::{encoding, environment, names};
+use super::{assignment, encoding, environment, names};
 use crate::indicator::Indicators;
-use crate::rule::{Anchor, Keyword, RuleId, RuleSet};
+use crate::rule::{Anchor, Keyword, Opening, RuleId, RuleSet, View};
 
 /// Bytes that are skipped together where they are zeros.
 const PAGE: usize = 4 << 10;
@@ -39,6 +39,8 @@ struct Literal {
     /// What may follow; of a literal of three bytes only.
     follows: Bytes,
     rules: Vec<RuleId>,
+    /// The same by what their matches begin with.
+    openings: OnceLock<Vec<(Opening, Vec<RuleId>)>>,
     /// Of rules for assignments: the keywords that have this literal, each with its rules.
     keywords: Vec<(Keyword, Vec<RuleId>)>,
 }
@@ -77,7 +79,29 @@ impl Literal {
                 }
             }
         }
-        Some(Self { bytes: bytes.to_vec(), any_case, follows, rules, keywords })
+        let openings = OnceLock::new();
+        Some(Self { bytes: bytes.to_vec(), any_case, follows, rules, openings, keywords })
+    }
+
+    /// Its rules by what their matches begin with, from the literal on.
+    fn openings(&self, set: &RuleSet) -> &[(Opening, Vec<RuleId>)] {
+        self.openings.get_or_init(|| {
+            let mut openings: Vec<(Opening, Vec<RuleId>)> = Vec::new();
+            for id in &self.rules {
+                let rule = set.get(*id);
+                let begins_here = rule.anchor == Anchor::Prefix && rule.view == View::Text;
+                let opening = if begins_here {
+                    rule.pattern.opening(self.bytes.len())
+                } else {
+                    Opening::default()
+                };
+                match openings.iter_mut().find(|(known, _)| *known == opening) {
+                    Some((_, of)) => of.push(*id),
+                    None => openings.push((opening, vec![*id])),
+                }
+            }
+            openings
+        })
     }
 }
 
@@ -167,6 +191,15 @@ pub(super) struct Hit {
     pub at: u32,
     /// Which one.
     pub(super) literal: u32,
+}
+
+/// What a place ends with.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Ends {
+    /// The end of its text run; none beyond the place if it stands in none.
+    pub run: usize,
+    /// The end of its row of letters, digits, `-` and `_`.
+    pub row: usize,
 }
 
 impl Hit {
@@ -317,18 +350,37 @@ impl Prefilter {
         self.literals.len()
     }
 
-    /// Adds the rules that some hits at one place are of, each once and in order: those for assignments only if
-    /// one of their keywords stands there as a whole.
-    pub(super) fn rules(&self, text: &[u8], hits: &[Hit], rules: &mut Vec<RuleId>) {
+    /// Adds the rules that some hits at one place are of, each once and in order, but for those that find nothing
+    /// there by the first look: for assignments one of their keywords must stand there as a whole, of others the
+    /// pattern must be able to begin. `ends` are those of the place.
+    pub(super) fn rules(
+        &self,
+        set: &RuleSet,
+        text: &[u8],
+        hits: &[Hit],
+        mut ends: impl FnMut() -> Ends,
+        rules: &mut Vec<RuleId>,
+    ) {
         let mut lists = 0;
         for hit in hits {
             let Some(literal) = self.literals.get(offset(hit.literal)) else { continue };
+            let at = offset(hit.at);
             if !literal.any_case {
-                rules.extend_from_slice(&literal.rules);
-                lists += 1;
+                for (opening, of) in literal.openings(set) {
+                    let may_stand = opening.says_nothing() || {
+                        let Ends { run, row } = ends();
+                        opening.may_stand(text, at..run, row)
+                    };
+                    if may_stand {
+                        rules.extend_from_slice(of);
+                        lists += 1;
+                    }
+                }
             }
             for (keyword, of) in &literal.keywords {
-                if keyword.find_around(text, offset(hit.at)).is_some() {
+                if let Some(word) = keyword.find_around(text, at)
+                    && (!keyword.is_flag || assignment::may_be_flag(text, word.start))
+                {
                     rules.extend_from_slice(of);
                     lists += 1;
                 }
@@ -512,7 +564,8 @@ mod tests {
         let mut found = Vec::new();
         for hit in &marks.hits {
             let mut rules = Vec::new();
-            prefilter.rules(bytes, &[*hit], &mut rules);
+            let ends = || Ends { run: bytes.len(), row: bytes.len() };
+            prefilter.rules(set, bytes, &[*hit], ends, &mut rules);
             for rule in rules {
                 found.push((offset(hit.at), set.get(rule).pattern.source().to_owned()));
             }
