@@ -444,7 +444,7 @@ pub(super) fn compiled(file: &str, rule: Rule) -> Result<Rule, RuleFileError> {
 }
 
 /// What the patterns of a rule say.
-fn facts(entry: &Entry) -> Result<Facts, String> {
+fn facts_of(entry: &Entry) -> Result<Facts, String> {
     let written = Written {
         regex: &entry.regex,
         items: entry.items.as_deref(),
@@ -469,7 +469,7 @@ pub(super) fn rule(
 ) -> Result<Rule, RuleFileError> {
     let id = entry.id.clone();
     let wrong = |problem: String| fault(file, &id, problem);
-    let facts = known.map_or_else(|| facts(&entry).map_err(wrong), Ok)?;
+    let facts = known.map_or_else(|| facts_of(&entry).map_err(wrong), Ok)?;
     let most = facts.groups;
     if entry.secret_group > most {
         let asked = entry.secret_group;
