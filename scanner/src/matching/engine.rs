@@ -155,11 +155,12 @@ impl Engine {
             .filter(|(_, rule)| !rule.anchor.has_literals() && rule.anchor != Anchor::Listed)
             .map(|(id, rule)| Other {
                 id,
-                of_tokens: match &rule.anchor {
-                    Anchor::Run { class, len, .. } if runs::is_of_tokens(class, *len) => {
-                        classes.bit(class)
-                    }
-                    _ => None,
+                of_tokens: if let Anchor::Run { class, len, .. } = &rule.anchor
+                    && runs::is_of_tokens(class, *len)
+                {
+                    classes.bit(class)
+                } else {
+                    None
                 },
                 is_of_places: matches!(rule.anchor, Anchor::Label | Anchor::Path | Anchor::Number),
             })
@@ -332,6 +333,10 @@ impl Engine {
                 foreign.see(haystack.text, at);
                 record::pairs(haystack.text, at, row.start, &foreign, &mut scratch.pairs);
                 is_no_name = assignment::is_no_name(row.clone(), at) && scratch.pairs.is_empty();
+                if is_no_name && rules.iter().all(is_name) {
+                    visit.skip(rules.len());
+                    continue;
+                }
                 if !is_no_name {
                     sight = Sight::of(haystack.text, at, text.range().end);
                 }
@@ -340,11 +345,11 @@ impl Engine {
             for id in &rules {
                 let candidate = visit.next();
                 let search = self.search(window, *id, haystack);
-                if search.is_wanted(scratch) {
+                if search.is_wanted(scratch) && !(is_no_name && is_name(id)) {
                     let start = scratch.meter.now();
                     let is_allowed = search.is_allowed(at, scratch);
                     are_spent &= search.is_spent(scratch);
-                    if is_allowed && !(is_no_name && is_name(id)) {
+                    if is_allowed {
                         let is_of_run = visit.covers(at) && search.sees_run_only(sight);
                         if is_of_run && visit.is_nothing(candidate) {
                             scratch.meter.candidate(*id);

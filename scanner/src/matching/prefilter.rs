@@ -19,8 +19,8 @@ pub(super) struct Prefilter {
     kernel: Kernel,
     tables: Tables,
     literals: Vec<Literal>,
-    /// By number of the hash of a fingerprint, the first of its entries.
-    heads: Vec<u32>,
+    /// By number of the hash of a fingerprint, where its entries begin; they end where the next one's do.
+    starts: Vec<u32>,
     entries: Vec<Entry>,
     /// Whether a literal is made of zeros only.
     finds_zeros: bool,
@@ -113,8 +113,6 @@ struct Entry {
     offset: u8,
     /// Whether its first eight bytes are all of it, whatever follows.
     is_whole: bool,
-    /// The next entry of the same hash.
-    next: u32,
     /// The first eight bytes of the literal, as a number.
     head: Head,
 }
@@ -143,10 +141,9 @@ impl Head {
         Self { value, mask, fold }
     }
 
-    /// Whether bytes begin so; nothing is said of fewer than eight.
-    fn begins(self, bytes: &[u8]) -> Option<bool> {
-        let eight = bytes.first_chunk::<8>().map(|eight| u64::from_le_bytes(*eight))?;
-        Some((eight | self.fold) & self.mask == self.value)
+    /// Whether the eight bytes of a place are so.
+    fn is_of(self, eight: u64) -> bool {
+        (eight | self.fold) & self.mask == self.value
     }
 }
 
@@ -328,20 +325,24 @@ impl Prefilter {
             kernel,
             tables,
             literals,
-            heads: Vec::new(),
+            starts: Vec::new(),
             entries: Vec::new(),
             finds_zeros,
         };
-        this.heads.resize(this.tables.hash_count(), u32::MAX);
-        this.entries.reserve(signs.len());
+        let mut entries: Vec<(usize, Entry)> = Vec::with_capacity(signs.len());
         for Sign { literal, offset, hash } in signs {
-            let entry = u32::try_from(this.entries.len()).unwrap_or(u32::MAX);
-            let next = std::mem::replace(&mut this.heads[this.tables.number(hash)], entry);
-            let literal_of = &this.literals[self::offset(literal)];
-            let head = Head::of(&literal_of.bytes, literal_of.any_case);
-            let is_whole = (kernel::WIDTH..=8).contains(&literal_of.bytes.len());
-            this.entries.push(Entry { literal, offset, is_whole, next, head });
+            let Literal { bytes, any_case, .. } = &this.literals[self::offset(literal)];
+            let head = Head::of(bytes, *any_case);
+            let is_whole = (kernel::WIDTH..=8).contains(&bytes.len());
+            let entry = Entry { literal, offset, is_whole, head };
+            entries.push((this.tables.number(hash), entry));
         }
+        entries.sort_by_key(|(number, entry)| (*number, entry.offset));
+        this.starts = (0..=this.tables.hash_count())
+            .map(|number| entries.partition_point(|(of, _)| *of < number))
+            .map(|start| u32::try_from(start).unwrap_or(u32::MAX))
+            .collect();
+        this.entries = entries.into_iter().map(|(_, entry)| entry).collect();
         this
     }
 
@@ -494,22 +495,25 @@ impl Prefilter {
         for (to, byte) in here.iter_mut().zip(four) {
             *to = *byte;
         }
-        let mut next = self.heads[self.tables.number(kernel::hash(here))];
-        while let Some(entry) = self.entries.get(offset(next)) {
-            next = entry.next;
-            let Some(start) = at.checked_sub(usize::from(entry.offset)) else { continue };
-            let stands = match entry.head.begins(bytes.get(start..).unwrap_or_default()) {
-                Some(false) => false,
-                Some(true) if entry.is_whole => true,
-                Some(true) | None => self.stands(entry.literal, bytes, start),
-            };
-            if stands {
-                let at = u32::try_from(start).unwrap_or(u32::MAX);
-                let hit = Hit { at, literal: entry.literal };
-                // Fingerprints come in order, and lie a few bytes into their literals.
-                let before = hits.iter().rposition(|other| *other <= hit);
-                if before.and_then(|before| hits.get(before)) != Some(&hit) {
-                    hits.insert(before.map_or(0, |before| before + 1), hit);
+        let number = self.tables.number(kernel::hash(here));
+        let Some([start, end]) = self.starts.get(number..number + 2) else { return };
+        let of_hash = self.entries.get(offset(*start)..offset(*end)).unwrap_or_default();
+        for same in of_hash.chunk_by(|one, other| one.offset == other.offset) {
+            let back = same.first().map_or(0, |entry| usize::from(entry.offset));
+            let Some(start) = at.checked_sub(back) else { continue };
+            let eight = bytes.get(start..).and_then(<[u8]>::first_chunk);
+            let eight = eight.map(|eight| u64::from_le_bytes(*eight));
+            let begins = |entry: &&Entry| eight.is_none_or(|eight| entry.head.is_of(eight));
+            for entry in same.iter().filter(begins) {
+                let is_sure = entry.is_whole && eight.is_some();
+                if is_sure || self.stands(entry.literal, bytes, start) {
+                    let at = u32::try_from(start).unwrap_or(u32::MAX);
+                    let hit = Hit { at, literal: entry.literal };
+                    // Fingerprints come in order, and lie a few bytes into their literals.
+                    let before = hits.iter().rposition(|other| *other <= hit);
+                    if before.and_then(|before| hits.get(before)) != Some(&hit) {
+                        hits.insert(before.map_or(0, |before| before + 1), hit);
+                    }
                 }
             }
         }

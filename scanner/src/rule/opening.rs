@@ -45,7 +45,7 @@ impl Opening {
             || (literal..sets.len()).filter(|at| sets.get(*at).is_some_and(|set| count(set) < 256));
         // The last, since rows of anything end early, the one with the fewest bytes, and the first.
         let rarest = behind().min_by_key(|at| sets.get(*at).map_or(256, count));
-        let places = [behind().next(), rarest, behind().last()];
+        let places = [behind().next(), rarest, behind().next_back()];
         let mut places: Vec<usize> = places.into_iter().flatten().collect();
         places.sort_unstable();
         places.dedup();
