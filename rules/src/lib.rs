@@ -1,7 +1,10 @@
 //! The built-in rules, embedded: one file per family, in the dialect of `docs/rules.md`.
 
-/// The same as [`SECRETS`] without examples, as a list of pairs in JSON: made when this is built.
-pub const SECRETS_JSON: &str = include_str!(concat!(env!("OUT_DIR"), "/secrets.json"));
+pub mod facts;
+
+/// The same as [`SECRETS`] without examples, made when this is built: lines of JSON by id of the rule, each with the
+/// name of its file, the rule, and the [`Facts`](facts::Facts) of its patterns, or `null` if one of them is wrong.
+pub const SECRETS_JSON: &str = include_str!(concat!(env!("OUT_DIR"), "/secrets.jsonl"));
 
 /// Rules for secrets: name of the file, and its text.
 pub const SECRETS: &[(&str, &str)] = &[

@@ -517,9 +517,9 @@ fn has_nothing(window: &Window<'_>) -> bool {
 /// Whether a rule looks into regions of this kind, or at labels that the window may show, and at
 /// files of this name.
 fn is_wanted(rule: &Rule, kinds: &[RegionKind], path: &str) -> bool {
-    // Memory has no path: no automaton is made for it.
+    // Memory has no path: no pattern is compiled for it.
     let is_path =
-        |of: &Pattern| !path.is_empty() && of.regex().is_some_and(|regex| regex.is_match(path));
+        |of: &Pattern| !path.is_empty() && of.find(path.as_bytes(), 0..path.len()).is_some();
     kinds.iter().any(|kind| rule.places.holds(*kind)) && rule.path.as_ref().is_none_or(is_path)
 }
 

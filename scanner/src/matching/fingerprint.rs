@@ -4,12 +4,6 @@
 //! bucket takes is the product of the bytes that its literals have at each of four positions; how often
 //! memory has that is estimated from how often one byte follows another there.
 
-#[expect(
-    clippy::disallowed_types,
-    reason = "looked up, never walked; half of the time of a tree"
-)]
-use std::collections::HashMap;
-
 use super::kernel::{GROUPS, Kernel, Tables, WIDTH, hash};
 
 /// By pair of bytes, eight times the negative logarithm to the base of two of its share in the memory of
@@ -41,10 +35,10 @@ impl Bytes {
         this
     }
 
-    /// Those of a table.
-    pub(super) fn of(table: &[bool; 256]) -> Self {
+    /// Those of some ranges.
+    pub(super) fn of(ranges: &[(u8, u8)]) -> Self {
         let mut this = Self::default();
-        for (byte, _) in (0..=u8::MAX).zip(table).filter(|(_, is)| **is) {
+        for byte in ranges.iter().flat_map(|(first, last)| *first..=*last) {
             this.insert(byte);
         }
         this
@@ -94,9 +88,9 @@ type Set = u16;
 
 /// Four bytes of a literal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Fingerprint {
+struct Fingerprint {
     /// Offset of the first in the literal.
-    pub offset: u8,
+    offset: u8,
     /// What may stand at each position.
     sets: [Set; WIDTH],
 }
@@ -154,17 +148,17 @@ impl Sets {
         Set::try_from(index).unwrap_or_default()
     }
 
-    /// The hashes of all that a fingerprint takes.
-    fn hashes(&self, fingerprint: &Fingerprint) -> Vec<u32> {
+    /// Puts down the hashes of all that a fingerprint takes.
+    fn hashes(&self, fingerprint: &Fingerprint, all: &mut Vec<u32>) {
         let [one, two, three, last] = fingerprint.sets.map(|set| self.get(set));
         let first = |set: &Members| set.bytes.first().copied().unwrap_or_default();
         // Bytes that differ in their case only have the same hash; only the last set may hold others.
         let head = [first(one), first(two), first(three)];
         let hash = |byte: &u8| hash([head[0], head[1], head[2], *byte]);
-        let mut all: Vec<u32> = last.bytes.iter().map(hash).collect();
+        all.clear();
+        all.extend(last.bytes.iter().map(hash));
         all.sort_unstable();
         all.dedup();
-        all
     }
 
     fn is_ascii(&self, fingerprint: &Fingerprint) -> bool {
@@ -178,19 +172,26 @@ impl Sets {
 struct Model {
     /// Share of each byte.
     bytes: [f32; 256],
-    pairs: Vec<f32>,
+    /// By what [`PAIRS`] says of a pair, its share.
+    shares: [f32; 256],
 }
 
 impl Model {
     fn new() -> Self {
-        let shares: Vec<f32> =
-            (0..=u8::MAX).map(|rarity| (-f32::from(rarity) / 8.0).exp2()).collect();
-        let pairs: Vec<f32> = PAIRS.iter().map(|rarity| shares[usize::from(*rarity)]).collect();
-        let mut bytes = [0.0; 256];
-        for (byte, row) in bytes.iter_mut().zip(pairs.chunks(256)) {
-            *byte = row.iter().sum();
+        let mut shares = [0.0; 256];
+        for (rarity, share) in (0..=u8::MAX).zip(&mut shares) {
+            *share = (-f32::from(rarity) / 8.0).exp2();
         }
-        Self { bytes, pairs }
+        let mut bytes = [0.0; 256];
+        for (byte, row) in bytes.iter_mut().zip(PAIRS.chunks(256)) {
+            *byte = row.iter().map(|rarity| shares[usize::from(*rarity)]).sum();
+        }
+        Self { bytes, shares }
+    }
+
+    fn pair(&self, first: u8, second: u8) -> f32 {
+        let rarity = PAIRS[usize::from(first) << 8 | usize::from(second)];
+        self.shares[usize::from(rarity)]
     }
 
     /// Share of the bytes that tables by halves take more, if `new` halves come to those that they have.
@@ -216,9 +217,8 @@ impl Model {
             if second.set == Bytes::ALL {
                 return one(first);
             }
-            let of =
-                |first: u8, second: u8| self.pairs[usize::from(first) << 8 | usize::from(second)];
-            let of_one = |one: &u8| second.bytes.iter().map(|two| of(*one, *two)).sum::<f32>();
+            let of_one =
+                |one: &u8| second.bytes.iter().map(|two| self.pair(*one, *two)).sum::<f32>();
             first.bytes.iter().map(of_one).sum()
         };
         let [a, b, c, d] = sets;
@@ -235,85 +235,156 @@ impl Model {
 }
 
 /// The fingerprint of each literal: the rarest, where several are as good one that others have too.
-#[expect(clippy::disallowed_types, reason = "as above")]
 fn choose(literals: &[Shape<'_>], sets: &mut Sets, model: &Model) -> Vec<Fingerprint> {
-    let all: Vec<Vec<Fingerprint>> =
-        literals.iter().map(|literal| fingerprints(literal, sets)).collect();
-    let mut shares: HashMap<[Set; WIDTH], (f32, u16)> = HashMap::new();
-    for fingerprint in all.iter().flatten() {
-        let share = || model.share(fingerprint.sets.map(|set| sets.get(set)));
-        let (_, count) = shares.entry(fingerprint.sets).or_insert_with(|| (share(), 0));
-        *count = count.saturating_add(1);
+    let most = literals.iter().map(|literal| literal.bytes.len()).sum();
+    let mut all: Vec<(Fingerprint, u32)> = Vec::with_capacity(most);
+    for (number, literal) in (0..).zip(literals) {
+        all.extend(fingerprints(literal, sets).map(|it| (it, number)));
     }
-    let cost = |fingerprint: &Fingerprint| {
-        let (share, count) = shares.get(&fingerprint.sets).copied().unwrap_or((1.0, 1));
-        share / f32::from(count)
-    };
-    let least = |of: Vec<Fingerprint>| {
-        let costs = of.into_iter().map(|it| (cost(&it), it));
-        costs.min_by(|one, other| one.0.total_cmp(&other.0)).map(|(_, least)| least)
-    };
-    all.into_iter().filter_map(least).collect()
+    // As a number they are compared at once.
+    let key = |it: &Fingerprint| it.sets.iter().fold(0, |key, set| key << 16 | u64::from(*set));
+    all.sort_unstable_by_key(|(it, _)| key(it));
+    let mut least: Vec<Option<(f32, Fingerprint)>> = vec![None; literals.len()];
+    for same in all.chunk_by(|(one, _), (other, _)| one.sets == other.sets) {
+        let Some((first, _)) = same.first() else { continue };
+        let share = model.share(first.sets.map(|set| sets.get(set)));
+        let cost = share / f32::from(u16::try_from(same.len()).unwrap_or(u16::MAX));
+        for (fingerprint, number) in same {
+            let is_less = |(known, of): (f32, Fingerprint)| {
+                cost.total_cmp(&known).then(fingerprint.offset.cmp(&of.offset)).is_lt()
+            };
+            let Some(least) = usize::try_from(*number).ok().and_then(|it| least.get_mut(it)) else {
+                continue;
+            };
+            if least.is_none_or(is_less) {
+                *least = Some((cost, *fingerprint));
+            }
+        }
+    }
+    least.into_iter().flatten().map(|(_, fingerprint)| fingerprint).collect()
 }
 
 /// Every four bytes of a literal, and what may follow where it has fewer.
-fn fingerprints(literal: &Shape<'_>, sets: &mut Sets) -> Vec<Fingerprint> {
+fn fingerprints(literal: &Shape<'_>, sets: &mut Sets) -> impl Iterator<Item = Fingerprint> {
     /// Bytes of a literal of which fingerprints are made.
     const MOST: usize = 64;
     let bytes = literal.bytes.get(..MOST).unwrap_or(literal.bytes);
-    let mut all: Vec<Set> =
-        bytes.iter().map(|byte| Sets::of_byte(*byte, literal.any_case)).collect();
-    while all.len() < WIDTH {
-        all.push(sets.of_followers(literal.follows));
+    let mut all = [0; MOST];
+    for (set, byte) in all.iter_mut().zip(bytes) {
+        *set = Sets::of_byte(*byte, literal.any_case);
     }
-    let offsets = (0..=u8::MAX).zip(all.windows(WIDTH));
-    offsets
-        .filter_map(|(offset, sets)| Some(Fingerprint { offset, sets: sets.try_into().ok()? }))
-        .collect()
+    if let Some(behind) = all.get_mut(bytes.len()..WIDTH).filter(|behind| !behind.is_empty()) {
+        behind.fill(sets.of_followers(literal.follows));
+    }
+    let last = bytes.len().saturating_sub(WIDTH);
+    let sets = move |at| Some(*all.get(at..)?.first_chunk()?);
+    (0..=u8::MAX)
+        .zip(0..=last)
+        .filter_map(move |(offset, at)| Some(Fingerprint { offset, sets: sets(at)? }))
 }
 
-/// What the fingerprints of a bucket have at each position.
-#[derive(Debug, Clone, Default)]
-struct Bucket {
-    sets: [Bytes; WIDTH],
-    /// Lower and upper halves of those bytes.
-    halves: [(u16, u16); WIDTH],
-    /// Share of memory that passes each position.
-    passes: [f32; WIDTH],
+/// What the fingerprints of all buckets have at each position.
+struct Buckets {
+    /// By position and byte, the buckets that take it there, a bit each.
+    takes: Box<[[u32; 256]; WIDTH]>,
+    /// Lower and upper halves of the bytes that a bucket takes at each position.
+    halves: [[(u16, u16); WIDTH]; BUCKETS],
+    /// Share of memory that passes each position of a bucket.
+    passes: [[f32; BUCKETS]; WIDTH],
+    /// Share of it that passes all of them.
+    shares: [f64; BUCKETS],
 }
 
-impl Bucket {
-    /// What passes each position if a fingerprint is added, in tables that are exact, or by halves of a
-    /// byte.
-    fn passes_with(&self, sets: [&Members; WIDTH], exact: bool, model: &Model) -> [f32; WIDTH] {
+impl Buckets {
+    fn new() -> Self {
+        Self {
+            takes: Box::new([[0; 256]; WIDTH]),
+            halves: [[(0, 0); WIDTH]; BUCKETS],
+            passes: [[0.0; BUCKETS]; WIDTH],
+            shares: [0.0; BUCKETS],
+        }
+    }
+
+    /// What passes each position if a fingerprint is added to a bucket, in tables that are exact, or by halves
+    /// of a byte.
+    fn passes_with(
+        &self,
+        sets: [&Members; WIDTH],
+        exact: bool,
+        model: &Model,
+    ) -> [[f32; BUCKETS]; WIDTH] {
         std::array::from_fn(|position| {
-            let new: f32 = if exact {
-                let bytes = sets[position].bytes.iter();
-                let new = bytes.filter(|byte| !self.sets[position].has(**byte));
-                new.map(|byte| model.bytes[usize::from(*byte)]).sum()
+            let mut new = [0.0; BUCKETS];
+            if exact {
+                for byte in &sets[position].bytes {
+                    let takes = self.takes[position][usize::from(*byte)];
+                    let share = model.bytes[usize::from(*byte)];
+                    for (bucket, new) in new.iter_mut().enumerate() {
+                        *new += if takes >> bucket & 1 == 0 { share } else { 0.0 };
+                    }
+                }
             } else {
-                model.of_halves(self.halves[position], sets[position].halves)
-            };
-            self.passes[position] + new
+                for (new, had) in new.iter_mut().zip(&self.halves) {
+                    *new = model.of_halves(had[position], sets[position].halves);
+                }
+            }
+            let passes = self.passes[position];
+            std::array::from_fn(|bucket| passes[bucket] + new[bucket])
         })
     }
 
-    fn add(&mut self, sets: [&Members; WIDTH], passes: [f32; WIDTH]) {
-        let slots = self.sets.iter_mut().zip(&mut self.halves);
-        for ((set, halves), members) in slots.zip(sets) {
-            let (low, high) = members.halves;
-            *halves = (halves.0 | low, halves.1 | high);
-            *set = set.with(members.set);
+    /// Adds a fingerprint to the bucket that takes the least of memory more for it, of those that `may` have it.
+    fn add(
+        &mut self,
+        sets: [&Members; WIDTH],
+        exact: bool,
+        model: &Model,
+        may: impl Fn(usize) -> bool,
+    ) {
+        let passes = self.passes_with(sets, exact, model);
+        let share = |bucket: usize| passes.iter().map(|of| f64::from(of[bucket])).product::<f64>();
+        let shares: [f64; BUCKETS] = std::array::from_fn(share);
+        let costs = (0..BUCKETS).filter(|it| may(*it)).map(|it| (shares[it] - self.shares[it], it));
+        let best = costs.min_by(|one, other| one.0.total_cmp(&other.0));
+        let Some((_, bucket)) = best else { return };
+        for (position, set) in sets.into_iter().enumerate() {
+            for byte in &set.bytes {
+                self.takes[position][usize::from(*byte)] |= 1 << bucket;
+            }
+            let halves = &mut self.halves[bucket][position];
+            *halves = (halves.0 | set.halves.0, halves.1 | set.halves.1);
+            self.passes[position][bucket] = passes[position][bucket];
         }
-        self.passes = passes;
+        self.shares[bucket] = shares[bucket];
+    }
+
+    /// By group and position, the buckets of the group that take a byte there.
+    fn groups(&self) -> Box<[[[u8; 256]; WIDTH]; GROUPS]> {
+        let mut groups = Box::new([[[0; 256]; WIDTH]; GROUPS]);
+        for (position, takes) in self.takes.iter().enumerate() {
+            for (byte, buckets) in takes.iter().enumerate() {
+                for (group, eight) in groups.iter_mut().zip(buckets.to_le_bytes()) {
+                    group[position][byte] = eight;
+                }
+            }
+        }
+        groups
     }
 }
 
-/// The fingerprint of each literal with the hashes of all that it takes, and the tables that take all of them.
-pub(super) fn tables(
-    kernel: Kernel,
-    literals: &[Shape<'_>],
-) -> (Vec<(Fingerprint, Vec<u32>)>, Tables) {
+/// Where to look whether a literal stands there.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Sign {
+    /// Number of the literal.
+    pub literal: u32,
+    /// Where its fingerprint begins in it.
+    pub offset: u8,
+    /// The hash of bytes that the fingerprint takes.
+    pub hash: u32,
+}
+
+/// The signs of each literal, those of its fingerprint, and the tables that take all of them.
+pub(super) fn tables(kernel: Kernel, literals: &[Shape<'_>]) -> (Vec<Sign>, Tables) {
     let exact = kernel.is_exact();
     let model = Model::new();
     let mut sets = Sets::new();
@@ -327,37 +398,20 @@ pub(super) fn tables(
     let mut distinct: Vec<(f32, Fingerprint)> =
         distinct.into_iter().map(|it| (model.share(members(&it)), it)).collect();
     distinct.sort_by(|one, other| other.0.total_cmp(&one.0));
-    let mut buckets = vec![Bucket::default(); BUCKETS];
+    let mut buckets = Buckets::new();
     for (_, fingerprint) in &distinct {
         let is_ascii = sets.is_ascii(fingerprint);
-        let members = members(fingerprint);
-        let cost = |index: usize, bucket: &Bucket| {
-            let passes = bucket.passes_with(members, exact, &model);
-            let share = |of: [f32; WIDTH]| of.into_iter().map(f64::from).product::<f64>();
-            let cost = share(passes) - share(bucket.passes);
-            (cost, index, passes)
-        };
-        let best = buckets
-            .iter()
-            .enumerate()
-            .filter(|(index, _)| !exact || is_ascii || *index == HIGH)
-            .map(|(index, bucket)| cost(index, bucket))
-            .min_by(|one, other| one.0.total_cmp(&other.0));
-        if let Some((_, index, passes)) = best {
-            buckets[index].add(members, passes);
-        }
+        let may = |bucket| !exact || is_ascii || bucket == HIGH;
+        buckets.add(members(fingerprint), exact, &model, may);
     }
-    let mut bytes = Box::new([[[0u8; 256]; WIDTH]; GROUPS]);
-    for (index, bucket) in buckets.iter().enumerate() {
-        for (position, set) in bucket.sets.iter().enumerate() {
-            for byte in set.iter() {
-                bytes[index / 8][position][usize::from(byte)] |= 1 << (index % 8);
-            }
-        }
+    let mut signs = Vec::with_capacity(chosen.len());
+    let mut hashes = Vec::new();
+    for (literal, fingerprint) in (0..).zip(&chosen) {
+        let offset = fingerprint.offset;
+        sets.hashes(fingerprint, &mut hashes);
+        signs.extend(hashes.iter().map(|hash| Sign { literal, offset, hash: *hash }));
     }
-    let with_hashes = |it: Fingerprint| (it, sets.hashes(&it));
-    let chosen: Vec<(Fingerprint, Vec<u32>)> = chosen.into_iter().map(with_hashes).collect();
-    let hashes = chosen.iter().flat_map(|(_, hashes)| hashes.iter().copied());
-    let tables = Tables::new(&bytes, 1 << (HIGH % 8), hashes);
-    (chosen, tables)
+    let hashes = signs.iter().map(|sign| sign.hash);
+    let tables = Tables::new(&buckets.groups(), 1 << (HIGH % 8), hashes);
+    (signs, tables)
 }

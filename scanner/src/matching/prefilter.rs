@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::{Arc, LazyLock, OnceLock};
 
-use super::fingerprint::{Bytes, Shape, tables};
+use super::fingerprint::{Bytes, Shape, Sign, tables};
 use super::kernel::{self, BEHIND, BLOCK, BLOCKS, Kernel, TILE, Tables, Tile};
 use super::{assignment, encoding, environment, names};
 use crate::indicator::Indicators;
-use crate::rule::{Anchor, Keyword, Opening, RuleId, RuleSet, View, followers};
+use crate::rule::{Anchor, Keyword, Opening, RuleId, RuleSet, View};
 
 /// Bytes that are skipped together where they are zeros.
 const PAGE: usize = 4 << 10;
@@ -45,17 +45,33 @@ struct Literal {
     keywords: Vec<(Keyword, Vec<RuleId>)>,
 }
 
+/// That a rule has a literal.
+#[derive(Debug, Clone, Copy)]
+struct Use<'a> {
+    bytes: &'a [u8],
+    /// Whether letters of any case are meant.
+    any_case: bool,
+    follows: Bytes,
+    rule: Option<RuleId>,
+}
+
+impl Use<'_> {
+    fn literal(&self) -> (&[u8], bool) {
+        (self.bytes, self.any_case)
+    }
+}
+
 impl Literal {
-    fn new(
-        (bytes, any_case): (&[u8], bool),
-        (follows, mut rules): Followed,
-        set: &RuleSet,
-    ) -> Self {
+    /// That of all of these, which come by rule.
+    fn new(uses: &[Use<'_>], set: &RuleSet) -> Option<Self> {
+        let Use { bytes, any_case, .. } = *uses.first()?;
+        let follows = uses.iter().fold(Bytes::default(), |all, one| all.with(one.follows));
+        let mut rules: Vec<RuleId> = uses.iter().filter_map(|one| one.rule).collect();
         rules.dedup();
         let mut keywords: Vec<(Keyword, Vec<RuleId>)> = Vec::new();
         for id in rules.iter().filter(|_| any_case) {
             let Anchor::Assignment(words) = &set.get(*id).anchor else { continue };
-            for word in words.iter().filter(|word| word.literal() == bytes) {
+            for word in words.at(bytes, 0).iter().filter(|word| word.literal() == bytes) {
                 match keywords.iter_mut().find(|(known, _)| known.is_same_word(word)) {
                     Some((_, of)) if of.last() == Some(id) => {}
                     Some((_, of)) => of.push(*id),
@@ -64,7 +80,7 @@ impl Literal {
             }
         }
         let openings = OnceLock::new();
-        Self { bytes: bytes.to_vec(), any_case, follows, rules, openings, keywords }
+        Some(Self { bytes: bytes.to_vec(), any_case, follows, rules, openings, keywords })
     }
 
     /// Its rules by what their matches begin with, from the literal on.
@@ -88,9 +104,6 @@ impl Literal {
         })
     }
 }
-
-/// Which bytes may follow a literal, and its rules.
-type Followed = (Bytes, Vec<RuleId>);
 
 /// A literal with a fingerprint of some hash.
 #[derive(Debug)]
@@ -275,21 +288,24 @@ fn offset(at: u32) -> usize {
 impl Prefilter {
     /// The literals of all rules that have some, for a kernel.
     pub(super) fn new(set: &RuleSet, kernel: Kernel) -> Self {
-        let mut all: BTreeMap<(&[u8], bool), Followed> = BTreeMap::new();
+        let mut all = vec![Use {
+            bytes: environment::ANCHOR,
+            any_case: false,
+            follows: Bytes::default(),
+            rule: None,
+        }];
         for (id, rule) in (0..).map(RuleId).zip(set.rules()) {
             let any_case = matches!(rule.anchor, Anchor::Assignment(_));
-            let followers = followers(rule);
-            for literal in rule.literals.iter().filter(|_| rule.anchor.has_literals()) {
-                let (follows, rules) = all.entry((literal, any_case)).or_default();
-                let known = followers.iter().find(|(of, _)| of == literal);
-                *follows = follows.with(known.map_or(Bytes::ALL, |(_, bytes)| Bytes::of(bytes)));
-                rules.push(id);
+            for bytes in rule.literals.iter().filter(|_| rule.anchor.has_literals()) {
+                let known = rule.followers.iter().find(|(of, _)| of == bytes);
+                let follows = known.map_or(Bytes::ALL, |(_, bytes)| Bytes::of(bytes));
+                all.push(Use { bytes, any_case, follows, rule: Some(id) });
             }
         }
-        _ = all.entry((environment::ANCHOR, false)).or_default();
+        all.sort_by(|one, other| one.literal().cmp(&other.literal()));
         let literals: Vec<Literal> = all
-            .into_iter()
-            .map(|(literal, followed)| Literal::new(literal, followed, set))
+            .chunk_by(|one, other| one.literal() == other.literal())
+            .filter_map(|uses| Literal::new(uses, set))
             .collect();
         let shapes: Vec<Shape<'_>> = literals
             .iter()
@@ -299,7 +315,7 @@ impl Prefilter {
                 follows: *follows,
             })
             .collect();
-        let (fingerprints, tables) = tables(kernel, &shapes);
+        let (signs, tables) = tables(kernel, &shapes);
         let finds_zeros = literals.iter().any(|it| it.bytes.iter().all(|byte| *byte == 0));
         let environment = literals.iter().position(|it| it.bytes == environment::ANCHOR);
         let environment = environment.and_then(|at| u32::try_from(at).ok()).unwrap_or(u32::MAX);
@@ -313,15 +329,13 @@ impl Prefilter {
             entries: Vec::new(),
             finds_zeros,
         };
-        let mut entries: Vec<(usize, Entry)> = Vec::new();
-        for (literal, (fingerprint, hashes)) in (0..).zip(fingerprints) {
-            let Literal { bytes, any_case, .. } = &this.literals[offset(literal)];
+        let mut entries: Vec<(usize, Entry)> = Vec::with_capacity(signs.len());
+        for Sign { literal, offset, hash } in signs {
+            let Literal { bytes, any_case, .. } = &this.literals[self::offset(literal)];
             let head = Head::of(bytes, *any_case);
             let is_whole = (kernel::WIDTH..=8).contains(&bytes.len());
-            let numbers = hashes.into_iter().map(|hash| this.tables.number(hash));
-            entries.extend(numbers.map(|number| {
-                (number, Entry { literal, offset: fingerprint.offset, is_whole, head })
-            }));
+            let entry = Entry { literal, offset, is_whole, head };
+            entries.push((this.tables.number(hash), entry));
         }
         entries.sort_by_key(|(number, entry)| (*number, entry.offset));
         this.starts = (0..=this.tables.hash_count())

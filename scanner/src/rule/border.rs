@@ -12,7 +12,7 @@ use regex_syntax::hir::{
     Capture, Class, ClassBytesRange, ClassUnicodeRange, Hir, HirKind, Look, Repetition,
 };
 
-use super::literals;
+use cryoscan_rules::facts;
 
 /// Bytes of the literal at the start of a value that needs no border.
 const TELLING: usize = 4;
@@ -48,7 +48,7 @@ pub(super) fn relax(hir: &Hir, value: Option<u32>) -> Relaxed {
     let body = inner.cloned().unwrap_or_else(|| Hir::concat(core.to_vec()));
     // The value is all that stands between the borders.
     let is_all = inner.is_some() || is_group(core, value) || value.is_none();
-    let starts = literals::prefixes(&body).filter(|_| is_all);
+    let starts = facts::prefixes(&body).filter(|_| is_all);
     let is_telling = starts.is_some_and(|all| all.iter().all(|literal| literal.len() >= TELLING));
     let lengths = body.properties();
     let is_fixed =

@@ -1,12 +1,9 @@
 //! Rule files: the TOML dialect of `docs/rules.md`.
 
-use std::collections::BTreeMap;
-
-use data_encoding::HEXLOWER;
+use cryoscan_rules::facts::{self, Facts, Follows, Written};
 use serde::Deserialize;
 
 use super::MAX_MATCH;
-use super::literals;
 use super::model::{
     Anchor, Class, Edge, Encodings, Keyword, Keywords, Near, Places, Report, Rule, RuleSet, View,
 };
@@ -268,6 +265,31 @@ impl Places {
     }
 }
 
+/// The file a rule stands in, what is written there, and what its patterns say if that is known.
+type Named<'a> = (&'a str, Entry, Option<Facts>);
+
+/// Whether each of some rules, which come by id and with their files, is the only one with its id, and partners are
+/// there.
+fn check_ids(rules: &[(&str, Rule)]) -> Result<(), RuleFileError> {
+    for two in rules.windows(2) {
+        if let [(other, first), (file, rule)] = two
+            && first.id == rule.id
+        {
+            let problem = format!("the id is taken by a rule of {other}: choose another");
+            return Err(fault(file, &rule.id, problem));
+        }
+    }
+    for (file, rule) in rules {
+        if let Some(near) = &rule.near
+            && rules.binary_search_by(|(_, other)| other.id.cmp(&near.rule)).is_err()
+        {
+            let problem = format!("near: no rule has the id {}", near.rule);
+            return Err(fault(file, &rule.id, problem));
+        }
+    }
+    Ok(())
+}
+
 /// Examples and counterexamples of one rule, for the tests that prove rules.
 pub type RuleExamples = (String, Vec<Example>, Vec<Example>);
 
@@ -278,13 +300,14 @@ impl RuleSet {
     /// # Errors
     /// When a built-in file is wrong, which a test rules out.
     pub fn builtin() -> Result<Self, RuleFileError> {
-        let files = serde_json::from_str(cryoscan_rules::SECRETS_JSON);
-        let files: Vec<(&str, File)> = files.map_err(|error| RuleFileError::Syntax {
-            file: "the built-in rules".to_owned(),
-            message: error.to_string(),
-        })?;
+        let entries = cryoscan_rules::SECRETS_JSON.lines().map(|line| {
+            serde_json::from_str(line).map_err(|error| RuleFileError::Syntax {
+                file: "the built-in rules".to_owned(),
+                message: error.to_string(),
+            })
+        });
         let texts = cryoscan_rules::SECRETS.iter().map(|(_, text)| *text);
-        Self::read(files, texts, |_| Ok(()))
+        Self::read(entries, texts, |_| Ok(()))
     }
 
     /// Rules from texts of the TOML dialect, each with the name of its file.
@@ -292,46 +315,39 @@ impl RuleSet {
     /// # Errors
     /// At the first rule that cannot be used: what is wrong, and where.
     pub fn from_files(files: &[(&str, &str)]) -> Result<Self, RuleFileError> {
-        let parsed = files.iter().map(|(name, text)| Ok((*name, parse(name, text)?)));
-        let parsed: Result<Vec<(&str, File)>, RuleFileError> = parsed.collect();
-        Self::read(parsed?, files.iter().map(|(_, text)| *text), Rule::compile)
+        let mut entries = Vec::new();
+        for (name, text) in files {
+            let rules = parse(name, text)?.rules;
+            entries.extend(rules.into_iter().map(|entry| Ok((*name, entry, None))));
+        }
+        let texts = files.iter().map(|(_, text)| *text);
+        Self::read(entries.into_iter(), texts, Rule::compile)
     }
 
     fn read<'a>(
-        files: Vec<(&'a str, File)>,
+        entries: impl Iterator<Item = Result<Named<'a>, RuleFileError>>,
         texts: impl Iterator<Item = &'a str>,
         is_usable: fn(&Rule) -> Result<(), String>,
     ) -> Result<Self, RuleFileError> {
-        let mut set = Self::default();
         let mut hasher = blake3::Hasher::new();
         for text in texts {
             hasher.update(text.as_bytes());
         }
-        let mut file_of: BTreeMap<String, &str> = BTreeMap::new();
-        for (name, file) in files {
-            let family = name.strip_suffix(".toml").unwrap_or(name);
-            for entry in file.rules {
-                let rule = rule(name, family, entry)?;
-                is_usable(&rule).map_err(|problem| fault(name, &rule.id, problem))?;
-                if let Some(other) = file_of.insert(rule.id.clone(), name) {
-                    let problem = format!("the id is taken by a rule of {other}: choose another");
-                    return Err(fault(name, &rule.id, problem));
-                }
-                set.rules.push(rule);
-            }
+        let mut rules = Vec::new();
+        for entry in entries {
+            let (file, entry, facts) = entry?;
+            let family = file.strip_suffix(".toml").unwrap_or(file);
+            let rule = rule(file, family, entry, facts)?;
+            is_usable(&rule).map_err(|problem| fault(file, &rule.id, problem))?;
+            rules.push((file, rule));
         }
-        set.rules.sort_by(|a, b| a.id.cmp(&b.id));
-        for rule in &set.rules {
-            if let Some(near) = &rule.near
-                && !file_of.contains_key(&near.rule)
-            {
-                let file = file_of.get(&rule.id).copied().unwrap_or_default();
-                let problem = format!("near: no rule has the id {}", near.rule);
-                return Err(fault(file, &rule.id, problem));
-            }
-        }
-        set.hash = format!("blake3:{}", hasher.finalize().to_hex());
-        Ok(set)
+        rules.sort_by(|(_, one), (_, other)| one.id.cmp(&other.id));
+        check_ids(&rules)?;
+        Ok(Self {
+            rules: rules.into_iter().map(|(_, rule)| rule).collect(),
+            hash: format!("blake3:{}", hasher.finalize().to_hex()),
+            indicators: None,
+        })
     }
 
     /// The examples of every rule of the given files, by rule id.
@@ -358,12 +374,13 @@ impl RuleSet {
         if self.rules.iter().any(|rule| rule.id == id) {
             return Ok(());
         }
-        let hir = syntax("--grep", &id, pattern)?;
+        let hir = facts::parse(pattern).map_err(|error| fault("--grep", &id, error.to_string()))?;
         pattern::build(pattern).map_err(|error| fault("--grep", &id, error.to_string()))?;
         if hir.properties().minimum_len().is_none_or(|len| len == 0) {
             return Err(fault("--grep", &id, "the pattern matches nothing at all, everywhere"));
         }
-        let literals = literals::prefixes(&hir);
+        let literals = facts::prefixes(&hir);
+        let followers = facts::followers(&hir, literals.as_deref().unwrap_or_default(), true);
         self.rules.push(Rule {
             id,
             name: "Pattern of the user".to_owned(),
@@ -382,6 +399,7 @@ impl RuleSet {
             view: View::Text,
             anchor: if literals.is_some() { Anchor::Prefix } else { Anchor::Text },
             literals: literals.unwrap_or_default(),
+            followers,
             before: 0,
             max_len: GREP_MATCH,
             fixed_len: true,
@@ -419,41 +437,45 @@ fn fault(file: &str, rule: &str, problem: impl Into<String>) -> RuleFileError {
     RuleFileError::Rule { file: file.to_owned(), rule: rule.to_owned(), problem: problem.into() }
 }
 
-fn syntax(file: &str, rule: &str, pattern: &str) -> Result<regex_syntax::hir::Hir, RuleFileError> {
-    parse_pattern(pattern).map_err(|error| fault(file, rule, error.to_string()))
-}
-
-/// What a pattern means.
-pub(super) fn parse_pattern(
-    pattern: &str,
-) -> Result<regex_syntax::hir::Hir, Box<regex_syntax::Error>> {
-    regex_automata::util::syntax::parse_with(pattern, &pattern::byte_syntax()).map_err(Box::new)
-}
-
 /// The same rule with its patterns compiled.
 pub(super) fn compiled(file: &str, rule: Rule) -> Result<Rule, RuleFileError> {
     rule.compile().map_err(|problem| fault(file, &rule.id, problem))?;
     Ok(rule)
 }
 
-/// A rule that can be run.
-pub(super) fn rule(file: &str, family: &str, entry: Entry) -> Result<Rule, RuleFileError> {
+/// What the patterns of a rule say.
+fn facts_of(entry: &Entry) -> Result<Facts, String> {
+    let written = Written {
+        regex: &entry.regex,
+        items: entry.items.as_deref(),
+        path: entry.path.as_deref(),
+        keywords: entry.keywords.iter().map(String::as_str).collect(),
+        is_hex: entry.view == ViewKey::Bytes,
+        before: entry.before,
+        has_literals: entry.anchor == AnchorKey::Literal,
+    };
+    Facts::of(&written).map_err(|fault| match fault.key {
+        "regex" => fault.error.to_string(),
+        key => format!("{key}: {}", fault.error),
+    })
+}
+
+/// A rule that can be run. What its patterns say is found out if it is not known.
+pub(super) fn rule(
+    file: &str,
+    family: &str,
+    entry: Entry,
+    known: Option<Facts>,
+) -> Result<Rule, RuleFileError> {
     let id = entry.id.clone();
     let wrong = |problem: String| fault(file, &id, problem);
-    let hir = syntax(file, &id, &entry.regex)?;
-    let parsed = |key: &str, pattern: &str| {
-        parse_pattern(pattern).map_err(|error| wrong(format!("{key}: {error}")))
-    };
-    let items = entry.items.as_deref().map(|items| parsed("items", items)).transpose()?;
-    entry.path.as_deref().map(|path| parsed("path", path)).transpose()?;
-    let with_groups = items.as_ref().unwrap_or(&hir);
-    let name_group = literals::group(with_groups, "name");
-    let most = with_groups.properties().explicit_captures_len();
+    let facts = known.map_or_else(|| facts_of(&entry).map_err(wrong), Ok)?;
+    let most = facts.groups;
     if entry.secret_group > most {
         let asked = entry.secret_group;
         return Err(wrong(format!("secretGroup {asked}: the pattern has {most} groups")));
     }
-    let longest = hir.properties().maximum_len();
+    let (shortest, longest, name_group) = (facts.shortest, facts.longest, facts.name_group);
     let max_len = match (entry.max_len, longest) {
         (Some(len), Some(longest)) => len.min(longest),
         (Some(len), None) | (None, Some(len)) => len,
@@ -487,7 +509,8 @@ pub(super) fn rule(file: &str, family: &str, entry: Entry) -> Result<Rule, RuleF
     if entry.near.as_ref().is_some_and(|near| near.within > 1024) {
         return Err(wrong("near: within may be 1024 bytes at most".to_owned()));
     }
-    let (anchor, literals, before) = anchor(&entry, &hir, max_len).map_err(wrong)?;
+    let Anchored { anchor, literals, followers, before } =
+        anchor(&entry, facts, max_len).map_err(wrong)?;
     if anchor == Anchor::Prefix && entry.secret_group == 0 {
         let prefix = entry.prefix.as_bytes();
         if let Some(other) = literals.iter().find(|literal| !literal.starts_with(prefix)) {
@@ -516,7 +539,6 @@ pub(super) fn rule(file: &str, family: &str, entry: Entry) -> Result<Rule, RuleF
         let notations = list.into_iter().filter_map(Encoding::notation);
         notations.fold(Encodings::NONE, Encodings::with)
     });
-    let properties = hir.properties();
     Ok(Rule {
         id: entry.id,
         name: entry.name,
@@ -527,8 +549,7 @@ pub(super) fn rule(file: &str, family: &str, entry: Entry) -> Result<Rule, RuleF
         indicator,
         severity: entry.severity,
         confidence: entry.confidence,
-        fixed_len: properties.minimum_len().is_some()
-            && properties.minimum_len() == properties.maximum_len(),
+        fixed_len: shortest.is_some() && shortest == longest,
         pattern: Pattern::new(if matches!(anchor, Anchor::Assignment(_)) {
             format!(r"\A(?:{})\z", entry.regex)
         } else {
@@ -541,6 +562,7 @@ pub(super) fn rule(file: &str, family: &str, entry: Entry) -> Result<Rule, RuleF
         view,
         anchor,
         literals,
+        followers,
         before,
         max_len,
         checks,
@@ -568,17 +590,33 @@ pub(super) fn rule(file: &str, family: &str, entry: Entry) -> Result<Rule, RuleF
     })
 }
 
-/// How candidates of a rule arise, their literals, and what may stand before them in a match.
-fn anchor(
-    entry: &Entry,
-    hir: &regex_syntax::hir::Hir,
-    max_len: usize,
-) -> Result<(Anchor, Vec<Vec<u8>>, usize), String> {
+/// How candidates of a rule arise, with their literals.
+struct Anchored {
+    anchor: Anchor,
+    literals: Vec<Vec<u8>>,
+    followers: Vec<Follows>,
+    before: usize,
+}
+
+impl Anchored {
+    fn new(anchor: Anchor, literals: Vec<Vec<u8>>) -> Self {
+        Self { anchor, literals, followers: Vec::new(), before: 0 }
+    }
+
+    /// Without literals.
+    fn without(anchor: Anchor) -> Self {
+        Self::new(anchor, Vec::new())
+    }
+}
+
+fn anchor(entry: &Entry, facts: Facts, max_len: usize) -> Result<Anchored, String> {
+    let Facts { literals, followers, run, .. } = facts;
+    let before = entry.before.unwrap_or(max_len).min(max_len);
     if entry.view == ViewKey::Bytes && entry.anchor == AnchorKey::Number {
-        return Ok((Anchor::Number, Vec::new(), 0));
+        return Ok(Anchored::without(Anchor::Number));
     }
     if entry.view == ViewKey::Bytes && entry.anchor == AnchorKey::Path {
-        return Ok((Anchor::Path, Vec::new(), 0));
+        return Ok(Anchored::without(Anchor::Path));
     }
     if entry.view == ViewKey::Bytes {
         if entry.anchor != AnchorKey::Literal || entry.keywords.is_empty() {
@@ -587,18 +625,15 @@ fn anchor(
                     .to_owned(),
             );
         }
-        let words: Result<Vec<Vec<u8>>, _> =
-            entry.keywords.iter().map(|word| HEXLOWER.decode(word.as_bytes())).collect();
-        let words = words.map_err(|_| "view bytes: keywords are lower-case hex digits")?;
-        if words.iter().any(|word| word.len() < 3) {
+        let literals = literals.ok_or("view bytes: keywords are lower-case hex digits")?;
+        if literals.iter().any(|word| word.len() < 3) {
             return Err("a keyword is shorter than 3 bytes".to_owned());
         }
-        let before = entry.before.unwrap_or(max_len).min(max_len);
-        return Ok((Anchor::Inside, words, before));
+        return Ok(Anchored { anchor: Anchor::Inside, literals, followers, before });
     }
     match entry.anchor {
         AnchorKey::Number => Err("the anchor number asks for view bytes".to_owned()),
-        AnchorKey::Words => Ok((Anchor::Words, Vec::new(), 0)),
+        AnchorKey::Words => Ok(Anchored::without(Anchor::Words)),
         AnchorKey::Assignment => {
             if entry.keywords.is_empty() || entry.items.is_some() {
                 return Err("the anchor assignment asks for keywords, and for no items".to_owned());
@@ -615,36 +650,41 @@ fn anchor(
             let mut literals: Vec<_> = words.iter().map(|it| it.literal().to_vec()).collect();
             literals.sort();
             literals.dedup();
-            Ok((Anchor::Assignment(Keywords::new(words)), literals, 0))
+            Ok(Anchored::new(Anchor::Assignment(Keywords::new(words)), literals))
         }
-        AnchorKey::Label => Ok((Anchor::Label, Vec::new(), 0)),
-        AnchorKey::Path => Ok((Anchor::Path, Vec::new(), 0)),
+        AnchorKey::Label => Ok(Anchored::without(Anchor::Label)),
+        AnchorKey::Path => Ok(Anchored::without(Anchor::Path)),
         AnchorKey::Run | AnchorKey::Word => {
-            let (class, len) = literals::exact_run(hir).ok_or_else(|| {
+            let (bytes, len) = run.ok_or_else(|| {
                 "anchors run and word ask for one class, repeated exactly 16 times or more"
                     .to_owned()
             })?;
-            Ok((
-                Anchor::Run { class: Box::new(class), len, word: entry.anchor == AnchorKey::Word },
-                Vec::new(),
-                0,
-            ))
+            let word = entry.anchor == AnchorKey::Word;
+            Ok(Anchored::without(Anchor::Run { class: table(&bytes), len, word }))
         }
         AnchorKey::Literal if entry.keywords.is_empty() => {
-            let found = literals::prefixes(hir).ok_or_else(|| {
+            let literals = literals.ok_or_else(|| {
                 "matches begin with no literal of 3 bytes or more: give keywords".to_owned()
             })?;
-            Ok((Anchor::Prefix, found, 0))
+            Ok(Anchored { anchor: Anchor::Prefix, literals, followers, before: 0 })
         }
         AnchorKey::Literal => {
             if let Some(short) = entry.keywords.iter().find(|word| word.len() < 3) {
                 return Err(format!("keyword {short:?} is shorter than 3 bytes"));
             }
-            let words = entry.keywords.iter().map(|word| word.as_bytes().to_vec()).collect();
-            let before = entry.before.unwrap_or(max_len).min(max_len);
-            Ok((Anchor::Inside, words, before))
+            let literals = literals.unwrap_or_default();
+            Ok(Anchored { anchor: Anchor::Inside, literals, followers, before })
         }
     }
+}
+
+/// Those bytes, by byte.
+pub(super) fn table(ranges: &[(u8, u8)]) -> Box<[bool; 256]> {
+    let mut table = Box::new([false; 256]);
+    for byte in ranges.iter().flat_map(|(first, last)| *first..=*last) {
+        table[usize::from(byte)] = true;
+    }
+    table
 }
 
 #[cfg(test)]

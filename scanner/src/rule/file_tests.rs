@@ -211,6 +211,15 @@ fn the_rules_are_those_of_the_files_however_they_are_read() {
 }
 
 #[test]
+fn what_the_patterns_of_built_in_rules_say_is_known_and_true() {
+    for line in cryoscan_rules::SECRETS_JSON.lines() {
+        let (file, entry, known): Named<'_> = serde_json::from_str(line).unwrap();
+        let found = facts_of(&entry).unwrap();
+        assert_eq!(known, Some(found), "{file}: {}", entry.id);
+    }
+}
+
+#[test]
 fn joints_of_a_keyword_may_stand_for_nothing() {
     let word = Keyword::new("a__secret").unwrap();
     for (text, at) in [("asecret", 1), ("xa_secret", 3), ("a-_secret", 3), ("A.secret", 2)] {

@@ -3,6 +3,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
+use cryoscan_rules::facts;
 use regex_syntax::hir::{Capture, Class, ClassBytes, ClassBytesRange, Hir, HirKind, Repetition};
 
 use super::fault::{self, Cost, Fault, Place};
@@ -137,7 +138,7 @@ pub(super) fn rule(
                 group = 1;
             }
             hir = Hir::concat(vec![any_of(&keywords), gap(), hir]);
-            let found = literals::prefixes(&hir);
+            let found = facts::prefixes(&hir);
             let found = found.ok_or_else(|| wrong("the keywords are too many".to_owned()))?;
             (Anchor::Prefix, found, 0, Vec::new())
         }
@@ -168,6 +169,10 @@ pub(super) fn rule(
     let mut terms = foreign.terms.clone();
     terms.words = words;
     let lengths = hir.properties();
+    let pattern = Pattern::relaxed(source, hir.to_string());
+    let has_literals = anchor.has_literals();
+    let runs = pattern.hir().filter(|_| has_literals);
+    let followers = runs.map(|hir| facts::followers(&hir, &literals, before == 0));
     let rule = Rule {
         id: id.to_owned(),
         name: foreign.name.clone(),
@@ -189,9 +194,10 @@ pub(super) fn rule(
         view: View::Text,
         fixed_len: lengths.minimum_len().is_some()
             && lengths.minimum_len() == lengths.maximum_len(),
-        pattern: Pattern::relaxed(source, hir.to_string()),
+        pattern,
         anchor,
         literals,
+        followers: followers.unwrap_or_default(),
         before: before.min(max_len),
         max_len,
         checks: Vec::new(),
@@ -276,12 +282,12 @@ pub(super) fn parse(
     place: Place<'_>,
     about: (&str, &str),
 ) -> Result<(String, Hir), Box<Fault>> {
-    let first = match file::parse_pattern(&text.text) {
+    let first = match facts::parse(&text.text) {
         Ok(hir) => return Ok((text.text.clone(), hir)),
         Err(error) => error,
     };
     let changed = border::in_our_syntax(&text.text);
-    if let Ok(hir) = file::parse_pattern(&changed) {
+    if let Ok(hir) = facts::parse(&changed) {
         return Ok((changed, hir));
     }
     let (offset, problem) = fault::of_pattern(&first);
@@ -340,7 +346,7 @@ type Anchored = (Anchor, Vec<Vec<u8>>, usize, Vec<String>);
 fn anchor(hir: &Hir, keywords: &[Text]) -> Result<Anchored, Vec<String>> {
     let words = keywords.iter().map(|keyword| keyword.text.to_ascii_lowercase());
     let words: Vec<String> = words.filter(|word| !word.is_empty()).collect();
-    let found = literals::prefixes(hir).map(|found| (Anchor::Prefix, found, 0));
+    let found = facts::prefixes(hir).map(|found| (Anchor::Prefix, found, 0));
     let inside = || literals::inside(hir).map(|(found, before)| (Anchor::Inside, found, before));
     if let Some((anchor, found, before)) = found.or_else(inside) {
         // A literal that is or begins a keyword stands for it.
@@ -352,9 +358,9 @@ fn anchor(hir: &Hir, keywords: &[Text]) -> Result<Anchored, Vec<String>> {
         let words = if is_known { Vec::new() } else { words };
         return Ok((anchor, found, before, words));
     }
-    if let Some((class, len)) = literals::exact_run(hir).filter(|_| words.is_empty()) {
+    if let Some((class, len)) = facts::exact_run(hir).filter(|_| words.is_empty()) {
         return Ok((
-            Anchor::Run { class: Box::new(class), len, word: false },
+            Anchor::Run { class: file::table(&class), len, word: false },
             Vec::new(),
             0,
             words,

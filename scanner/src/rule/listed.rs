@@ -66,6 +66,7 @@ fn rule(kind: Kind) -> Rule {
         view: View::Text,
         anchor: Anchor::Listed,
         literals: Vec::new(),
+        followers: Vec::new(),
         before: 0,
         max_len: LONGEST,
         fixed_len: true,

@@ -21,7 +21,6 @@ mod user;
 pub use example::{Piece, alphabet, pieces};
 pub use fault::{Cost, Fault};
 pub use file::{Example, RuleExamples, RuleFileError};
-pub(crate) use literals::followers;
 pub use model::{
     Anchor, Class, Edge, Encodings, Keyword, Keywords, Near, Places, Report, Rule, RuleId, RuleSet,
     View,

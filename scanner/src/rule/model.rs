@@ -3,6 +3,8 @@
 use std::ops::Range;
 use std::sync::Arc;
 
+use cryoscan_rules::facts::Follows;
+
 use super::names::says_secret;
 use super::pattern::Pattern;
 use super::terms::Terms;
@@ -331,6 +333,8 @@ pub struct Rule {
     pub anchor: Anchor,
     /// The literals of `anchor`.
     pub literals: Vec<Vec<u8>>,
+    /// Which bytes may follow a literal of three bytes, as ranges; any, where nothing is known.
+    pub followers: Vec<Follows>,
     /// Bytes that may stand between the start of a match and its literal.
     pub before: usize,
     /// Longest match, in characters.

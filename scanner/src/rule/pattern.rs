@@ -3,6 +3,7 @@
 use std::ops::Range;
 use std::sync::{Arc, OnceLock};
 
+use cryoscan_rules::facts;
 use regex_automata::meta::Regex;
 use regex_automata::util::syntax;
 use regex_automata::{Anchored, Input};
@@ -131,7 +132,7 @@ impl Pattern {
 
     /// The syntax tree of what runs.
     pub(super) fn hir(&self) -> Option<Hir> {
-        syntax::parse_with(self.runs(), &byte_syntax()).ok()
+        facts::parse(self.runs()).ok()
     }
 
     pub(super) fn compile(&self) -> Result<&Regex, Box<regex_automata::meta::BuildError>> {

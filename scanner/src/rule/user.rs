@@ -6,6 +6,7 @@ use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
+use cryoscan_rules::facts;
 use serde::Deserialize as _;
 use toml::de::{DeTable, DeValue, ValueDeserializer};
 
@@ -238,7 +239,7 @@ impl UserRules {
             };
             let patterns = ["regex", "items", "path"].into_iter().find_map(|key| {
                 let text = string(keys, key)?;
-                let error = file::parse_pattern(&text.text).err()?;
+                let error = facts::parse(&text.text).err()?;
                 let (offset, problem) = super::fault::of_pattern(&error);
                 let at = place.inside(&text.at, &text.text, offset);
                 Some(place.fault(Cost::Wrong, at, (&id, key), problem))
@@ -248,7 +249,7 @@ impl UserRules {
                 continue;
             }
             let examples = (id.clone(), entry.examples.clone(), entry.counterexamples.clone());
-            let rule = file::rule(&file.name, &file.family(), entry)
+            let rule = file::rule(&file.name, &file.family(), entry, None)
                 .and_then(|rule| file::compiled(&file.name, rule));
             match rule {
                 Ok(rule) => {
@@ -531,8 +532,8 @@ fn advise(
         faults.push(place.fault(Cost::Advice, at(key), (&rule.id, key), problem));
     };
     let has_keywords = keys.iter().any(|pair| pair.key == "keywords");
-    let starts = || file::parse_pattern(rule.pattern.source()).ok();
-    let starts = starts().and_then(|hir| super::literals::prefixes(&hir));
+    let starts = || facts::parse(rule.pattern.source()).ok();
+    let starts = starts().and_then(|hir| facts::prefixes(&hir));
     if has_keywords && starts.is_some_and(|all| all.iter().all(|it| it.len() > 3)) {
         say(
             "keywords",
