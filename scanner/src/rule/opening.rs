@@ -4,6 +4,7 @@ use std::ops::{Range, RangeInclusive};
 
 use regex_syntax::hir::{Class, Hir, HirKind};
 
+use super::MAX_MATCH;
 use super::literals;
 use super::program::set_of;
 
@@ -12,6 +13,9 @@ type Set = [bool; 256];
 
 /// Bytes from the start of a match that are told apart.
 const LONGEST: usize = 128;
+
+/// Bytes of a row that every window shows to its end; no match is as long.
+const LONGEST_ROW: usize = 2 * MAX_MATCH;
 
 /// What every match begins with.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -71,6 +75,7 @@ impl Opening {
                 let next = rest.get(row);
                 row == 0
                     || (word.len.contains(&row)
+                        && row <= LONGEST_ROW
                         && next.is_some_and(|byte| word.next[usize::from(*byte)]))
             })
     }
