@@ -167,7 +167,9 @@ impl Spread {
         if self.rest.is_none() {
             let mut rest = Figures::default();
             let known = self.parts.iter().map(|part| (part.holder, part.tally.count));
-            known.chain([new]).for_each(|(holder, matches)| rest.add(holder, matches));
+            for (holder, matches) in known.chain([new]) {
+                rest.add(holder, matches);
+            }
             self.rest = Some(Box::new(rest));
         }
         if index < self.parts.len() {
@@ -180,14 +182,14 @@ impl Spread {
         let Self { parts, rest } = other;
         let is_counted = rest.is_some();
         if let Some(rest) = rest {
-            let own = self.counts_by_holder();
-            match &mut self.rest {
-                Some(present) => present.merge(*rest),
-                None => {
-                    let mut all = *rest;
-                    own.into_iter().for_each(|(holder, matches)| all.add(holder, matches));
-                    self.rest = Some(Box::new(all));
+            if let Some(present) = &mut self.rest {
+                present.merge(*rest);
+            } else {
+                let mut all = rest;
+                for part in &self.parts {
+                    all.add(part.holder, part.tally.count);
                 }
+                self.rest = Some(all);
             }
         }
         for part in parts {
@@ -203,10 +205,6 @@ impl Spread {
                 Err(index) => self.keep(index, part, most),
             }
         }
-    }
-
-    fn counts_by_holder(&self) -> Vec<(Holder, u64)> {
-        self.parts.iter().map(|part| (part.holder, part.tally.count)).collect()
     }
 }
 
