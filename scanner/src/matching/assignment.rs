@@ -243,6 +243,12 @@ fn is_flag(text: &[u8], name: &Range<usize>) -> bool {
     matches!(dashes, 1 | 2) && before != Some(&b'\\') && !is_denied
 }
 
+/// Whether a name in which a keyword begins at `at` may be that of a flag: the dashes are part of the row before it.
+pub(super) fn may_be_flag(text: &[u8], at: usize) -> bool {
+    let before = text.get(at.saturating_sub(NAME)..at).unwrap_or_default().iter().rev();
+    before.take_while(|byte| is_name(**byte)).any(|byte| *byte == b'-')
+}
+
 /// Whether a name with a keyword in it may be that of a secret.
 pub(super) fn is_named(
     text: &[u8],

@@ -21,8 +21,6 @@ pub(super) struct Run<'a> {
     pub cut: Cut,
     /// The path of the file it stands in; empty in memory.
     pub path: &'a str,
-    /// Where the row of letters, digits, `-` and `_` ends in which the candidate stands, where that is known.
-    pub word_end: Option<usize>,
 }
 
 /// A candidate that is a match.
@@ -98,9 +96,6 @@ fn find(rule: &Rule, run: Run<'_>, at: usize, reading: &mut Reading) -> Option<F
     match &rule.anchor {
         Anchor::Run { len, .. } => Some(Found::of(at..at + len)),
         Anchor::Prefix => {
-            if run.word_end.is_some_and(|end| !rule.pattern.may_begin(run.text, at, end)) {
-                return None;
-            }
             let all = at..run.text.len();
             if rule.items.is_none() && rule.group == 0 && rule.name_group.is_none() {
                 return whole(rule, at..rule.pattern.end_near(run.text, all, &mut reading.reach)?);

@@ -8,10 +8,11 @@ use super::confirm::Confirmed;
 use super::kernel::Kernel;
 use super::memo::{Keys, Memo};
 use super::meter::Meter;
-use super::prefilter::{Hit, Marks, Prefilter, is_zeros};
+use super::prefilter::{Ends, Hit, Marks, Prefilter, is_zeros};
 use super::reading::Reading;
 use super::record::{self, Foreign, Pair};
 use super::repeats::{Repeats, Visit};
+use super::runs::{Classes, Groups};
 use super::search::{self, Haystack, Search, TextRun};
 use super::{assignment, environment, overlap, runs};
 use crate::check::Confidence;
@@ -99,8 +100,6 @@ pub struct Scratch {
     /// Marks of texts that are not looked at any more.
     pub(super) marks: Vec<Marks>,
     pub(super) meter: Meter,
-    /// A place that is looked at, and where the row of letters, digits, `-` and `_` ends in which it stands.
-    pub(super) word: Option<(usize, usize)>,
     /// What binary records at the place that is looked at assign to a name there.
     pub(super) pairs: Vec<Pair>,
     /// What names and values at the place that is looked at are.
@@ -109,14 +108,16 @@ pub struct Scratch {
     pub(super) memo: Memo,
     /// Text that was met before.
     pub(super) repeats: Repeats,
+    /// Tokens of the text that is looked at.
+    pub(super) groups: Groups,
 }
 
 /// A rule without literals.
 #[derive(Debug)]
 struct Other {
     id: RuleId,
-    /// Whether its candidates are parts of tokens.
-    is_of_tokens: bool,
+    /// The bit of its class, if its candidates are parts of tokens.
+    of_tokens: Option<u16>,
     /// Whether it is about a place in memory: nothing that is decoded is one.
     is_of_places: bool,
 }
@@ -130,6 +131,8 @@ pub struct Engine {
     prefilter: Prefilter,
     /// Rules whose candidates are runs, labels, files, or all text.
     others: Vec<Other>,
+    /// Of those whose candidates are parts of tokens.
+    classes: Classes,
     /// Whether some rule could match nothing but zeros.
     finds_zeros: bool,
     key: [u8; 32],
@@ -145,16 +148,20 @@ impl Engine {
     /// The same on a kernel of choice.
     pub fn on(kernel: Kernel, rules: RuleSet, key: [u8; 32]) -> Self {
         let prefilter = Prefilter::new(&rules, kernel);
+        let mut classes = Classes::default();
         let others = (0..)
             .map(RuleId)
             .zip(rules.rules())
             .filter(|(_, rule)| !rule.anchor.has_literals() && rule.anchor != Anchor::Listed)
             .map(|(id, rule)| Other {
                 id,
-                is_of_tokens: matches!(
-                    &rule.anchor,
-                    Anchor::Run { class, len, .. } if runs::is_of_tokens(class, *len)
-                ),
+                of_tokens: if let Anchor::Run { class, len, .. } = &rule.anchor
+                    && runs::is_of_tokens(class, *len)
+                {
+                    classes.bit(class)
+                } else {
+                    None
+                },
                 is_of_places: matches!(rule.anchor, Anchor::Label | Anchor::Path | Anchor::Number),
             })
             .collect();
@@ -168,7 +175,8 @@ impl Engine {
             Anchor::Listed => false,
         });
         let budgets = rules.rules().iter().map(search::budget).collect();
-        Self { rules, budgets, prefilter, others, finds_zeros, key, memo: Keys::default() }
+        let memo = Keys::default();
+        Self { rules, budgets, prefilter, others, classes, finds_zeros, key, memo }
     }
 
     /// The rules.
@@ -275,11 +283,10 @@ impl Engine {
         };
         let mut text = TextRun::default();
         let mut rules = Vec::new();
-        let mut row_start = 0;
+        let mut row = 0..0;
         let mut visit = Visit::default();
         let mut done = 0;
         let mut foreign = Foreign::default();
-        scratch.word = None;
         for hits in haystack.marks.hits.chunk_by(|one, other| one.at == other.at) {
             let Some(at) = hits.first().and_then(|hit| usize::try_from(hit.at).ok()) else {
                 return;
@@ -299,11 +306,19 @@ impl Engine {
             }
             // A rule may have several literals of which one begins with another.
             rules.clear();
-            self.prefilter.rules(haystack.text, hits, &mut rules);
+            let mut ends = || {
+                text.cover(haystack.text, at);
+                // Places come in order: one before the end stands in the same row.
+                if row.end <= at {
+                    row = assignment::row_start(haystack.text, at)..word_end(haystack.text, at);
+                }
+                Ends { run: text.range().end.max(at), row: row.end }
+            };
+            self.prefilter.rules(&self.rules, haystack.text, hits, &mut ends, &mut rules);
             if rules.is_empty() {
                 continue;
             }
-            text.cover(haystack.text, at);
+            ends();
             if !visit.covers(at) {
                 let Scratch { memo, repeats, .. } = &mut *scratch;
                 repeats.leave(std::mem::take(&mut visit));
@@ -311,21 +326,17 @@ impl Engine {
                     visit = repeats.enter(memo, haystack.text, text.range(), haystack.cut, rest);
                 }
             }
-            // Places come in order: one before the end stands in the same row.
-            let known = scratch.word.map(|(_, end)| end).filter(|end| *end > at);
-            let row_end = known.unwrap_or_else(|| word_end(haystack.text, at));
-            if known.is_none() {
-                row_start = assignment::row_start(haystack.text, at);
-            }
-            scratch.word = Some((at, row_end));
             scratch.pairs.clear();
             let is_name = |id: &RuleId| matches!(self.rules.get(*id).anchor, Anchor::Assignment(_));
             let (mut is_no_name, mut sight) = (true, Sight::default());
             if rules.iter().any(is_name) {
                 foreign.see(haystack.text, at);
-                record::pairs(haystack.text, at, row_start, &foreign, &mut scratch.pairs);
-                is_no_name =
-                    assignment::is_no_name(row_start..row_end, at) && scratch.pairs.is_empty();
+                record::pairs(haystack.text, at, row.start, &foreign, &mut scratch.pairs);
+                is_no_name = assignment::is_no_name(row.clone(), at) && scratch.pairs.is_empty();
+                if is_no_name && rules.iter().all(is_name) {
+                    visit.skip(rules.len());
+                    continue;
+                }
                 if !is_no_name {
                     sight = Sight::of(haystack.text, at, text.range().end);
                 }
@@ -334,17 +345,15 @@ impl Engine {
             for id in &rules {
                 let candidate = visit.next();
                 let search = self.search(window, *id, haystack);
-                if search.is_wanted(scratch) {
+                if search.is_wanted(scratch) && !(is_no_name && is_name(id)) {
                     let start = scratch.meter.now();
                     let is_allowed = search.is_allowed(at, scratch);
                     are_spent &= search.is_spent(scratch);
-                    if is_allowed && !(is_no_name && is_name(id)) {
+                    if is_allowed {
                         let is_of_run = visit.covers(at) && search.sees_run_only(sight);
                         if is_of_run && visit.is_nothing(candidate) {
                             scratch.meter.candidate(*id);
                             search.record(at, None, scratch);
-                        } else if search.is_no_token(at, row_end) {
-                            scratch.meter.candidate(*id);
                         } else {
                             let around = search.around(at, &text, sight);
                             if !search.confirm(around, at, None, scratch) && is_of_run {
@@ -369,11 +378,14 @@ impl Engine {
 
     /// Candidates of rules without literals.
     fn others(&self, window: &Window<'_>, haystack: Haystack<'_>, scratch: &mut Scratch) {
-        let has_tokens = !haystack.marks.tokens.is_empty();
+        let tokens = haystack.marks.tokens.as_slice();
+        let mut groups = std::mem::take(&mut scratch.groups);
+        groups.read(haystack.text, tokens, &self.classes);
         let may_match = |it: &&Other| {
-            (has_tokens || !it.is_of_tokens) && (haystack.from.is_none() || !it.is_of_places)
+            (!tokens.is_empty() || it.of_tokens.is_none())
+                && (haystack.from.is_none() || !it.is_of_places)
         };
-        for Other { id, is_of_tokens, .. } in self.others.iter().filter(may_match) {
+        for Other { id, of_tokens, .. } in self.others.iter().filter(may_match) {
             let search = self.search(window, *id, haystack);
             if !search.is_wanted(scratch) {
                 continue;
@@ -382,8 +394,12 @@ impl Engine {
             match &search.rule.anchor {
                 Anchor::Prefix | Anchor::Inside | Anchor::Assignment(_) => {}
                 Anchor::Run { class, len, word } => {
-                    let tokens = is_of_tokens.then_some(haystack.marks.tokens.as_slice());
-                    search.runs(tokens, class, *len, *word, scratch);
+                    let text = haystack.text;
+                    let each = |found: &mut dyn FnMut(usize)| match of_tokens {
+                        Some(bit) => groups.each(text, tokens, (&self.classes, *bit), *len, found),
+                        None => runs::each(text, class, *len, found),
+                    };
+                    search.runs(each, *len, *word, scratch);
                 }
                 Anchor::Label => search.labels(scratch),
                 Anchor::Number => search.numbers(scratch),
@@ -395,6 +411,7 @@ impl Engine {
             }
             scratch.meter.charge(Some(*id), start);
         }
+        scratch.groups = groups;
     }
 
     pub(super) fn search<'a>(

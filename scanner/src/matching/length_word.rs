@@ -259,7 +259,7 @@ pub(super) fn judge(
                 continue;
             }
             let Some(text) = run.text.get(from..end) else { continue };
-            let inner = Run { text, cut: super::search::WHOLE, path: run.path, word_end: None };
+            let inner = Run { text, cut: super::search::WHOLE, path: run.path };
             let Some(candidate) = place.at.checked_sub(from).filter(|at| *at < text.len()) else {
                 continue;
             };

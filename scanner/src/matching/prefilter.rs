@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::ops::Range;
-use std::sync::{Arc, LazyLock};
+use std::sync::{Arc, LazyLock, OnceLock};
 
 use super::fingerprint::{Bytes, Shape, tables};
 use super::kernel::{self, BEHIND, BLOCK, BLOCKS, Kernel, TILE, Tables, Tile};
-use super::{encoding, environment, names};
+use super::{assignment, encoding, environment, names};
 use crate::indicator::Indicators;
-use crate::rule::{Anchor, Keyword, RuleId, RuleSet, followers};
+use crate::rule::{Anchor, Keyword, Opening, RuleId, RuleSet, View, followers};
 
 /// Bytes that are skipped together where they are zeros.
 const PAGE: usize = 4 << 10;
@@ -19,8 +19,8 @@ pub(super) struct Prefilter {
     kernel: Kernel,
     tables: Tables,
     literals: Vec<Literal>,
-    /// By number of the hash of a fingerprint, the first of its entries.
-    heads: Vec<u32>,
+    /// By number of the hash of a fingerprint, where its entries begin; they end where the next one's do.
+    starts: Vec<u32>,
     entries: Vec<Entry>,
     /// Whether a literal is made of zeros only.
     finds_zeros: bool,
@@ -39,6 +39,8 @@ struct Literal {
     /// What may follow; of a literal of three bytes only.
     follows: Bytes,
     rules: Vec<RuleId>,
+    /// The same by what their matches begin with.
+    openings: OnceLock<Vec<(Opening, Vec<RuleId>)>>,
     /// Of rules for assignments: the keywords that have this literal, each with its rules.
     keywords: Vec<(Keyword, Vec<RuleId>)>,
 }
@@ -61,7 +63,29 @@ impl Literal {
                 }
             }
         }
-        Self { bytes: bytes.to_vec(), any_case, follows, rules, keywords }
+        let openings = OnceLock::new();
+        Self { bytes: bytes.to_vec(), any_case, follows, rules, openings, keywords }
+    }
+
+    /// Its rules by what their matches begin with, from the literal on.
+    fn openings(&self, set: &RuleSet) -> &[(Opening, Vec<RuleId>)] {
+        self.openings.get_or_init(|| {
+            let mut openings: Vec<(Opening, Vec<RuleId>)> = Vec::new();
+            for id in &self.rules {
+                let rule = set.get(*id);
+                let begins_here = rule.anchor == Anchor::Prefix && rule.view == View::Text;
+                let opening = if begins_here {
+                    rule.pattern.opening(self.bytes.len())
+                } else {
+                    Opening::default()
+                };
+                match openings.iter_mut().find(|(known, _)| *known == opening) {
+                    Some((_, of)) => of.push(*id),
+                    None => openings.push((opening, vec![*id])),
+                }
+            }
+            openings
+        })
     }
 }
 
@@ -76,8 +100,6 @@ struct Entry {
     offset: u8,
     /// Whether its first eight bytes are all of it, whatever follows.
     is_whole: bool,
-    /// The next entry of the same hash.
-    next: u32,
     /// The first eight bytes of the literal, as a number.
     head: Head,
 }
@@ -106,10 +128,9 @@ impl Head {
         Self { value, mask, fold }
     }
 
-    /// Whether bytes begin so; nothing is said of fewer than eight.
-    fn begins(self, bytes: &[u8]) -> Option<bool> {
-        let eight = bytes.first_chunk::<8>().map(|eight| u64::from_le_bytes(*eight))?;
-        Some((eight | self.fold) & self.mask == self.value)
+    /// Whether the eight bytes of a place are so.
+    fn is_of(self, eight: u64) -> bool {
+        (eight | self.fold) & self.mask == self.value
     }
 }
 
@@ -154,6 +175,15 @@ pub(super) struct Hit {
     pub at: u32,
     /// Which one.
     pub(super) literal: u32,
+}
+
+/// What a place ends with.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Ends {
+    /// The end of its text run; none beyond the place if it stands in none.
+    pub run: usize,
+    /// The end of its row of letters, digits, `-` and `_`.
+    pub row: usize,
 }
 
 impl Hit {
@@ -279,22 +309,26 @@ impl Prefilter {
             kernel,
             tables,
             literals,
-            heads: Vec::new(),
+            starts: Vec::new(),
             entries: Vec::new(),
             finds_zeros,
         };
-        this.heads.resize(this.tables.hash_count(), u32::MAX);
+        let mut entries: Vec<(usize, Entry)> = Vec::new();
         for (literal, (fingerprint, hashes)) in (0..).zip(fingerprints) {
-            for hash in hashes {
-                let offset = fingerprint.offset;
-                let entry = u32::try_from(this.entries.len()).unwrap_or(u32::MAX);
-                let next = std::mem::replace(&mut this.heads[this.tables.number(hash)], entry);
-                let literal_of = &this.literals[self::offset(literal)];
-                let head = Head::of(&literal_of.bytes, literal_of.any_case);
-                let is_whole = (kernel::WIDTH..=8).contains(&literal_of.bytes.len());
-                this.entries.push(Entry { literal, offset, is_whole, next, head });
-            }
+            let Literal { bytes, any_case, .. } = &this.literals[offset(literal)];
+            let head = Head::of(bytes, *any_case);
+            let is_whole = (kernel::WIDTH..=8).contains(&bytes.len());
+            let numbers = hashes.into_iter().map(|hash| this.tables.number(hash));
+            entries.extend(numbers.map(|number| {
+                (number, Entry { literal, offset: fingerprint.offset, is_whole, head })
+            }));
         }
+        entries.sort_by_key(|(number, entry)| (*number, entry.offset));
+        this.starts = (0..=this.tables.hash_count())
+            .map(|number| entries.partition_point(|(of, _)| *of < number))
+            .map(|start| u32::try_from(start).unwrap_or(u32::MAX))
+            .collect();
+        this.entries = entries.into_iter().map(|(_, entry)| entry).collect();
         this
     }
 
@@ -303,18 +337,37 @@ impl Prefilter {
         self.literals.len()
     }
 
-    /// Adds the rules that some hits at one place are of, each once and in order: those for assignments only if
-    /// one of their keywords stands there as a whole.
-    pub(super) fn rules(&self, text: &[u8], hits: &[Hit], rules: &mut Vec<RuleId>) {
+    /// Adds the rules that some hits at one place are of, each once and in order, but for those that find nothing
+    /// there by the first look: for assignments one of their keywords must stand there as a whole, of others the
+    /// pattern must be able to begin. `ends` are those of the place.
+    pub(super) fn rules(
+        &self,
+        set: &RuleSet,
+        text: &[u8],
+        hits: &[Hit],
+        mut ends: impl FnMut() -> Ends,
+        rules: &mut Vec<RuleId>,
+    ) {
         let mut lists = 0;
         for hit in hits {
             let Some(literal) = self.literals.get(offset(hit.literal)) else { continue };
+            let at = offset(hit.at);
             if !literal.any_case {
-                rules.extend_from_slice(&literal.rules);
-                lists += 1;
+                for (opening, of) in literal.openings(set) {
+                    let may_stand = opening.says_nothing() || {
+                        let Ends { run, row } = ends();
+                        opening.may_stand(text, at..run, row)
+                    };
+                    if may_stand {
+                        rules.extend_from_slice(of);
+                        lists += 1;
+                    }
+                }
             }
             for (keyword, of) in &literal.keywords {
-                if keyword.find_around(text, offset(hit.at)).is_some() {
+                if let Some(word) = keyword.find_around(text, at)
+                    && (!keyword.is_flag || assignment::may_be_flag(text, word.start))
+                {
                     rules.extend_from_slice(of);
                     lists += 1;
                 }
@@ -428,22 +481,25 @@ impl Prefilter {
         for (to, byte) in here.iter_mut().zip(four) {
             *to = *byte;
         }
-        let mut next = self.heads[self.tables.number(kernel::hash(here))];
-        while let Some(entry) = self.entries.get(offset(next)) {
-            next = entry.next;
-            let Some(start) = at.checked_sub(usize::from(entry.offset)) else { continue };
-            let stands = match entry.head.begins(bytes.get(start..).unwrap_or_default()) {
-                Some(false) => false,
-                Some(true) if entry.is_whole => true,
-                Some(true) | None => self.stands(entry.literal, bytes, start),
-            };
-            if stands {
-                let at = u32::try_from(start).unwrap_or(u32::MAX);
-                let hit = Hit { at, literal: entry.literal };
-                // Fingerprints come in order, and lie a few bytes into their literals.
-                let before = hits.iter().rposition(|other| *other <= hit);
-                if before.and_then(|before| hits.get(before)) != Some(&hit) {
-                    hits.insert(before.map_or(0, |before| before + 1), hit);
+        let number = self.tables.number(kernel::hash(here));
+        let Some([start, end]) = self.starts.get(number..number + 2) else { return };
+        let of_hash = self.entries.get(offset(*start)..offset(*end)).unwrap_or_default();
+        for same in of_hash.chunk_by(|one, other| one.offset == other.offset) {
+            let back = same.first().map_or(0, |entry| usize::from(entry.offset));
+            let Some(start) = at.checked_sub(back) else { continue };
+            let eight = bytes.get(start..).and_then(<[u8]>::first_chunk);
+            let eight = eight.map(|eight| u64::from_le_bytes(*eight));
+            let begins = |entry: &&Entry| eight.is_none_or(|eight| entry.head.is_of(eight));
+            for entry in same.iter().filter(begins) {
+                let is_sure = entry.is_whole && eight.is_some();
+                if is_sure || self.stands(entry.literal, bytes, start) {
+                    let at = u32::try_from(start).unwrap_or(u32::MAX);
+                    let hit = Hit { at, literal: entry.literal };
+                    // Fingerprints come in order, and lie a few bytes into their literals.
+                    let before = hits.iter().rposition(|other| *other <= hit);
+                    if before.and_then(|before| hits.get(before)) != Some(&hit) {
+                        hits.insert(before.map_or(0, |before| before + 1), hit);
+                    }
                 }
             }
         }
@@ -498,7 +554,8 @@ mod tests {
         let mut found = Vec::new();
         for hit in &marks.hits {
             let mut rules = Vec::new();
-            prefilter.rules(bytes, &[*hit], &mut rules);
+            let ends = || Ends { run: bytes.len(), row: bytes.len() };
+            prefilter.rules(set, bytes, &[*hit], ends, &mut rules);
             for rule in rules {
                 found.push((offset(hit.at), set.get(rule).pattern.source().to_owned()));
             }

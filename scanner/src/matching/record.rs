@@ -53,7 +53,7 @@ pub(super) fn judge(
         let value = bytes.get(pair.value.clone()).filter(|value| value.len() <= rule.max_len)?;
         // Checks ask for quotes where a value is known to be all of a string.
         let text = Zeroizing::new([b"\"", value, b"\""].concat());
-        let run = Run { text: &text, cut: WHOLE, path, word_end: None };
+        let run = Run { text: &text, cut: WHOLE, path };
         let value = Value { span: 1..text.len() - 1, is_bounded: true };
         let name = bytes.get(pair.name.clone())?;
         let found = confirm::assigned(rule, run, &value, name)?;

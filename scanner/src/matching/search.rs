@@ -8,7 +8,7 @@ use super::encoding::SpanMap;
 use super::engine::{Candidate, SURROUNDINGS, Scratch, Throttled, WIDEST};
 use super::length_word::Layout;
 use super::prefilter::Marks;
-use super::{labels, length_word, number, record, runs, text_run, words};
+use super::{labels, length_word, number, record, text_run, words};
 use crate::check::Notation;
 use crate::region::{CELL, Cut, Decoded, LabelKind, RegionKind, Window};
 use crate::rule::{Anchor, Rule, RuleId, View};
@@ -227,17 +227,16 @@ impl Search<'_> {
         (start..end, Cut { start: start == 0 && cut.start, end: end == text.len() && cut.end })
     }
 
-    /// Runs of a class with an exact length; with `tokens`, only what is a part of one.
+    /// Runs of a class with an exact length, of which `each` gives the starts.
     pub(super) fn runs(
         &self,
-        tokens: Option<&[Range<usize>]>,
-        class: &[bool; 256],
+        each: impl FnOnce(&mut dyn FnMut(usize)),
         len: usize,
         word: bool,
         scratch: &mut Scratch,
     ) {
         let last = self.own().end.saturating_add(WIDEST);
-        runs::each(self.haystack.text, tokens, class, len, |at| {
+        each(&mut |at| {
             let address = self.haystack.address(at);
             if (word && !self.has_length_word(at, len))
                 || address >= last
@@ -317,8 +316,7 @@ impl Search<'_> {
             let shown = end.min(start.saturating_add(self.rule.max_len));
             let text = self.haystack.text.get(start..shown).unwrap_or_default();
             let path = self.window.name;
-            let run =
-                Run { text, cut: Cut { start: false, end: shown < end }, path, word_end: None };
+            let run = Run { text, cut: Cut { start: false, end: shown < end }, path };
             scratch.meter.candidate(self.id);
             scratch.reading.begin(self.id, start, text, 0);
             for found in confirm::find_all(self.rule, run, 0, &mut scratch.reading) {
@@ -386,14 +384,6 @@ impl Search<'_> {
         self.rule.view != View::Bytes && !goes_on
     }
 
-    /// Whether a pattern of a token finds nothing, by the row of letters, digits, `-` and `_` alone that it begins
-    /// with.
-    pub(super) fn is_no_token(&self, at: usize, row_end: usize) -> bool {
-        self.rule.anchor == Anchor::Prefix
-            && self.rule.view == View::Text
-            && !self.rule.pattern.may_begin(self.haystack.text, at, row_end)
-    }
-
     /// Confirms one candidate in the text around it; gives whether its pattern found anything there. `kind` is
     /// the kind of region, where it is not told by the address alone.
     pub(super) fn confirm(
@@ -406,8 +396,7 @@ impl Search<'_> {
         let (range, cut) = around;
         let start = range.start;
         let Some(text) = self.haystack.text.get(range) else { return false };
-        let word_end = scratch.word.filter(|(of, _)| *of == at).map(|(_, end)| end - start);
-        let run = Run { text, cut, path: self.window.name, word_end };
+        let run = Run { text, cut, path: self.window.name };
         scratch.meter.candidate(self.id);
         let all = self.judge_all(run, start, at - start, None, scratch);
         if all.is_empty() {
@@ -521,11 +510,7 @@ impl Search<'_> {
         kind: Option<RegionKind>,
         scratch: &mut Scratch,
     ) {
-        let judged = confirm::judge(
-            self.rule,
-            Run { text, cut, path: self.window.name, word_end: None },
-            found,
-        );
+        let judged = confirm::judge(self.rule, Run { text, cut, path: self.window.name }, found);
         scratch.meter.candidate(self.id);
         scratch.meter.judged(self.id, said(&judged));
         if let Ok(confirmed) = judged {

@@ -10,6 +10,7 @@ mod literals;
 mod model;
 mod names;
 mod node;
+mod opening;
 mod pattern;
 mod program;
 mod select;
@@ -26,7 +27,8 @@ pub use model::{
     View,
 };
 pub use names::{keeps_meaning, says_open, says_secret};
-pub use pattern::{Pattern, is_of_word};
+pub use opening::{Opening, is_of_word};
+pub use pattern::Pattern;
 pub use program::{Groups, Reach};
 pub use select::UnknownSelector;
 pub use terms::Terms;

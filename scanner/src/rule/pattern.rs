@@ -1,14 +1,14 @@
 //! Regular expressions of rules: compiled when first needed, each as far as it is needed.
 
-use std::ops::{Range, RangeInclusive};
+use std::ops::Range;
 use std::sync::{Arc, OnceLock};
 
 use regex_automata::meta::Regex;
 use regex_automata::util::syntax;
 use regex_automata::{Anchored, Input};
-use regex_syntax::hir::{Class, Hir, HirKind};
+use regex_syntax::hir::Hir;
 
-use super::literals;
+use super::opening::Opening;
 use super::program::{Groups, Program, Reach};
 
 /// Bytes of the largest automaton.
@@ -25,80 +25,12 @@ pub struct Pattern {
     relaxed: Option<String>,
     program: OnceLock<Option<Arc<Program>>>,
     regex: OnceLock<Regex>,
-    word: OnceLock<Option<Word>>,
-}
-
-/// How a match begins: with a row of letters, digits, `-` and `_`, and a byte that ends it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Word {
-    /// Bytes of the row.
-    len: RangeInclusive<usize>,
-    /// What may stand behind it.
-    next: Box<[bool; 256]>,
-}
-
-/// Whether a byte is a letter, a digit, `-` or `_`: what the first parts of tokens are made of.
-pub fn is_of_word(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_')
-}
-
-impl Word {
-    /// That of the matches of a pattern that begin with a byte of one, if there is one.
-    fn of(hir: &Hir) -> Option<Self> {
-        let HirKind::Concat(parts) = hir.kind() else { return None };
-        let mut len = (0_usize, 0_usize);
-        for (index, part) in parts.iter().enumerate() {
-            let part = if index == 0 { beginning_with_words(part) } else { part.clone() };
-            if let HirKind::Literal(literal) = part.kind()
-                && let Some(at) = literal.0.iter().position(|byte| !is_of_word(*byte))
-            {
-                let mut next = Box::new([false; 256]);
-                next[usize::from(*literal.0.get(at)?)] = true;
-                return Some(Self { len: len.0.checked_add(at)?..=len.1.saturating_add(at), next });
-            }
-            if !holds_words_only(&part) {
-                let rest = Hir::concat(parts.get(index..)?.to_vec());
-                let next = Box::new(literals::first_bytes(&rest)?);
-                let ends = (0..=u8::MAX).zip(&*next).all(|(byte, is)| !is || !is_of_word(byte));
-                return (ends && index > 0).then_some(Self { len: len.0..=len.1, next });
-            }
-            let least = part.properties().minimum_len()?;
-            let most = part.properties().maximum_len().unwrap_or(usize::MAX);
-            len = (len.0.checked_add(least)?, len.1.saturating_add(most));
-        }
-        None
-    }
-}
-
-/// The alternatives of the first part of a pattern that begin with a byte of a [`Word`].
-fn beginning_with_words(part: &Hir) -> Hir {
-    let HirKind::Alternation(all) = part.kind() else { return part.clone() };
-    let begins = |hir: &&Hir| {
-        let HirKind::Literal(literal) = hir.kind() else { return true };
-        literal.0.first().is_none_or(|byte| is_of_word(*byte))
-    };
-    Hir::alternation(all.iter().filter(begins).cloned().collect())
-}
-
-/// Whether all that a part of a pattern takes are bytes of a [`Word`].
-fn holds_words_only(hir: &Hir) -> bool {
-    match hir.kind() {
-        HirKind::Empty => true,
-        HirKind::Literal(literal) => literal.0.iter().all(|byte| is_of_word(*byte)),
-        HirKind::Class(Class::Bytes(class)) => {
-            class.iter().all(|range| (range.start()..=range.end()).all(is_of_word))
-        }
-        HirKind::Class(Class::Unicode(_)) | HirKind::Look(_) => false,
-        HirKind::Repetition(repetition) => holds_words_only(&repetition.sub),
-        HirKind::Capture(capture) => holds_words_only(&capture.sub),
-        HirKind::Concat(parts) | HirKind::Alternation(parts) => parts.iter().all(holds_words_only),
-    }
 }
 
 impl Pattern {
     fn made(source: String, relaxed: Option<String>) -> Self {
-        let (program, regex, word) = (OnceLock::new(), OnceLock::new(), OnceLock::new());
-        Self { source, relaxed, program, regex, word }
+        let (program, regex) = (OnceLock::new(), OnceLock::new());
+        Self { source, relaxed, program, regex }
     }
 
     pub(super) fn new(source: String) -> Self {
@@ -187,16 +119,9 @@ impl Pattern {
         self.program().map_or_else(by_regex, Program::groups)
     }
 
-    /// Whether a match may begin at `at` where the row of letters, digits, `-` and `_` ends at `end`: most
-    /// candidates of tokens of several parts are refused by it, without a walk along the row.
-    pub fn may_begin(&self, text: &[u8], at: usize, end: usize) -> bool {
-        let word = self.word.get_or_init(|| self.hir().and_then(|hir| Word::of(&hir)));
-        end == at
-            || word.as_ref().is_none_or(|word| {
-                let next = text.get(end);
-                word.len.contains(&end.saturating_sub(at))
-                    && next.is_some_and(|byte| word.next[usize::from(*byte)])
-            })
+    /// What matches begin with, behind `literal` bytes that are looked for.
+    pub fn opening(&self, literal: usize) -> Opening {
+        self.hir().map(|hir| Opening::of(&hir, literal)).unwrap_or_default()
     }
 
     /// What runs.
@@ -234,51 +159,4 @@ pub(super) fn build(source: &str) -> Result<Regex, Box<regex_automata::meta::Bui
 /// Patterns match bytes, `.` means any byte but a line feed.
 pub(super) fn byte_syntax() -> syntax::Config {
     syntax::Config::new().unicode(false).utf8(false)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    const PATTERNS: [&str; 5] = [
-        r"eyJ[0-9A-Za-z_-]{2,9}\.[0-9A-Za-z_-]{1,9}",
-        r"(?:eyJ|\.eJ)[0-9A-Za-z_-]{2,9}={0,2}(?:\.[a-z]|:[a-z])",
-        r"(?:ab|abc[x-z]?)(?:\.|:)x",
-        r"ab[a-z]{0,3}c?[a-z.]x",
-        r"ab-c\.d|abx",
-    ];
-
-    #[test]
-    fn how_a_match_begins() {
-        let of = |pattern: &str| Word::of(&Pattern::new(pattern.to_owned()).hir().unwrap());
-        let next = |word: &Word| {
-            let bytes = (0..=u8::MAX).filter(|byte| word.next[usize::from(*byte)]);
-            bytes.map(char::from).collect::<String>()
-        };
-        let word = of(PATTERNS[0]).unwrap();
-        assert_eq!((word.len.clone(), next(&word).as_str()), (5..=12, "."));
-        let word = of(PATTERNS[1]).unwrap();
-        assert_eq!((word.len.clone(), next(&word).as_str()), (5..=12, ".:="));
-        let word = of(PATTERNS[2]).unwrap();
-        assert_eq!((word.len.clone(), next(&word).as_str()), (2..=4, ".:"));
-        assert_eq!(of(PATTERNS[3]), None, "what ends the row may be a part of it");
-        assert_eq!(of(PATTERNS[4]), None);
-    }
-
-    proptest! {
-        #[test]
-        fn nothing_that_matches_is_refused(
-            text in prop::collection::vec(prop::sample::select(b"eyJabcx.:=-".to_vec()), 0..40),
-        ) {
-            for pattern in PATTERNS.map(|it| Pattern::new(it.to_owned())) {
-                for at in 0..text.len() {
-                    let end = at + text[at..].iter().take_while(|it| is_of_word(**it)).count();
-                    if pattern.end_at(&text, at..text.len()).is_some() {
-                        prop_assert!(pattern.may_begin(&text, at, end), "{} at {at}", pattern.source());
-                    }
-                }
-            }
-        }
-    }
 }

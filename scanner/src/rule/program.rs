@@ -15,6 +15,7 @@ use std::ops::Range;
 
 use regex_syntax::hir::Look;
 
+pub(super) use compile::set_of;
 pub use reach::Reach;
 
 /// A byte set.

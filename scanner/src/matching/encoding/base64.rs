@@ -89,7 +89,7 @@ fn says_nothing(line: &[u8]) -> bool {
         && memchr::memmem::find(sextets, &GZIP).is_none()
 }
 
-/// Characters of a line that is looked at before anything is kept of it.
+/// Characters of a line that is looked at before anything is kept of it, and that are read together.
 const SHORT: usize = 128;
 
 /// Whether no more than one of the bytes of a block has its highest bit set, as in text.
@@ -116,8 +116,10 @@ fn bytes_of(sextets: &[u8]) -> impl Iterator<Item = u8> {
 fn add_bytes(sextets: &[u8], most: usize, text: &mut Vec<u8>) {
     let whole = sextets.get(..(most / 3 * 4).min(sextets.len())).unwrap_or_default();
     let (groups, _) = whole.as_chunks::<4>();
-    text.extend(groups.iter().flat_map(|group| group_of(group)));
-    let done = groups.len();
+    let (first, done) = (text.len(), groups.len());
+    text.resize(first + 3 * done, 0);
+    let (to, _) = text.get_mut(first..).unwrap_or_default().as_chunks_mut::<3>();
+    to.iter_mut().zip(groups).for_each(|(to, group)| *to = group_of(group));
     let rest = sextets.get(4 * done..).unwrap_or_default();
     text.extend(bytes_of(rest).take(most - 3 * done));
 }
@@ -158,18 +160,20 @@ impl Characters {
     fn of(bytes: &[u8], run: &Run) -> Self {
         let all = bytes.get(run.range.clone()).unwrap_or_default();
         let mut this = Self { sextets: Vec::with_capacity(all.len()), at: Vec::new() };
-        let mut is_new = true;
-        for (offset, byte) in all.iter().enumerate() {
-            let sextet = SEXTETS[usize::from(*byte)];
-            if sextet == NONE {
-                is_new = true;
-                continue;
+        let (mut offset, mut is_new) = (0, true);
+        while offset < all.len() {
+            let part = all.get(offset..all.len().min(offset + SHORT)).unwrap_or_default();
+            let first = this.sextets.len();
+            this.sextets.extend(part.iter().map(|byte| SEXTETS[usize::from(*byte)]));
+            let row = this.sextets.get(first..).unwrap_or_default();
+            let len = memchr::memchr(NONE, row).unwrap_or(part.len());
+            this.sextets.truncate(first + len);
+            if is_new && len > 0 {
+                this.at.push((first, run.range.start + offset));
             }
-            if is_new {
-                this.at.push((this.sextets.len(), run.range.start + offset));
-                is_new = false;
-            }
-            this.sextets.push(sextet);
+            is_new = len < part.len();
+            let others = part.get(len..).unwrap_or_default().iter();
+            offset += len + others.take_while(|byte| !is_character(**byte)).count();
         }
         this
     }
@@ -181,8 +185,14 @@ impl Characters {
 
     /// Whether a block is text.
     fn is_text(&self, block: std::ops::Range<usize>) -> bool {
-        let sextets = self.sextets.get(block.clone()).unwrap_or_default();
-        sextets.len() == CHARACTERS && could_be_text(sextets) && is_text_block(self.bytes(block))
+        let sextets = self.sextets.get(block).unwrap_or_default();
+        if sextets.len() < CHARACTERS || !could_be_text(sextets) {
+            return false;
+        }
+        let (groups, _) = sextets.as_chunks::<4>();
+        let mut bytes = [[0; 3]; CHARACTERS / 4];
+        bytes.iter_mut().zip(groups).for_each(|(to, group)| *to = group_of(group));
+        is_text_block(bytes.as_flattened().iter().copied())
     }
 
     fn map(&self, from: usize) -> SpanMap {

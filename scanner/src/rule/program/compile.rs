@@ -87,7 +87,7 @@ impl Next {
 }
 
 /// The bytes of a class; `None` if it holds characters of several bytes.
-fn set_of(class: &Class) -> Option<Set> {
+pub(in crate::rule) fn set_of(class: &Class) -> Option<Set> {
     let mut set = [false; 256];
     let ranges: Vec<(u8, u8)> = match class {
         Class::Bytes(class) => class.iter().map(|it| (it.start(), it.end())).collect(),
