@@ -1,8 +1,11 @@
 //! Fingerprints: names of values that survive the next dump of the same process.
 
+use std::borrow::Cow;
+
 use super::{Context, Value, place};
 use crate::region::RegionKind;
 use crate::rule::Rule;
+use crate::tally::Part;
 
 /// How values are named across reports.
 #[derive(Debug, Clone)]
@@ -26,45 +29,46 @@ impl Fingerprints {
         rule: &Rule,
         context: &Context<'_>,
     ) -> (String, String) {
-        let contexts = || {
-            value.found.tallies.iter().map(|(holder, kind, tally)| {
-                let judgement = &tally.best.0;
-                // What a connection URI shows beside its password names it, as a variable would.
-                let shown = judgement
-                    .grounds
-                    .attributes
-                    .iter()
-                    .filter(|(name, _)| name.starts_with("uri."));
-                let shown: Vec<&str> = shown.map(|(_, text)| text.as_str()).collect();
-                let name = judgement.grounds.name.clone().unwrap_or_else(|| shown.join(" "));
-                let owner = place::owner(*holder, tally.best.1, context);
-                (name, owner, *kind)
-            })
-        };
+        let contexts: Vec<(&Part, Cow<'_, str>)> = value
+            .found
+            .parts
+            .iter()
+            .map(|part| (*part, place::owner(part.holder, part.tally.best.1, context)))
+            .collect();
         let container = &context.checkpoint.container;
-        let name = container.name.clone().unwrap_or_default();
+        let name = container.name.as_deref().unwrap_or_default();
         let image = container.image.as_deref().map(plain_image).unwrap_or_default();
-        let mut rules = value.found.tallies.iter().flat_map(|(_, _, tally)| &tally.rules);
+        let mut rules = value.found.parts.iter().flat_map(|part| &part.tally.rules);
         let guessable = rules.any(|id| context.rules.get(*id).guessable);
         let digits = if guessable && !self.is_private {
-            let lowest = contexts()
-                .map(|(variable, owner, _)| {
-                    [rule.family.clone(), variable, name.clone(), image.to_owned(), owner]
-                })
-                .min()
-                .unwrap_or_default();
-            self.hash(&lowest.iter().map(String::as_str).collect::<Vec<_>>())
+            let of = |(part, owner): &(&Part, Cow<'_, str>)| (variable(part), owner.to_string());
+            match contexts.iter().map(of).min() {
+                Some((variable, owner)) => {
+                    self.hash(&[&rule.family, &variable, name, image, &owner])
+                }
+                None => self.hash(&[""; 5]),
+            }
         } else {
             data_encoding::HEXLOWER.encode(&value.key.0)
         };
-        let fingerprint = format!("v1:{}:{digits}", self.key_name);
-        let place = contexts()
-            .map(|(_, owner, kind)| (name.clone(), image.to_owned(), owner, region_name(kind)))
-            .min()
-            .unwrap_or_default();
-        let (name, image, owner, region) = place;
-        let digits = self.hash(&[&fingerprint, &name, &image, &owner, &region]);
-        (fingerprint, format!("v1:{}:{digits}", self.key_name))
+        let fingerprint = self.named(&digits);
+        // The name of a kind is made where two have the same owner, and of the lowest.
+        let lowest = contexts.iter().min_by(|(a, of_a), (b, of_b)| {
+            let by_kind = || region_name(a.kind).cmp(&region_name(b.kind));
+            of_a.cmp(of_b).then_with(by_kind)
+        });
+        let digits = match lowest {
+            Some((part, owner)) => {
+                self.hash(&[&fingerprint, name, image, owner, &region_name(part.kind)])
+            }
+            None => self.hash(&[&fingerprint, "", "", "", ""]),
+        };
+        (fingerprint, self.named(&digits))
+    }
+
+    /// A hash with what tells the key of it.
+    fn named(&self, digits: &str) -> String {
+        ["v1:", &self.key_name, ":", digits].concat()
     }
 
     /// Fingerprint and place fingerprint of a rule that holds, by its id and by the owner and kind
@@ -78,11 +82,11 @@ impl Fingerprints {
         let container = &context.checkpoint.container;
         let name = container.name.clone().unwrap_or_default();
         let image = container.image.as_deref().map(plain_image).unwrap_or_default();
-        let fingerprint = format!("v1:{}:{}", self.key_name, self.hash(&["yara", id]));
+        let fingerprint = self.named(&self.hash(&["yara", id]));
         let lowest = places.map(|(owner, kind)| (owner, region_name(kind))).min();
         let (owner, region) = lowest.unwrap_or_default();
         let digits = self.hash(&[&fingerprint, &name, image, &owner, &region]);
-        (fingerprint, format!("v1:{}:{digits}", self.key_name))
+        (fingerprint, self.named(&digits))
     }
 
     fn hash(&self, parts: &[&str]) -> String {
@@ -95,6 +99,15 @@ impl Fingerprints {
         let hash = blake3::keyed_hash(&self.key, &text);
         data_encoding::HEXLOWER.encode(hash.as_bytes().get(..16).unwrap_or_default())
     }
+}
+
+/// What names a value beside its owner: a variable, or what a connection URI shows beside its password.
+fn variable(part: &Part) -> String {
+    let grounds = &part.tally.best.0.grounds;
+    grounds.name.clone().unwrap_or_else(|| {
+        let shown = grounds.attributes.iter().filter(|(name, _)| name.starts_with("uri."));
+        shown.map(|(_, text)| text.as_str()).collect::<Vec<_>>().join(" ")
+    })
 }
 
 fn region_name(kind: RegionKind) -> String {

@@ -18,7 +18,7 @@ use crate::checkpoint::Checkpoint;
 use crate::region::{Holder, HolderKind, Locus, RegionKind};
 use crate::rule::{self, Report, RuleSet};
 use crate::secret::SecretBytes;
-use crate::tally::{self, LineFeeds, Tally, ValueKey, Vault};
+use crate::tally::{self, LineFeeds, Part, ValueKey, Vault};
 use crate::yara::RuleInfo;
 use proof::Proven;
 
@@ -61,12 +61,22 @@ pub struct Context<'a> {
 /// The matches of one value in one checkpoint.
 #[derive(Debug, Default)]
 pub struct Found<'a> {
-    /// By holder and kind of region, of the lowest holders.
-    pub tallies: Vec<(Holder, RegionKind, &'a Tally)>,
+    /// Its matches in the lowest holders.
+    pub parts: Vec<&'a Part>,
     /// Distinct spans, exactly.
     pub count: u64,
-    /// All holders.
-    pub holders: BTreeSet<Holder>,
+    /// All holders; in order, each once.
+    pub holders: Vec<Holder>,
+}
+
+impl Found<'_> {
+    /// Puts the holders in order, each once.
+    pub fn settle(&mut self) {
+        if !self.holders.is_sorted_by(|one, next| one < next) {
+            self.holders.sort_unstable();
+            self.holders.dedup();
+        }
+    }
 }
 
 /// One value in one checkpoint.
@@ -83,31 +93,30 @@ pub struct Value<'a> {
 impl Value<'_> {
     /// The best judgement over all holders, and where it was made.
     fn best(&self) -> Option<(&tally::Judgement, Holder, RegionKind, Locus)> {
-        let best = self.found.tallies.iter().min_by(|(a_holder, _, a), (b_holder, _, b)| {
-            (tally::order(&a.best), a_holder).cmp(&(tally::order(&b.best), b_holder))
-        })?;
-        let (holder, kind, tally) = best;
+        let order = |part: &Part| (tally::order(&part.tally.best), part.holder);
+        let best = self.found.parts.iter().min_by(|a, b| order(a).cmp(&order(b)))?;
+        let Part { holder, kind, tally } = best;
         Some((&tally.best.0, *holder, *kind, tally.best.1))
     }
 
     /// Whether any rule that found it reports without a proof.
     fn is_reported(&self, rules: &RuleSet) -> bool {
-        let rules_of = self.found.tallies.iter().flat_map(|(_, _, tally)| &tally.rules);
+        let rules_of = self.found.parts.iter().flat_map(|part| &part.tally.rules);
         self.proven.iter().any(|(_, proven)| proven.outcome == Outcome::Pass)
             || rules_of.into_iter().any(|id| rules.get(*id).report == Report::Always)
     }
 }
 
 /// The findings of a checkpoint, in the order of the report, numbered. Each is put into words when it is
-/// asked for: tens of thousands of them at once would take more memory than the scan.
+/// asked for: tens of thousands of them at once would take more memory than the scan. Values come in order.
 pub fn findings<'a>(
-    values: BTreeMap<ValueKey, Found<'a>>,
+    values: Vec<(ValueKey, Found<'a>)>,
     holds: &BTreeMap<u32, Holds<'_>>,
     context: &'a Context<'a>,
 ) -> impl Iterator<Item = Finding> + use<'a> {
     let mut values: Vec<Value<'a>> = values
         .into_iter()
-        .filter(|(_, found)| !found.tallies.is_empty())
+        .filter(|(_, found)| !found.parts.is_empty())
         .map(|(key, found)| Value { key, found, proven: Vec::new() })
         .collect();
     for proof in PROOFS {
@@ -127,7 +136,7 @@ pub fn findings<'a>(
             let order = (
                 Reverse(finding.severity),
                 Reverse(finding.confidence),
-                finding.rule.id.clone(),
+                context.yara.get(usize::try_from(*rule).ok()?)?.id.as_str(),
                 finding.fingerprint.clone(),
             );
             Some(Row { order, what: What::Rule(Box::new(finding)) })
@@ -157,7 +166,7 @@ pub fn findings<'a>(
 /// What becomes a finding, and where it stands in the report.
 struct Row<'a> {
     /// The worst and surest first; then by rule and fingerprint.
-    order: (Reverse<Severity>, Reverse<Confidence>, String, String),
+    order: (Reverse<Severity>, Reverse<Confidence>, &'a str, String),
     what: What<'a>,
 }
 
@@ -168,12 +177,12 @@ enum What<'a> {
 }
 
 impl<'a> Row<'a> {
-    fn of(value: Value<'a>, context: &Context<'_>) -> Option<Self> {
+    fn of(value: Value<'a>, context: &Context<'a>) -> Option<Self> {
         let (judgement, ..) = value.best()?;
         let rule = context.rules.get(judgement.rule);
         let (severity, confidence, _) = grade(&value, judgement, rule, context);
         let (fingerprint, of_place) = context.fingerprints.of(&value, rule, context);
-        let order = (Reverse(severity), Reverse(confidence), rule.id.clone(), fingerprint);
+        let order = (Reverse(severity), Reverse(confidence), rule.id.as_str(), fingerprint);
         Some(Self { order, what: What::Value(value, of_place) })
     }
 }
@@ -205,31 +214,28 @@ fn finding(
     let (judgement, holder, kind, locus) = value.best()?;
     let rule = context.rules.get(judgement.rule);
     let places = place::places(value, context);
-    let mut evidence: Vec<Evidence> = judgement
-        .grounds
-        .evidence
-        .iter()
-        .map(|evidence| Evidence { check: evidence.check.to_string(), result: evidence.outcome })
-        .collect();
+    let made = &judgement.grounds.evidence;
+    let mut evidence = Vec::with_capacity(made.len() + value.proven.len());
+    for tally::Evidence { check, outcome } in made {
+        evidence.push(Evidence { check: check.clone(), result: *outcome });
+    }
     for (proof, proven) in &value.proven {
-        evidence.push(Evidence { check: (*proof).to_owned(), result: proven.outcome });
+        evidence.push(Evidence { check: (*proof).into(), result: proven.outcome });
     }
     let (severity, confidence, mitigation) = grade(value, judgement, rule, context);
-    let mut attributes: BTreeMap<String, String> = judgement
-        .grounds
-        .attributes
-        .iter()
-        .chain(value.proven.iter().flat_map(|(_, proven)| &proven.attributes))
-        .map(|(name, text)| ((*name).to_owned(), text.clone()))
-        .collect();
+    let mut attributes = BTreeMap::new();
+    let proven = value.proven.iter().flat_map(|(_, proven)| &proven.attributes);
+    for (name, text) in judgement.grounds.attributes.iter().chain(proven) {
+        attributes.insert((*name).to_owned(), text.clone());
+    }
     if let Some(name) = &judgement.grounds.name {
         attributes.insert("name".to_owned(), name.clone());
     }
     let also: BTreeSet<&str> = value
         .found
-        .tallies
+        .parts
         .iter()
-        .flat_map(|(_, _, tally)| &tally.rules)
+        .flat_map(|part| &part.tally.rules)
         .filter(|id| **id != judgement.rule)
         .map(|id| context.rules.get(*id).id.as_str())
         .collect();

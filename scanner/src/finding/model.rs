@@ -1,5 +1,6 @@
 //! A finding as reports show it. The order of the fields is the order of the keys.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -128,7 +129,7 @@ pub struct Indicator {
 #[cfg_attr(feature = "dev", derive(schemars::JsonSchema))]
 pub struct Evidence {
     /// Name of the check: `github-crc32`.
-    pub check: String,
+    pub check: Cow<'static, str>,
     /// What came of it.
     pub result: Outcome,
 }
@@ -204,7 +205,7 @@ pub struct Place {
     pub column: Option<u64>,
     /// What had to be decoded to see the value, outermost first: `utf-16le`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub decoded: Vec<String>,
+    pub decoded: Vec<Cow<'static, str>>,
     /// Whether a later dump of the chain replaced this page.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub superseded: bool,
@@ -258,7 +259,7 @@ pub struct Vma {
     /// The address behind the last one.
     pub end: Address,
     /// What it is: `heap`, `stack`, `anonymous`, `file`, `shared`, `vdso` …
-    pub kind: String,
+    pub kind: Cow<'static, str>,
     /// Protection as in `/proc/PID/maps`: `rw-p`.
     pub prot: String,
     /// The mapped file; `null` if there is none.
@@ -283,7 +284,7 @@ impl Serialize for Address {
 
 impl<'de> Deserialize<'de> for Address {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = std::borrow::Cow::<str>::deserialize(deserializer)?;
+        let text = Cow::<str>::deserialize(deserializer)?;
         let digits = text.strip_prefix("0x").unwrap_or_default();
         let number = u64::from_str_radix(digits, 16);
         number.map(Self).map_err(|_| de::Error::custom("expected an address, 0x and hex digits"))

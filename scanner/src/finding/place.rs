@@ -1,11 +1,12 @@
 //! Places: where a value lies, in words.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use super::{Address, Context, Place, Value, Vma, kernel};
-use crate::checkpoint::{Process, Shared, VmaInfo};
+use crate::checkpoint::{Shared, VmaInfo};
 use crate::region::{Holder, HolderKind, Locus, RegionKind};
-use crate::tally::LineFeeds;
+use crate::tally::{LineFeeds, Part};
 
 /// The places of one value.
 pub(super) struct Places {
@@ -22,13 +23,14 @@ const PLACES_BYTES: usize = 12_000;
 
 /// Makes the places of a value.
 pub(super) fn places(value: &Value<'_>, context: &Context<'_>) -> Places {
-    let mut all = Vec::with_capacity(value.found.tallies.iter().map(|it| it.2.lowest.len()).sum());
+    let mut all =
+        Vec::with_capacity(value.found.parts.iter().map(|it| it.tally.lowest.len()).sum());
     let mut total = value.found.count;
     let memory = value.found.holders.iter().filter(|holder| holder.kind == HolderKind::Memory);
     let mut processes: BTreeSet<u32> = memory.map(|holder| pid_of(*holder, context)).collect();
     let objects = value.found.holders.iter();
     processes.extend(objects.flat_map(|holder| kernel::pids(*holder, context.checkpoint)));
-    for (holder, kind, tally) in &value.found.tallies {
+    for Part { holder, kind, tally } in value.found.parts.iter().copied() {
         let mut of_one = 1u64;
         for (locus, lines) in &tally.lowest {
             let before = all.len();
@@ -142,7 +144,7 @@ pub(super) fn words(
     context: &Context<'_>,
     all: &mut Vec<Place>,
 ) {
-    let decoded = locus.decoded.steps().map(|step| step.name().to_owned()).collect();
+    let decoded = locus.decoded.steps().map(|step| step.name().into()).collect();
     let plain = Place {
         region: kind,
         pid: None,
@@ -167,8 +169,8 @@ pub(super) fn words(
     let checkpoint = context.checkpoint;
     let in_image = |place: Place| {
         // Before CRIU 3.0 System V segments had their bytes in an image of their own.
-        if let Some(name) =
-            context.names.get(&holder).filter(|_| holder.kind == HolderKind::Segment)
+        if holder.kind == HolderKind::Segment
+            && let Some(name) = context.names.get(&holder)
         {
             let space = checkpoint.spaces.get(&holder);
             let offset = space.and_then(|space| space.image_offset(locus.at)).map(|it| it.1);
@@ -261,8 +263,8 @@ fn is_memory(holder: Holder) -> bool {
 /// Whether what is there was replaced by a later dump of the chain: of dumps before the newest only that is
 /// laid out.
 fn is_superseded(holder: Holder, context: &Context<'_>) -> bool {
-    let space = context.checkpoint.spaces.get(&holder);
-    is_memory(holder) && holder.ordinal > 0 && space.is_some_and(|space| space.only.is_some())
+    let space = || context.checkpoint.spaces.get(&holder);
+    is_memory(holder) && holder.ordinal > 0 && space().is_some_and(|space| space.only.is_some())
 }
 
 /// Whether bytes of that kind lie in an image of CRIU rather than in a file of the container.
@@ -291,7 +293,7 @@ fn vma(info: &VmaInfo) -> Vma {
     Vma {
         start: Address(info.start),
         end: Address(info.end),
-        kind: info.kind.name().to_owned(),
+        kind: info.kind.name().into(),
         prot: info.prot.clone(),
         path: info.path.clone(),
     }
@@ -317,22 +319,25 @@ pub(super) fn line_and_column(
 }
 
 /// The executable or the path that holds a value: what survives the next dump.
-pub(super) fn owner(holder: Holder, locus: Locus, context: &Context<'_>) -> String {
-    let process = |pid: u32| context.checkpoint.processes.get(&pid);
-    let words = |process: &Process| process.exe.clone().unwrap_or_else(|| process.comm.clone());
+pub(super) fn owner<'a>(holder: Holder, locus: Locus, context: &Context<'a>) -> Cow<'a, str> {
+    let checkpoint = context.checkpoint;
+    let words = |pid: u32| {
+        let process = checkpoint.processes.get(&pid)?;
+        Some(process.exe.as_deref().unwrap_or(&process.comm))
+    };
     match holder.kind {
         HolderKind::Memory => {
             let pid = u32::try_from(holder.id).unwrap_or(u32::MAX);
-            process(pid).map(words).unwrap_or_default()
+            words(pid).unwrap_or_default().into()
         }
         HolderKind::Shared | HolderKind::Segment => {
             let id = u32::try_from(holder.id).unwrap_or(u32::MAX);
-            let shared = context.checkpoint.shared.get(&id);
+            let shared = checkpoint.shared.get(&id);
             let pids = shared.into_iter().flat_map(|shared| mapped_at(shared, locus));
-            pids.filter_map(|(pid, _)| process(pid).map(words)).min().unwrap_or_default()
+            pids.filter_map(|(pid, _)| words(pid)).min().unwrap_or_default().into()
         }
         HolderKind::File | HolderKind::RawImage => {
-            context.names.get(&holder).map(ToString::to_string).unwrap_or_default()
+            context.names.get(&holder).map_or("", |name| &**name).into()
         }
         HolderKind::Pipe
         | HolderKind::Fifo
@@ -343,7 +348,7 @@ pub(super) fn owner(holder: Holder, locus: Locus, context: &Context<'_>) -> Stri
         | HolderKind::SysvMessages
         | HolderKind::BpfMap
         | HolderKind::Ghost
-        | HolderKind::Registers => kernel::owner(holder, context),
+        | HolderKind::Registers => kernel::owner(holder, context).into(),
     }
 }
 
@@ -354,14 +359,21 @@ pub(super) fn holder_in_words(
     locus: Locus,
     context: &Context<'_>,
 ) -> String {
+    let of_process = |pid: u32, comm: Option<&str>| match comm.filter(|comm| !comm.is_empty()) {
+        Some(comm) => format!("in {comm} ({pid})"),
+        None => format!("in process {pid}"),
+    };
+    // The same as below, without the rest of a place: where nearly all is found.
+    if holder.kind == HolderKind::Memory {
+        let id = u32::try_from(holder.id).unwrap_or(u32::MAX);
+        let process = context.checkpoint.processes.get(&id);
+        return of_process(pid_of(holder, context), process.map(|it| it.comm.as_str()));
+    }
     let mut places = Vec::with_capacity(1);
     words(holder, kind, locus, None, context, &mut places);
     let Some(place) = places.into_iter().next() else { return "in the checkpoint".to_owned() };
     match (place.pid, place.path.or(place.image)) {
-        (Some(pid), _) => match place.comm.filter(|comm| !comm.is_empty()) {
-            Some(comm) => format!("in {comm} ({pid})"),
-            None => format!("in process {pid}"),
-        },
+        (Some(pid), _) => of_process(pid, place.comm.as_deref()),
         (None, Some(path)) => format!("in {path}"),
         (None, None) => "in shared memory".to_owned(),
     }

@@ -40,7 +40,8 @@ pub(super) fn finding(rule: u32, holds: &Holds<'_>, context: &Context<'_>) -> Op
     }
     let owners = holds.by.iter().flat_map(|(holder, held)| {
         let places = held.lowest.iter();
-        places.map(|(locus, (kind, _))| (place::owner(*holder, *locus, context), *kind))
+        places
+            .map(|(locus, (kind, _))| (place::owner(*holder, *locus, context).into_owned(), *kind))
     });
     let (fingerprint, place_fingerprint) = context.fingerprints.of_rule(&info.id, owners, context);
     let value = held.value.as_ref().map(|(_, value)| value.expose());

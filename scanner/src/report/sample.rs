@@ -326,13 +326,13 @@ fn in_memory(pid: u32, comm: &str) -> Place {
         vma: Some(Vma {
             start: Address(0x7f21_a4b0_0000),
             end: Address(0x7f21_a4c0_0000),
-            kind: "heap".to_owned(),
+            kind: "heap".into(),
             prot: "rw-p".to_owned(),
             path: None,
         }),
         image: Some("checkpoint/pages-1.img".to_owned()),
         offset: Some(123_456),
-        decoded: strings(&["utf-16le"]),
+        decoded: vec!["utf-16le".into()],
         ..place(RegionKind::Memory, 80)
     }
 }
@@ -361,8 +361,8 @@ fn place(region: RegionKind, length: u64) -> Place {
     }
 }
 
-fn evidence(check: &str, result: Outcome) -> Evidence {
-    Evidence { check: check.to_owned(), result }
+fn evidence(check: &'static str, result: Outcome) -> Evidence {
+    Evidence { check: check.into(), result }
 }
 
 fn diagnostic(checkpoint: &str, diagnostic: Diagnostic) -> Record {

@@ -18,7 +18,7 @@ use crate::region::{Holder, HolderKind, LabelKind, Locus, RegionKind};
 use crate::report::{CheckpointRecord, Container, CoverageRecord, DiagnosticRecord, Pod, Record};
 use crate::rule::{Class, RuleSet};
 use crate::secret::SecretBytes;
-use crate::tally::{Partial, ValueKey};
+use crate::tally::{Part, Partial, Spread, ValueKey, Values};
 
 /// Makes the records of a target.
 pub(super) fn fold(
@@ -77,27 +77,9 @@ pub(super) fn fold(
         let text = "more indicators of lists than are kept; those with the lowest hashes are shown";
         note(Diagnostic::new(Level::Warning, Code::LimitReached, "", text));
     }
-    let mut values: Vec<BTreeMap<ValueKey, Found<'_>>> =
-        checkpoints.iter().map(|_| BTreeMap::new()).collect();
-    let of_set = |set: u64| owner.of_set(set, &units);
-    for part in [&partial.found, &partial.unproven, &partial.listed] {
-        for ((key, holder, kind), tally) in &part.tallies {
-            if let Some(values) = values.get_mut(of_set(holder.set)) {
-                values.entry(*key).or_default().tallies.push((*holder, *kind, tally));
-            }
-        }
-        for ((key, set), count) in &part.counts {
-            if let Some(values) = values.get_mut(of_set(*set)) {
-                let found = values.entry(*key).or_default();
-                found.count = found.count.saturating_add(*count);
-            }
-        }
-        for (key, holder) in &part.holders {
-            if let Some(values) = values.get_mut(of_set(holder.set)) {
-                values.entry(*key).or_default().holders.insert(*holder);
-            }
-        }
-    }
+    let mut known_sets = BTreeMap::new();
+    let mut of_set = |set: u64| *known_sets.entry(set).or_insert_with(|| owner.of_set(set, &units));
+    let values = split(&partial, checkpoints.len(), &mut of_set);
     let mut holds: Vec<BTreeMap<u32, Holds<'_>>> =
         checkpoints.iter().map(|_| BTreeMap::new()).collect();
     for ((rule, holder), held) in &partial.holding.by {
@@ -143,7 +125,7 @@ pub(super) fn fold(
             fingerprints: &fingerprints,
             max_places: settings.max_places,
         };
-        let keys: Vec<ValueKey> = values.keys().copied().collect();
+        let keys: Vec<ValueKey> = values.iter().map(|(key, _)| *key).collect();
         let findings = finding::findings(values, &holds, &context);
         for finding in findings {
             let row = (finding.severity, finding.confidence);
@@ -168,6 +150,43 @@ pub(super) fn fold(
         }))?;
     }
     Ok(())
+}
+
+/// The values of a partial by checkpoint, each in order.
+fn split<'a>(
+    partial: &'a Partial,
+    checkpoints: usize,
+    of_set: &mut impl FnMut(u64) -> usize,
+) -> Vec<Vec<(ValueKey, Found<'a>)>> {
+    let parts = [&partial.found, &partial.unproven, &partial.listed];
+    let mut spreads: Vec<(ValueKey, &Spread)> = parts.into_iter().flat_map(Values::iter).collect();
+    spreads.sort_by_key(|(key, _)| *key);
+    let mut values: Vec<Vec<(ValueKey, Found<'a>)>> =
+        (0..checkpoints).map(|_| Vec::new()).collect();
+    for (key, spread) in spreads {
+        let mut of = |set: u64, change: &mut dyn FnMut(&mut Found<'a>)| {
+            let Some(values) = values.get_mut(of_set(set)) else { return };
+            match values.last_mut() {
+                Some((last, found)) if *last == key => change(found),
+                _ => {
+                    let mut found = Found::default();
+                    change(&mut found);
+                    values.push((key, found));
+                }
+            }
+        };
+        for part in &spread.parts {
+            of(part.holder.set, &mut |found| found.parts.push(part));
+        }
+        for (set, count) in spread.counts() {
+            of(set, &mut |found| found.count = found.count.saturating_add(count));
+        }
+        for holder in spread.holders() {
+            of(holder.set, &mut |found| found.holders.push(holder));
+        }
+    }
+    values.iter_mut().flatten().for_each(|(_, found)| found.settle());
+    values
 }
 
 /// The diagnostics of a partial, by code, with how many there were of those that were too many.
@@ -253,17 +272,10 @@ impl Mask {
         rules: &RuleSet,
     ) -> Self {
         let found = &partial.found;
-        let mut known: BTreeMap<ValueKey, BTreeSet<Holder>> = BTreeMap::new();
-        for (key, holder, _) in found.tallies.keys() {
-            known.entry(*key).or_default().insert(*holder);
-        }
-        let mut holders: BTreeMap<ValueKey, usize> = BTreeMap::new();
-        for (key, _) in &found.holders {
-            let count = holders.entry(*key).or_default();
-            *count = count.saturating_add(1);
-        }
         let (mut places, mut values) = (BTreeMap::new(), BTreeSet::new());
-        for ((key, holder, kind), tally) in &found.tallies {
+        let parts =
+            found.iter().flat_map(|(_, spread)| spread.parts.iter().map(move |it| (spread, it)));
+        for (spread, Part { holder, kind, tally }) in parts {
             let label =
                 [(RegionKind::Argv, LabelKind::Argv), (RegionKind::Environ, LabelKind::Environ)];
             let Some((_, kind)) = label.into_iter().find(|(region, _)| region == kind) else {
@@ -274,7 +286,7 @@ impl Mask {
             if matches!(class, Class::Indicator | Class::Listed) {
                 continue;
             }
-            let all_holders = known.get(key).map(BTreeSet::len) == holders.get(key).copied();
+            let all_holders = spread.is_whole();
             let all_places = tally.count <= tally.lowest.len() as u64;
             let spans: &mut Vec<(u64, u32)> = places.entry((*holder, kind)).or_default();
             for (Locus { at, len, .. }, _) in &tally.lowest {

@@ -53,10 +53,11 @@ impl Work<'_> {
                 }
                 Err(_) => return partial,
             };
-            // A fault of ours costs one window, not the scan.
+            // A fault of ours costs one window, not the scan. What was found in it before is true all the same.
             let done = catch_unwind(AssertUnwindSafe(|| {
                 let mut part = Partial::default();
-                self.window(&prepared.engine, &job, &mut own_buffer, &mut scratch, &mut part);
+                let all = (&mut part, &mut partial);
+                self.window(&prepared.engine, &job, &mut own_buffer, &mut scratch, all);
                 part
             }));
             if let Some(statistics) = &self.settings.statistics {
@@ -90,7 +91,7 @@ impl Work<'_> {
         job: &Job,
         own_buffer: &mut Vec<u8>,
         scratch: &mut Scratch,
-        part: &mut Partial,
+        (part, matches): (&mut Partial, &mut Partial),
     ) {
         if job.is_excluded() {
             return self.excluded(job, part);
@@ -162,9 +163,9 @@ impl Work<'_> {
                 let is_public = matches!(rule.class, Class::Indicator | Class::Listed);
                 let shown = self.settings.show_secrets || is_public;
                 if let Some(shelf) = finding::shelf(rule, &found) {
-                    part.keep_for_proof(shelf, &found);
+                    matches.keep_for_proof(shelf, &found);
                 }
-                part.add(found, &job.name, sort, shown, limits);
+                matches.add(found, &job.name, sort, shown, limits);
             };
             // What lies around a block that is lost is no neighbour of it.
             let cache = self.settings.cache.as_deref().filter(|_| bad.is_empty());

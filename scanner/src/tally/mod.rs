@@ -5,9 +5,11 @@ mod held;
 mod partial;
 #[cfg(test)]
 mod tests;
+mod values;
 mod vault;
 
 use std::borrow::Cow;
+use std::cmp::Ordering;
 use std::sync::Arc;
 
 use crate::check::{Attributes, Confidence, Outcome};
@@ -16,12 +18,26 @@ use crate::rule::RuleId;
 use crate::secret::SecretBytes;
 
 pub use held::{Held, Holding};
-pub use partial::{LineFeeds, Partial, Sort, Values};
+pub use partial::{LineFeeds, Partial, Sort};
+pub use values::{Part, Spread, Values};
 pub use vault::{Shelf, Vault};
 
 /// Keyed BLAKE3 hash of the canonical value.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ValueKey(pub [u8; 16]);
+
+impl Ord for ValueKey {
+    /// The order of the bytes, compared at once.
+    fn cmp(&self, other: &Self) -> Ordering {
+        u128::from_be_bytes(self.0).cmp(&u128::from_be_bytes(other.0))
+    }
+}
+
+impl PartialOrd for ValueKey {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
 
 /// What one check said.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]

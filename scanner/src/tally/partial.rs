@@ -3,11 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::{Held, Holding, Judgement, Match, Shelf, Tally, ValueKey, Vault};
+use super::values::Most;
+use super::{Held, Holding, Match, Shelf, ValueKey, Values, Vault};
 use crate::coverage::Coverage;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::limits::Limits;
-use crate::region::{Holder, LabelKind, Locus, RegionKind};
+use crate::region::{Holder, LabelKind};
 use crate::secret::SecretBytes;
 
 /// Line feeds in the part of a file that one window owns.
@@ -19,42 +20,6 @@ pub struct LineFeeds {
     pub last: Option<u64>,
 }
 
-/// Values and where they were found. Counts are exact; details are kept of the lowest holders.
-#[derive(Debug, Clone, Default)]
-pub struct Values {
-    /// Matches by value, holder and kind of region.
-    pub tallies: BTreeMap<(ValueKey, Holder, RegionKind), Tally>,
-    /// Matches by value and by the set of their holders.
-    pub counts: BTreeMap<(ValueKey, u64), u64>,
-    /// Who holds each value.
-    pub holders: BTreeSet<(ValueKey, Holder)>,
-    /// How many entries of `tallies` each value has.
-    entries: BTreeMap<ValueKey, usize>,
-    /// Whether values were left out because there were too many.
-    pub overflow: bool,
-}
-
-/// How many values, and of each how many holders in detail: no value crowds out the others.
-#[derive(Debug, Clone, Copy)]
-struct Most {
-    values: usize,
-    holders: usize,
-}
-
-impl Most {
-    fn found(limits: &Limits) -> Self {
-        Self { values: limits.findings, holders: limits.holders_per_value }
-    }
-
-    fn unproven(limits: &Limits) -> Self {
-        Self { values: limits.unproven, holders: limits.holders_per_value }
-    }
-
-    fn listed(limits: &Limits) -> Self {
-        Self { values: limits.listed, holders: limits.holders_per_value }
-    }
-}
-
 /// Among which values a match counts, so that many of one sort leave room for the others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Sort {
@@ -64,81 +29,6 @@ pub enum Sort {
     Unproven,
     /// Of a list of indicators.
     Listed,
-}
-
-impl Values {
-    fn add(
-        &mut self,
-        key: (ValueKey, Holder, RegionKind),
-        judgement: Judgement,
-        place: (Locus, Option<LineFeeds>),
-        most: Most,
-    ) -> Vec<ValueKey> {
-        let (value, holder, _) = key;
-        let count = self.counts.entry((value, holder.set)).or_default();
-        *count = count.saturating_add(1);
-        let (locus, lines) = place;
-        // Once more where it is known already: nothing else changes.
-        if let Some(present) = self.tallies.get_mut(&key) {
-            present.add(judgement, locus, lines);
-            return Vec::new();
-        }
-        self.holders.insert((value, holder));
-        self.keep(key, Tally::of(judgement, locus, lines), most);
-        self.trim(most)
-    }
-
-    fn merge(&mut self, other: Self, most: Most) -> Vec<ValueKey> {
-        if self.counts.is_empty() && !self.overflow {
-            *self = other;
-            return Vec::new();
-        }
-        for (key, added) in other.tallies {
-            self.keep(key, added, most);
-        }
-        for (key, count) in other.counts {
-            let sum = self.counts.entry(key).or_default();
-            *sum = sum.saturating_add(count);
-        }
-        self.holders.extend(other.holders);
-        self.overflow |= other.overflow;
-        self.trim(most)
-    }
-
-    /// Keeps the details of the lowest holders of a value.
-    fn keep(&mut self, key: (ValueKey, Holder, RegionKind), added: Tally, most: Most) {
-        if let Some(present) = self.tallies.get_mut(&key) {
-            present.merge(added);
-            return;
-        }
-        self.tallies.insert(key, added);
-        let (value, ..) = key;
-        let entries = self.entries.entry(value).or_default();
-        *entries = entries.saturating_add(1);
-        if *entries > most.holders {
-            *entries = most.holders;
-            let highest = self.tallies.range((value, Holder::FIRST, RegionKind::FIRST)..);
-            let highest = highest.take_while(|((of, ..), _)| *of == value).last();
-            if let Some((highest, _)) = highest.map(|(key, tally)| (*key, tally)) {
-                self.tallies.remove(&highest);
-            }
-        }
-    }
-
-    /// Keeps the lowest values: which ones never depends on the order of the work, nor does it
-    /// whether any were left out. Gives those that were.
-    fn trim(&mut self, most: Most) -> Vec<ValueKey> {
-        let mut dropped = Vec::new();
-        while self.entries.len() > most.values {
-            let Some((value, _)) = self.entries.pop_last() else { break };
-            self.overflow = true;
-            self.tallies.split_off(&(value, Holder::FIRST, RegionKind::FIRST));
-            self.counts.split_off(&(value, 0));
-            self.holders.split_off(&(value, Holder::FIRST));
-            dropped.push(value);
-        }
-        dropped
-    }
 }
 
 /// What a part of the work has found.
@@ -190,7 +80,7 @@ impl Partial {
             }
             Sort::Listed => {
                 let dropped = self.listed.add(key, found.judgement, place, Most::listed(limits));
-                self.forget(&dropped);
+                self.forget(dropped.as_slice());
             }
         }
     }

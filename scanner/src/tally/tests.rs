@@ -168,7 +168,10 @@ fn the_lowest_are_kept_and_the_rest_is_counted() {
         .map(|at| Found::Match { value: 1, holder: 0, at, rule: 0, proven: false })
         .collect();
     let partial = partial(&matches);
-    let memory = &partial.found.tallies[&(ValueKey([1; 16]), holder(0), RegionKind::Memory)];
+    let (key, spread) = partial.found.iter().next().unwrap();
+    assert_eq!(key, ValueKey([1; 16]));
+    let of_memory = |part: &&Part| (part.holder, part.kind) == (holder(0), RegionKind::Memory);
+    let memory = &spread.parts.iter().find(of_memory).unwrap().tally;
     assert_eq!((memory.count, memory.lowest.len()), (48, PLACES_KEPT));
     let lowest: Vec<u64> = memory.lowest.iter().map(|(locus, _)| locus.at).take(5).collect();
     assert_eq!(lowest, [1, 2, 3, 4, 6]);

@@ -57,6 +57,11 @@ impl Vault {
 
     /// Adds what another part has kept. Associative and commutative.
     pub(super) fn merge(&mut self, other: Self) {
+        if self.shelves.is_empty() {
+            self.shelves = other.shelves;
+            self.overflow.extend(other.overflow);
+            return;
+        }
         for (shelf, values) in other.shelves {
             for (key, value) in values {
                 self.put(shelf, key, &value);
@@ -70,7 +75,14 @@ impl Vault {
         match values.get_mut(&key) {
             Some(present) if *present <= *value => {}
             Some(present) => *present = value.clone(),
-            None => drop(values.insert(key, value.clone())),
+            None => {
+                let is_full = values.len() >= shelf.most();
+                if is_full && values.last_key_value().is_some_and(|(last, _)| *last < key) {
+                    self.overflow.insert(shelf);
+                    return;
+                }
+                values.insert(key, value.clone());
+            }
         }
         if values.len() > shelf.most() {
             values.pop_last();
@@ -81,6 +93,12 @@ impl Vault {
     /// A value, if it was kept as that.
     pub fn get(&self, shelf: Shelf, key: ValueKey) -> Option<&[u8]> {
         self.shelves.get(&shelf)?.get(&key).map(SecretBytes::expose)
+    }
+
+    /// The values that were kept as that, in order.
+    pub fn of(&self, shelf: Shelf) -> impl Iterator<Item = (ValueKey, &[u8])> {
+        let values = self.shelves.get(&shelf).into_iter().flatten();
+        values.map(|(key, value)| (*key, value.expose()))
     }
 
     /// Whether there were no more values of that kind than are kept.

@@ -115,7 +115,7 @@ fn why(style: &Style, finding: &Finding) -> Vec<String> {
     let mut texts: Vec<String> = Vec::new();
     for made in &finding.evidence {
         let (check, result) = (safe(style, &made.check), outcome(made.result));
-        let shows = manual.get(made.check.as_str()).map(|text| format!(": {text}"));
+        let shows = manual.get(&*made.check).map(|text| format!(": {text}"));
         let shows = shows.unwrap_or_else(|| other(&made.check));
         texts.push(format!("{check} {result}{shows}"));
     }

@@ -7,13 +7,14 @@ use super::{Proof, Proven, Value, Vault};
 use crate::check::{Attributes, Confidence, Outcome, Severity};
 use crate::region::Holder;
 use crate::rule::RuleSet;
+use crate::tally::Part;
 
 pub(super) const AWS_PAIR: Proof = Proof { name: "aws-pair", prove };
 
 fn prove(values: &[Value<'_>], rules: &RuleSet, _vault: &Vault) -> Vec<Proven> {
     let found_by = |value: &Value<'_>, ids: &[&str]| -> BTreeSet<Holder> {
         let mut holders = BTreeSet::new();
-        for (holder, _, tally) in &value.found.tallies {
+        for Part { holder, tally, .. } in value.found.parts.iter().copied() {
             if tally.rules.iter().any(|rule| ids.contains(&rules.get(*rule).id.as_str())) {
                 holders.insert(*holder);
             }

@@ -109,16 +109,15 @@ struct Kept<'a> {
 impl Kept<'_> {
     /// Whether a rule of that id found it.
     fn is_of(&self, rules: &RuleSet, id: &str) -> bool {
-        let mut of = self.value.found.tallies.iter().flat_map(|(.., tally)| &tally.rules);
+        let mut of = self.value.found.parts.iter().flat_map(|part| &part.tally.rules);
         of.any(|rule| rules.get(*rule).id == id)
     }
 
     /// What a check has read off it, wherever that was.
     fn attribute(&self, name: &str) -> Option<&str> {
-        let mut tallies = self.value.found.tallies.iter();
-        tallies
-            .find_map(|(.., tally)| tally.best.0.grounds.attributes.get(name))
-            .map(String::as_str)
+        let mut parts = self.value.found.parts.iter();
+        let text = parts.find_map(|part| part.tally.best.0.grounds.attributes.get(name));
+        text.map(String::as_str)
     }
 
     /// What a report may call it: its rule, and the variable that holds it.
@@ -135,10 +134,10 @@ fn kept<'a>(
     vault: &'a Vault,
     shelf: Shelf,
 ) -> impl Iterator<Item = Kept<'a>> {
-    let kept = move |(index, value): (usize, &'a Value<'a>)| {
-        Some(Kept { index, value, bytes: vault.get(shelf, value.key)? })
-    };
-    values.iter().enumerate().filter_map(kept)
+    vault.of(shelf).filter_map(|(key, bytes)| {
+        let index = values.binary_search_by_key(&key, |value| value.key).ok()?;
+        Some(Kept { index, value: values.get(index)?, bytes })
+    })
 }
 
 /// What one proof may calculate of one checkpoint, in bytes that are hashed or decrypted: about a second.

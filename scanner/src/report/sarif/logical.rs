@@ -154,7 +154,7 @@ pub(super) fn container_name(record: &CheckpointRecord) -> String {
 
 /// `[heap]`, `/usr/lib/libc.so.6`, `anonymous`: as in `/proc/PID/maps`, with a word for no name.
 pub(super) fn mapping_name(vma: &Vma) -> String {
-    match (&vma.path, vma.kind.as_str()) {
+    match (&vma.path, &*vma.kind) {
         (Some(path), _) if !path.is_empty() => escape(path),
         (_, kind @ ("heap" | "stack" | "vdso" | "vvar")) => format!("[{kind}]"),
         (_, kind) => kind.to_owned(),

@@ -1,5 +1,7 @@
 //! A place as each profile shows it.
 
+use std::borrow::Cow;
+
 use serde_json::Value;
 use serde_sarif::sarif::{Address, ArtifactLocation, Location, PhysicalLocation, Region};
 
@@ -89,7 +91,7 @@ pub(super) fn full(
         ("object", place.object.map_or(Value::Null, number)),
         ("socket", place.socket.as_ref().map_or(Value::Null, socket)),
         ("path", named.map_or(Value::Null, |path| Value::from(escape(path)))),
-        ("decoded", some(place.decoded.clone())),
+        ("decoded", some(&place.decoded)),
         ("superseded", if place.superseded { Value::from(true) } else { Value::Null }),
     ]);
     Location {
@@ -234,7 +236,7 @@ fn words(place: &Place) -> String {
         }
         _ => {}
     }
-    parts.extend(place.decoded.iter().cloned());
+    parts.extend(place.decoded.iter().map(ToString::to_string));
     parts.join(", ")
 }
 
@@ -279,8 +281,8 @@ fn text(place: &Place) -> Option<Region> {
     Some(Region { start_line, start_column, ..Region::default() })
 }
 
-fn some(list: Vec<String>) -> Value {
-    if list.is_empty() { Value::Null } else { Value::from(list) }
+fn some(list: &[Cow<'static, str>]) -> Value {
+    if list.is_empty() { Value::Null } else { list.iter().map(|text| &**text).collect() }
 }
 
 #[cfg(test)]

@@ -106,7 +106,7 @@ fn text(sarif: &Sarif, finding: &Finding) -> String {
         facts.push(counted(excerpt.length, "byte", "bytes"));
     }
     let passed = finding.evidence.iter().filter(|made| made.result == Outcome::Pass);
-    let passed: Vec<&str> = passed.map(|made| made.check.as_str()).collect();
+    let passed: Vec<&str> = passed.map(|made| &*made.check).collect();
     let checks =
         if passed.is_empty() { String::new() } else { format!(" ({})", passed.join(", ")) };
     facts.push(format!("confidence {}{checks}", finding.confidence.name()));
