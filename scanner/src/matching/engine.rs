@@ -348,7 +348,7 @@ impl Engine {
                 if search.is_wanted(scratch) && !(is_no_name && is_name(id)) {
                     let start = scratch.meter.now();
                     let is_allowed = search.is_allowed(at, scratch);
-                    are_spent &= search.is_spent(scratch);
+                    are_spent &= self.is_spent(*id, cell, scratch);
                     if is_allowed {
                         let is_of_run = visit.covers(at) && search.sees_run_only(sight);
                         if is_of_run && visit.is_nothing(candidate) {
@@ -364,16 +364,28 @@ impl Engine {
                     scratch.meter.charge(Some(*id), start);
                 }
             }
-            // Of keywords others of the same literal may be left.
-            if are_spent && !rules.iter().any(is_name) {
+            if are_spent {
                 for hit in hits {
-                    if let Some(spent) = scratch.spent.get_mut(hit.literal()) {
+                    let mut of_literal = self.prefilter.rules_of(*hit).iter();
+                    let is_left = of_literal.any(|id| !self.is_spent(*id, cell, scratch));
+                    if let Some(spent) = scratch.spent.get_mut(hit.literal())
+                        && !is_left
+                    {
                         *spent = cell;
                     }
                 }
             }
         }
         scratch.repeats.leave(visit);
+    }
+
+    /// Whether a rule looks at no more candidates of the cell that the last one stood in.
+    fn is_spent(&self, id: RuleId, cell: u64, scratch: &Scratch) -> bool {
+        let index = usize::try_from(id.0).unwrap_or(usize::MAX);
+        let budget = self.budgets.get(index).copied().unwrap_or_default();
+        let count = scratch.counts.get(index).filter(|(last, _)| *last == cell);
+        let is_wanted = scratch.wanted.get(index).is_some_and(|wanted| *wanted);
+        !is_wanted || count.is_some_and(|(_, count)| *count > budget)
     }
 
     /// Candidates of rules without literals.

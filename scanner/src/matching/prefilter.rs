@@ -393,6 +393,11 @@ impl Prefilter {
         }
     }
 
+    /// All rules that a hit may be of.
+    pub(super) fn rules_of(&self, hit: Hit) -> &[RuleId] {
+        self.literals.get(hit.literal()).map_or(&[], |literal| &literal.rules)
+    }
+
     /// Where an environment may be, among what has been marked.
     pub(super) fn environments(&self, marks: &Marks) -> impl Iterator<Item = usize> {
         let hits = marks.hits.iter().filter(|hit| hit.literal == self.environment);

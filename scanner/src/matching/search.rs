@@ -189,13 +189,6 @@ impl Search<'_> {
         address.saturating_add(WIDEST) >= self.own().start
     }
 
-    /// Whether the rule has had all the candidates that it may have in the cell of the last one; not asked of
-    /// decoded text.
-    pub(super) fn is_spent(&self, scratch: &Scratch) -> bool {
-        let index = usize::try_from(self.id.0).unwrap_or(usize::MAX);
-        scratch.counts.get(index).is_some_and(|(_, count)| *count > self.budget)
-    }
-
     /// What the rule sees around a candidate, clipped to what it can match: the text run, or bytes.
     ///
     /// `sight` is that of names at the place.

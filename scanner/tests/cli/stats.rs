@@ -93,6 +93,25 @@ fn candidates_matches_and_refusals_are_counted() {
 }
 
 #[test]
+fn a_rule_that_had_too_many_candidates_takes_none_from_another_of_its_literal() {
+    let target = folder("stats-flood").join("heap.bin");
+    fs::write(&target, "long-shelf-number:x\0".repeat(2000) + "long-shelf-number:7").unwrap();
+    let target = target.to_str().unwrap();
+    let args =
+        [target, "--raw", "--grep", "long-shelf-number:[a-z]", "--grep", "long-shelf-number:[0-9]"];
+    let all = stats(&args);
+    let found: Vec<u64> = all["rules"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|row| row["id"].as_str().unwrap().starts_with("grep"))
+        .map(|row| row["count"].as_u64().unwrap())
+        .collect();
+    assert!(found.contains(&1), "{found:?}");
+    assert!(found.iter().any(|count| (100..2000).contains(count)), "{found:?}");
+}
+
+#[test]
 fn what_nothing_narrows_is_marked() {
     let target = folder("stats-slow").join("heap.bin");
     fs::write(&target, "one AB1234CD two\0three").unwrap();
