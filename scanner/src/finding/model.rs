@@ -293,7 +293,7 @@ impl<'de> Deserialize<'de> for Address {
 
 #[cfg(feature = "dev")]
 impl schemars::JsonSchema for Address {
-    fn schema_name() -> std::borrow::Cow<'static, str> {
+    fn schema_name() -> Cow<'static, str> {
         "Address".into()
     }
 
