@@ -243,10 +243,11 @@ fn is_flag(text: &[u8], name: &Range<usize>) -> bool {
     matches!(dashes, 1 | 2) && before != Some(&b'\\') && !is_denied
 }
 
-/// Whether a name in which a keyword begins at `at` may be that of a flag: the dashes are part of the row before it.
+/// Whether a name with a keyword in it, whose literal stands at `at`, may be that of a flag: the dashes are a part of
+/// the row before it, in which a blank may stand for a sign.
 pub(super) fn may_be_flag(text: &[u8], at: usize) -> bool {
-    let before = text.get(at.saturating_sub(NAME)..at).unwrap_or_default().iter().rev();
-    before.take_while(|byte| is_name(**byte)).any(|byte| *byte == b'-')
+    let before = text.get(at.saturating_sub(LONGEST)..at).unwrap_or_default().iter().rev();
+    before.take_while(|byte| is_name(**byte) || is_blank(**byte)).any(|byte| *byte == b'-')
 }
 
 /// Whether a name with a keyword in it may be that of a secret.

@@ -128,6 +128,8 @@ pub struct Engine {
     pub(super) rules: RuleSet,
     /// By rule, how many candidates it may have in a cell.
     budgets: Vec<usize>,
+    /// By rule, whether the names that it looks for must be those of flags.
+    flags: Vec<bool>,
     prefilter: Prefilter,
     /// Rules whose candidates are runs, labels, files, or all text.
     others: Vec<Other>,
@@ -176,7 +178,11 @@ impl Engine {
         });
         let budgets = rules.rules().iter().map(search::budget).collect();
         let memo = Keys::default();
-        Self { rules, budgets, prefilter, others, classes, finds_zeros, key, memo }
+        let flags = rules.rules().iter().map(|rule| {
+            matches!(&rule.anchor, Anchor::Assignment(all) if all.iter().all(|it| it.is_flag))
+        });
+        let flags = flags.collect();
+        Self { rules, budgets, flags, prefilter, others, classes, finds_zeros, key, memo }
     }
 
     /// The rules.
@@ -333,23 +339,28 @@ impl Engine {
                 foreign.see(haystack.text, at);
                 record::pairs(haystack.text, at, row.start, &foreign, &mut scratch.pairs);
                 is_no_name = assignment::is_no_name(row.clone(), at) && scratch.pairs.is_empty();
-                if is_no_name && rules.iter().all(is_name) {
-                    visit.skip(rules.len());
-                    continue;
-                }
                 if !is_no_name {
                     sight = Sight::of(haystack.text, at, text.range().end);
                 }
             }
+            // What lies before a place is not the same in every window: it refuses what was counted, never before.
+            let mut may_be_flag = None;
+            let mut is_refused = |id: &RuleId| {
+                is_name(id)
+                    && (is_no_name
+                        || (self.takes_flags_only(*id)
+                            && !*may_be_flag
+                                .get_or_insert_with(|| assignment::may_be_flag(haystack.text, at))))
+            };
             let mut are_spent = haystack.from.is_none();
             for id in &rules {
                 let candidate = visit.next();
                 let search = self.search(window, *id, haystack);
-                if search.is_wanted(scratch) && !(is_no_name && is_name(id)) {
+                if search.is_wanted(scratch) {
                     let start = scratch.meter.now();
                     let is_allowed = search.is_allowed(at, scratch);
                     are_spent &= self.is_spent(*id, cell, scratch);
-                    if is_allowed {
+                    if is_allowed && !is_refused(id) {
                         let is_of_run = visit.covers(at) && search.sees_run_only(sight);
                         if is_of_run && visit.is_nothing(candidate) {
                             scratch.meter.candidate(*id);
@@ -377,6 +388,12 @@ impl Engine {
             }
         }
         scratch.repeats.leave(visit);
+    }
+
+    /// Whether the names that a rule looks for must be those of flags.
+    fn takes_flags_only(&self, id: RuleId) -> bool {
+        let index = usize::try_from(id.0).unwrap_or(usize::MAX);
+        self.flags.get(index).is_some_and(|flags| *flags)
     }
 
     /// Whether a rule looks at no more candidates of the cell that the last one stood in.

@@ -6,7 +6,7 @@ use std::sync::{Arc, LazyLock, OnceLock};
 
 use super::fingerprint::{Bytes, Shape, Sign, tables};
 use super::kernel::{self, BEHIND, BLOCK, BLOCKS, Kernel, TILE, Tables, Tile};
-use super::{assignment, encoding, environment, names};
+use super::{encoding, environment, names};
 use crate::indicator::Indicators;
 use crate::rule::{Anchor, Keyword, Opening, RuleId, RuleSet, View};
 
@@ -379,9 +379,7 @@ impl Prefilter {
                 }
             }
             for (keyword, of) in &literal.keywords {
-                if let Some(word) = keyword.find_around(text, at)
-                    && (!keyword.is_flag || assignment::may_be_flag(text, word.start))
-                {
+                if keyword.find_around(text, at).is_some() {
                     rules.extend_from_slice(of);
                     lists += 1;
                 }

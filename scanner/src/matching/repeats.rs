@@ -64,13 +64,8 @@ impl Visit {
 
     /// Number of the next candidate.
     pub(super) fn next(&mut self) -> usize {
-        self.skip(1);
+        self.candidates += 1;
         self.candidates - 1
-    }
-
-    /// Leaves out candidates of which something else tells that they come to nothing.
-    pub(super) fn skip(&mut self, count: usize) {
-        self.candidates += count;
     }
 
     /// Passes over candidates that nobody looks at: of those behind them nothing is known.

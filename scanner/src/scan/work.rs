@@ -73,7 +73,7 @@ impl Work<'_> {
                     let coverage = partial.coverage.entry(job.unit).or_default();
                     coverage.skip(Reason::Unreadable, own);
                 }
-                let text = format!("a fault in cryoscan; {own} bytes were not scanned");
+                let text = format!("a fault in cryoscan; {own} bytes were not scanned to the end");
                 let note = Diagnostic::new(Level::Error, Code::Internal, &job.name, text);
                 partial.note(note.at(job.own.start), limits);
             }

@@ -19,7 +19,7 @@ pub struct Values {
 pub struct Spread {
     /// Its matches in the lowest holders, in order. There is mostly one of these.
     pub parts: Vec<Part>,
-    /// Exact figures, where there are more holders than details are kept of.
+    /// Exact figures, where there are more holders, by kind of region, than details are kept of.
     rest: Option<Box<Figures>>,
 }
 
@@ -67,6 +67,11 @@ impl Values {
     /// All of them, in order.
     pub fn iter(&self) -> impl Iterator<Item = (ValueKey, &Spread)> {
         self.by_key.iter().map(|(key, spread)| (*key, spread))
+    }
+
+    /// Whether a value is among them.
+    pub(super) fn has(&self, value: ValueKey) -> bool {
+        self.by_key.contains_key(&value)
     }
 
     /// Adds a match. Gives the value that was left out for it, if one was.
@@ -136,10 +141,9 @@ impl Spread {
         rest.chain(parts.map(|part| part.holder))
     }
 
-    /// Whether details are kept of all holders.
+    /// Whether details are kept of all matches.
     pub fn is_whole(&self) -> bool {
-        let of_parts: BTreeSet<Holder> = self.parts.iter().map(|part| part.holder).collect();
-        self.rest.as_ref().is_none_or(|rest| rest.holders == of_parts)
+        self.rest.is_none()
     }
 
     /// Where the matches of a holder and kind of region are, or would be.
