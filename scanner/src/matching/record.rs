@@ -11,13 +11,16 @@ use super::assignment::{self, Value};
 use super::confirm::{self, Confirmed, Run};
 use super::search::WHOLE;
 use crate::check::{Confidence, Outcome};
-use crate::rule::{Anchor, Keywords, MAX_MATCH, Rule};
+use crate::rule::{Anchor, Keywords, Rule};
 
 /// Bytes before a pair in which its map may begin.
 const MAP: usize = 512;
 
 /// Items of a map that are stepped over on the way to a pair.
 const ITEMS: usize = 64;
+
+/// Bytes of a value that is looked at: every window shows as much behind a name, and the look at it is short.
+const LONGEST: usize = 32 << 10;
 
 /// A name and its value.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -102,7 +105,7 @@ pub(super) fn pairs(bytes: &[u8], at: usize, row: usize, foreign: &Foreign, pair
     let before = bytes.get(least..row).unwrap_or_default().iter().rev();
     let first = row - before.take_while(|byte| assignment::is_name(**byte)).count();
     let mut put = |start: usize, end: usize, value: Range<usize>, layout| {
-        if end > at && value.len() <= MAX_MATCH && is_text(bytes, &value) {
+        if end > at && value.len() <= LONGEST && is_text(bytes, &value) {
             pairs.push(Pair { name: start..end, value, layout });
         }
     };

@@ -71,22 +71,24 @@ impl Partial {
             keep_lowest(&mut self.kept, found.key, found.value);
         }
         let place = (found.locus, found.lines);
-        let (values, most) = match sort {
-            Sort::Found => (&mut self.found, Most::found(limits)),
-            Sort::Unproven => (&mut self.unproven, Most::unproven(limits)),
-            Sort::Listed => (&mut self.listed, Most::listed(limits)),
-        };
-        let dropped = values.add(key, found.judgement, place, most);
-        self.forget(dropped.as_slice());
+        match sort {
+            Sort::Found => {
+                self.found.add(key, found.judgement, place, Most::found(limits));
+            }
+            Sort::Unproven => {
+                self.unproven.add(key, found.judgement, place, Most::unproven(limits));
+            }
+            Sort::Listed => {
+                let dropped = self.listed.add(key, found.judgement, place, Most::listed(limits));
+                self.forget(dropped.as_slice());
+            }
+        }
     }
 
-    /// Drops the texts of values that are too many.
+    /// Drops the texts of indicators that are too many.
     fn forget(&mut self, dropped: &[ValueKey]) {
         for key in dropped {
-            let all = [&self.found, &self.unproven, &self.listed];
-            if !all.into_iter().any(|values| values.has(*key)) {
-                self.kept.remove(key);
-            }
+            self.kept.remove(key);
         }
     }
 
@@ -124,10 +126,10 @@ impl Partial {
 
     /// Adds another part. Associative and commutative.
     pub fn merge(&mut self, other: Self, limits: &Limits) {
-        let mut dropped = self.found.merge(other.found, Most::found(limits));
+        self.found.merge(other.found, Most::found(limits));
         self.vault.merge(other.vault);
-        dropped.append(&mut self.unproven.merge(other.unproven, Most::unproven(limits)));
-        dropped.append(&mut self.listed.merge(other.listed, Most::listed(limits)));
+        self.unproven.merge(other.unproven, Most::unproven(limits));
+        let dropped = self.listed.merge(other.listed, Most::listed(limits));
         self.holding.merge(other.holding, limits.holders_per_value);
         for (key, value) in other.kept {
             keep_lowest(&mut self.kept, key, value);

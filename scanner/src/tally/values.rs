@@ -69,11 +69,6 @@ impl Values {
         self.by_key.iter().map(|(key, spread)| (*key, spread))
     }
 
-    /// Whether a value is among them.
-    pub(super) fn has(&self, value: ValueKey) -> bool {
-        self.by_key.contains_key(&value)
-    }
-
     /// Adds a match. Gives the value that was left out for it, if one was.
     pub(super) fn add(
         &mut self,
