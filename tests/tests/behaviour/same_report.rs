@@ -113,15 +113,15 @@ fn no_partition_changes_which_candidates_are_too_many() {
     let start = 0x6200_0000_0000;
     let mut random = Random::new(40);
     let mut token = || values::github_token(&mut random);
-    // Every fourth byte of a cell begins a candidate; a token stands before, in, and after it.
-    let many = b"ghp_".repeat(usize::try_from(CELL / 4).unwrap());
+    // Every fifth byte of a cell begins a candidate; a token stands before, in, and after it.
+    let many = b"ghp_0".repeat(usize::try_from(CELL / 5).unwrap());
     let (first, second) = (token(), token());
     let flooded = Mapping::zero(start, 0x3_0000)
         .put(start + CELL, many)
         .put(start + CELL - 20, &first)
         .put(start + 2 * CELL - 400, token())
         .put(start + 2 * CELL + 8, &second);
-    let wide = Mapping::noise(HEAP, 0x4_0000, 1).put_utf16(HEAP + 3, &"ghp_".repeat(20_000));
+    let wide = Mapping::noise(HEAP, 0x4_0000, 1).put_utf16(HEAP + 3, &"ghp_0".repeat(16_000));
     let process = Process::new(1, "flood").map(flooded).map(wide);
     let archive = Archive::of(Producer::Runc, &Checkpoint::new().process(process));
     let files = Files::new();

@@ -309,13 +309,13 @@ fn hostile_rules_are_bounded_and_named() {
 #[test]
 fn a_holder_that_takes_too_long_is_named() {
     // One endless loop, and one pattern that is slow where its letters stand: they do not, so that whatever the
-    // machine the time goes to the loop.
+    // machine the time goes to the loop; there is enough of it for a machine with other work to come to the loop.
     let endless = r#"
         rule endless { condition: for all i in (0..9223372036854775806) : (i >= 0) }
         rule steps { strings: $a = /(A?){50}A{50}B/ condition: $a }"#;
     let files = Files::new();
     let path = files.add("endless.yar", endless.as_bytes());
-    let limits = Limits { yara_seconds: 1, yara_timeouts: 1, ..Limits::default() };
+    let limits = Limits { yara_seconds: 10, yara_timeouts: 1, ..Limits::default() };
     let rules = Arc::new(Rules::load(&[path], false, &limits).unwrap());
     let settings = Settings { limits, ..with(&rules) };
     let found = scan_bytes(&memory_with(&vec![b'.'; MIB]).tar(), &settings);
