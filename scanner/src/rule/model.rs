@@ -173,7 +173,7 @@ impl Keyword {
 
     /// Whether it stands where `other` does.
     pub fn is_same_word(&self, other: &Self) -> bool {
-        self.word == other.word && self.is_flag == other.is_flag
+        self.word == other.word
     }
 
     /// Where the keyword stands in `text`, whose [`Self::literal`] might stand at `at`.
