@@ -8,37 +8,67 @@ use super::{Format, Record, Report, Style};
 pub(super) const FORMAT: Format = Format {
     name: "jsonl",
     help: "JSON Lines, one record a line: for programs",
-    make: |out, _: &Style| Box::new(JsonLines { out, line: Vec::new() }),
+    make: |out, _: &Style| Box::new(JsonLines { out, lines: Vec::new() }),
 };
+
+/// Bytes of findings that are written at once.
+const AT_ONCE: usize = 64 << 10;
 
 struct JsonLines {
     out: Box<dyn Write + Send>,
-    /// Room for one.
-    line: Vec<u8>,
+    /// Those that are not written yet.
+    lines: Vec<u8>,
+}
+
+impl JsonLines {
+    fn write(&mut self) -> io::Result<()> {
+        let written = self.out.write_all(&self.lines);
+        self.lines.clear();
+        written
+    }
 }
 
 impl Report for JsonLines {
     fn record(&mut self, record: &Record) -> io::Result<()> {
-        // One write a line, so that a reader of a pipe never sees half a record of a live run.
-        self.line.clear();
-        serde_json::to_writer(&mut self.line, record)?;
-        self.line.push(b'\n');
-        self.out.write_all(&self.line)
+        // Whole lines a write, so that a reader of a pipe never sees half a record of a live run. The findings
+        // of a checkpoint come all at once; the record behind them lets the last ones go.
+        serde_json::to_writer(&mut self.lines, record)?;
+        self.lines.push(b'\n');
+        let is_finding = matches!(record, Record::Finding(_));
+        if is_finding && self.lines.len() < AT_ONCE { Ok(()) } else { self.write() }
     }
 
     fn finish(&mut self) -> io::Result<()> {
+        self.write()?;
         self.out.flush()
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::{sample, tests::written};
+    use super::super::{sample, tests::Shared, tests::written};
     use super::*;
 
     #[test]
     fn every_record_is_one_line_in_fixed_key_order() {
         insta::assert_snapshot!(written(&FORMAT, &Style::default(), &sample::findings()));
+    }
+
+    #[test]
+    fn whole_lines_are_written_and_the_end_of_a_checkpoint_lets_all_go() {
+        let out = Shared::default();
+        let mut report = (FORMAT.make)(Box::new(out.clone()), &Style::default());
+        let (mut all, mut held) = (String::new(), 0);
+        for record in std::iter::repeat_n(sample::many(), 3).flatten() {
+            report.record(&record).unwrap();
+            all += &(serde_json::to_string(&record).unwrap() + "\n");
+            let written = out.0.lock().unwrap().clone();
+            assert!(all.as_bytes().starts_with(&written) && written.last() == Some(&b'\n'));
+            let left = all.len() - written.len();
+            assert!(left < AT_ONCE && (left == 0 || matches!(record, Record::Finding(_))));
+            held = held.max(left);
+        }
+        assert!(held > 0, "findings wait for each other");
     }
 
     #[test]
