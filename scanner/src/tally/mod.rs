@@ -136,17 +136,23 @@ impl Tally {
 
     /// Keeps a place, if it is one of the lowest.
     fn add_place(&mut self, locus: Locus, lines: Option<LineFeeds>) {
+        // They come mostly in order: then only the end is looked at.
+        if self.lowest.last().is_none_or(|(last, _)| *last < locus) {
+            if self.lowest.len() < PLACES_KEPT {
+                self.lowest.push((locus, lines));
+            }
+            return;
+        }
         match self.lowest.binary_search_by_key(&locus, |(of, _)| *of) {
             Ok(index) => {
                 if let Some(place) = self.lowest.get_mut(index) {
                     place.1 = lines;
                 }
             }
-            Err(index) if index < PLACES_KEPT => {
+            Err(index) => {
                 self.lowest.truncate(PLACES_KEPT - 1);
                 self.lowest.insert(index, (locus, lines));
             }
-            Err(_) => {}
         }
     }
 
