@@ -270,15 +270,39 @@ pub struct Vma {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Address(pub u64);
 
+impl Address {
+    /// Bytes of the longest in words.
+    const LONGEST: usize = 18;
+
+    /// Its words, without the machinery of formats: there are three in most places of a finding.
+    fn write(self, room: &mut [u8; Self::LONGEST]) -> &str {
+        let mut free = room.iter_mut();
+        let mut push = |byte: u8| free.next_back().map_or((), |last| *last = byte);
+        let mut rest = self.0;
+        loop {
+            let digit = rest.to_le_bytes()[0] & 15;
+            push(if digit < 10 { b'0' + digit } else { b'a' - 10 + digit });
+            rest >>= 4;
+            if rest == 0 {
+                break;
+            }
+        }
+        push(b'x');
+        push(b'0');
+        let from = free.len();
+        room.get(from..).and_then(|text| std::str::from_utf8(text).ok()).unwrap_or_default()
+    }
+}
+
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:#x}", self.0)
+        f.write_str(self.write(&mut [0; Self::LONGEST]))
     }
 }
 
 impl Serialize for Address {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
+        serializer.serialize_str(self.write(&mut [0; Self::LONGEST]))
     }
 }
 

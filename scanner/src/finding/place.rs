@@ -84,26 +84,41 @@ pub(super) fn choose(
     Places { shown, omitted, processes }
 }
 
-/// Bytes that a place takes in JSON at most: its names and numbers, and texts, of which each character may need
-/// an escape.
+/// Bytes that a place takes in JSON at most; few more than it does, so that most need not be written to be counted.
 fn most_bytes(place: &Place) -> usize {
-    const NAMES: usize = 768;
-    const ESCAPE: usize = 6;
-    let Place { comm, socket, vma, path, container_path, image, decoded, .. } = place;
-    if socket.is_some() {
+    /// `{"region":"sysv-message","length":4294967295,"decoded":[],"superseded":true},`
+    const ALWAYS: usize = 80;
+    /// `,"block_offset":18446744073709551615`
+    const NUMBER: usize = 36;
+    /// `,"container_path":""`
+    const TEXT: usize = 20;
+    /// `,"vma":{"start":"0x0123456789abcdef","end":"0x0123456789abcdef","kind":"","prot":"","path":null}`
+    const VMA: usize = 97;
+    const END: usize = 14;
+    let Place { comm, path, container_path, image, vma, decoded, .. } = place;
+    let Place { pid, fd, object, address, offset, block_offset, line, column, .. } = place;
+    if place.socket.is_some() {
         return PLACES_BYTES.saturating_add(1);
     }
-    let vma = vma.as_ref();
-    let of_vma = [
-        vma.map_or(0, |vma| vma.kind.len()),
-        vma.map_or(0, |vma| vma.prot.len()),
-        vma.and_then(|vma| vma.path.as_ref()).map_or(0, String::len),
-    ];
-    let texts = [comm, path, container_path, image];
-    let texts = texts.into_iter().map(|text| text.as_ref().map_or(0, String::len));
-    let decoded = decoded.iter().map(|step| step.len().saturating_add(3));
+    let small = [*pid, *fd].into_iter().flatten().count();
+    let large = [*object, address.map(|it| it.0), *offset, *block_offset, *line, *column];
+    let numbers = small.saturating_add(large.into_iter().flatten().count()).saturating_mul(NUMBER);
+    let texts = [comm, path, container_path, image].into_iter().flatten();
+    let texts = texts.map(|text| escaped(text).saturating_add(TEXT));
+    let of_vma = vma.iter().flat_map(|vma| {
+        let texts = [vma.kind.as_ref(), &vma.prot, vma.path.as_deref().unwrap_or_default()];
+        texts.map(escaped).into_iter().chain([VMA])
+    });
+    let decoded = decoded.iter().map(|step| escaped(step).saturating_add(3));
+    let end = if place.end.is_some() { END } else { 0 };
     let all: usize = texts.chain(of_vma).chain(decoded).sum();
-    all.saturating_mul(ESCAPE).saturating_add(NAMES)
+    all.saturating_add(numbers).saturating_add(end).saturating_add(ALWAYS)
+}
+
+/// Bytes that a text takes between quotes in JSON at most.
+fn escaped(text: &str) -> usize {
+    let escapes = text.bytes().filter(|byte| matches!(byte, ..b' ' | b'"' | b'\\')).count();
+    text.len().saturating_add(escapes.saturating_mul(5))
 }
 
 /// At most `most` places: one of each process first, then of each file, of each kind of region.
