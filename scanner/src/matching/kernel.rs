@@ -380,7 +380,7 @@ impl Tile {
 
     /// The blocks of the first `last` that have a flag.
     pub(super) fn flagged(&self, last: usize) -> impl Iterator<Item = usize> {
-        let eights = self.flags.as_chunks::<8>().0.iter().enumerate();
+        let eights = self.flags.as_chunks::<8>().0.iter().take(last.div_ceil(8)).enumerate();
         let flagged = eights.flat_map(|(number, eight)| {
             let mut left = u64::from_le_bytes(*eight);
             std::iter::from_fn(move || {

@@ -8,7 +8,7 @@ use super::fingerprint::{Bytes, Shape, Sign, tables};
 use super::kernel::{self, BEHIND, BLOCK, BLOCKS, Kernel, TILE, Tables, Tile};
 use super::{encoding, environment, names};
 use crate::indicator::Indicators;
-use crate::rule::{Anchor, Keyword, Opening, RuleId, RuleSet, View};
+use crate::rule::{Anchor, Keyword, Neighbours, Opening, RuleId, RuleSet, View};
 
 /// Bytes that are skipped together where they are zeros.
 const PAGE: usize = 4 << 10;
@@ -22,6 +22,10 @@ pub(super) struct Prefilter {
     /// By number of the hash of a fingerprint, where its entries begin; they end where the next one's do.
     starts: Vec<u32>,
     entries: Vec<Entry>,
+    /// By the same number, what stands around such a fingerprint wherever it is that of a literal.
+    around: Vec<Around>,
+    /// By literal of any case, what may stand on both sides of it.
+    neighbours: Vec<Neighbours>,
     /// Whether a literal is made of zeros only.
     finds_zeros: bool,
     /// The literal that stands in every environment.
@@ -83,6 +87,14 @@ impl Literal {
         Some(Self { bytes: bytes.to_vec(), any_case, follows, rules, openings, keywords })
     }
 
+    /// What may stand beside it, where one of its keywords does.
+    fn neighbours(&self) -> Neighbours {
+        self.keywords
+            .iter()
+            .map(|(word, _)| word.neighbours())
+            .fold(Neighbours::default(), Neighbours::or)
+    }
+
     /// Its rules by what their matches begin with, from the literal on.
     fn openings(&self, set: &RuleSet) -> &[(Opening, Vec<RuleId>)] {
         self.openings.get_or_init(|| {
@@ -113,6 +125,10 @@ struct Entry {
     offset: u8,
     /// Whether its first eight bytes are all of it, whatever follows.
     is_whole: bool,
+    /// Whether letters of any case are meant.
+    any_case: bool,
+    /// Bytes of the literal.
+    len: u32,
     /// The first eight bytes of the literal, as a number.
     head: Head,
 }
@@ -123,27 +139,68 @@ struct Head {
     value: u64,
     /// The bits that count.
     mask: u64,
-    /// The bits that make small letters of capitals, where letters of any case are meant.
-    fold: u64,
+}
+
+/// A byte of a literal and those of its bits that count: not that of its case, where any is meant.
+fn bits(byte: u8, any_case: bool) -> [u8; 2] {
+    let mask = if any_case && byte.is_ascii_alphabetic() { !0x20 } else { 0xff };
+    [byte & mask, mask]
 }
 
 impl Head {
     fn of(literal: &[u8], any_case: bool) -> Self {
-        let mut bytes = [[0; 8]; 3];
+        let mut bytes = [[0; 8]; 2];
         for (index, byte) in literal.iter().take(8).enumerate() {
-            let is_letter = any_case && byte.is_ascii_alphabetic();
-            let fold = u8::from(is_letter) * 0x20;
-            bytes[0][index] = byte | fold;
-            bytes[1][index] = 0xff;
-            bytes[2][index] = fold;
+            let [value, mask] = bits(*byte, any_case);
+            (bytes[0][index], bytes[1][index]) = (value, mask);
         }
-        let [value, mask, fold] = bytes.map(u64::from_le_bytes);
-        Self { value, mask, fold }
+        let [value, mask] = bytes.map(u64::from_le_bytes);
+        Self { value, mask }
     }
 
     /// Whether the eight bytes of a place are so.
     fn is_of(self, eight: u64) -> bool {
-        (eight | self.fold) & self.mask == self.value
+        eight & self.mask == self.value
+    }
+}
+
+/// What stands around a fingerprint, to be compared at once.
+#[derive(Debug, Clone, Copy)]
+struct Around {
+    value: u128,
+    /// The bits that count.
+    mask: u128,
+}
+
+impl Around {
+    /// Bytes before the fingerprint.
+    const BEFORE: usize = 6;
+
+    /// Around a fingerprint at `offset` in a literal.
+    fn of(literal: &[u8], any_case: bool, offset: usize) -> Self {
+        let mut bytes = [[0; size_of::<u128>()]; 2];
+        let [values, masks] = &mut bytes;
+        for (index, (to_value, to_mask)) in values.iter_mut().zip(masks).enumerate() {
+            let at = (offset + index).checked_sub(Self::BEFORE);
+            let Some(byte) = at.and_then(|at| literal.get(at)) else { continue };
+            let [value, mask] = bits(*byte, any_case);
+            (*to_value, *to_mask) = (value, mask);
+        }
+        let [value, mask] = bytes.map(u128::from_le_bytes);
+        Self { value, mask }
+    }
+
+    /// What both say.
+    fn common(self, other: Self) -> Self {
+        let mask = self.mask & other.mask & !(self.value ^ other.value);
+        Self { value: self.value & mask, mask }
+    }
+
+    /// Whether it may be so around `at`.
+    fn may_be(self, bytes: &[u8], at: usize) -> bool {
+        let from = at.checked_sub(Self::BEFORE).and_then(|start| bytes.get(start..));
+        let all = from.and_then(<[u8]>::first_chunk);
+        all.is_none_or(|all| u128::from_le_bytes(*all) & self.mask == self.value)
     }
 }
 
@@ -223,6 +280,8 @@ pub(super) struct Marks {
     pub names: Vec<u32>,
     /// The same of addresses with colons.
     pub addresses: Vec<u32>,
+    /// Where in the tile that is looked at literals may stand, and the numbers of the hashes there.
+    near: Vec<(usize, usize)>,
     tile: Box<Tile>,
 }
 
@@ -327,15 +386,26 @@ impl Prefilter {
             literals,
             starts: Vec::new(),
             entries: Vec::new(),
+            around: Vec::new(),
+            neighbours: Vec::new(),
             finds_zeros,
         };
         let mut entries: Vec<(usize, Entry)> = Vec::with_capacity(signs.len());
+        let mut around_all = vec![None; this.tables.hash_count()];
         for Sign { literal, offset, hash } in signs {
             let Literal { bytes, any_case, .. } = &this.literals[self::offset(literal)];
             let head = Head::of(bytes, *any_case);
             let is_whole = (kernel::WIDTH..=8).contains(&bytes.len());
-            let entry = Entry { literal, offset, is_whole, head };
-            entries.push((this.tables.number(hash), entry));
+            let len = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
+            let entry = Entry { literal, offset, is_whole, any_case: *any_case, len, head };
+            let around = Around::of(bytes, *any_case, usize::from(offset));
+            let number = this.tables.number(hash);
+            match around_all.get_mut(number) {
+                Some(Some(known)) => *known = around.common(*known),
+                Some(none) => *none = Some(around),
+                None => {}
+            }
+            entries.push((number, entry));
         }
         entries.sort_by_key(|(number, entry)| (*number, entry.offset));
         this.starts = (0..=this.tables.hash_count())
@@ -343,6 +413,9 @@ impl Prefilter {
             .map(|start| u32::try_from(start).unwrap_or(u32::MAX))
             .collect();
         this.entries = entries.into_iter().map(|(_, entry)| entry).collect();
+        // Every number is that of some entry.
+        this.around = around_all.into_iter().flatten().collect();
+        this.neighbours = this.literals.iter().map(Literal::neighbours).collect();
         this
     }
 
@@ -408,7 +481,7 @@ impl Prefilter {
         if kernel_tests::is_replaced(bytes, marks) {
             return;
         }
-        let Marks { hits, blocks, escapes, streams, tile, names, addresses, .. } = marks;
+        let Marks { hits, blocks, escapes, streams, tile, names, addresses, near, .. } = marks;
         hits.clear();
         blocks.clear();
         escapes.clear();
@@ -423,8 +496,9 @@ impl Prefilter {
             } else {
                 tile.read::<false>(self.kernel, &self.tables, with_rest, full);
             }
-            for at in tile.positions() {
-                self.confirm(bytes, first + usize::from(*at), hits);
+            self.near(bytes, first, tile.positions(), near);
+            for (at, number) in near.iter() {
+                self.confirm(bytes, *at, *number, hits);
             }
             let last = full.last().map_or(0, |range| range.end);
             for index in tile.flagged(last) {
@@ -455,11 +529,12 @@ impl Prefilter {
         }
         let rest = bytes.get(whole..).unwrap_or_default();
         if !rest.is_empty() {
+            let blocks = if self.finds_zeros { 2 } else { rest.len().div_ceil(BLOCK) };
             let mut copy = [0; 2 * BLOCK + BEHIND];
             if let Some(to) = copy.get_mut(..rest.len()) {
                 to.copy_from_slice(rest);
             }
-            put(whole, &copy, std::slice::from_ref(&(0..2)));
+            put(whole, &copy, std::slice::from_ref(&(0..blocks)));
         }
         let mut tokens = std::mem::take(&mut marks.tokens);
         tokens.clear();
@@ -490,36 +565,56 @@ impl Prefilter {
         }
     }
 
-    /// Keeps the literals whose fingerprint stands at `at`, in order, each once.
-    #[inline(never)]
-    fn confirm(&self, bytes: &[u8], at: usize, hits: &mut Vec<Hit>) {
-        let Some(four) = bytes.get(at..) else { return };
-        let mut here = [0; 4];
-        for (to, byte) in here.iter_mut().zip(four) {
-            *to = *byte;
+    /// Of positions in a tile that begins at `first`, keeps those around which a literal may stand. Hardly half of
+    /// them are, and without a pattern: nothing here waits for the answer.
+    fn near(&self, bytes: &[u8], first: usize, positions: &[u16], near: &mut Vec<(usize, usize)>) {
+        if near.len() < positions.len() {
+            near.resize(positions.len(), (0, 0));
         }
-        let number = self.tables.number(kernel::hash(here));
+        let mut kept = 0;
+        for position in positions {
+            let at = first + usize::from(*position);
+            let behind = bytes.get(at..).unwrap_or_default();
+            let four = behind.first_chunk().copied().unwrap_or_else(|| {
+                // A literal of three bytes at the end.
+                let mut four = [0; kernel::WIDTH];
+                four.iter_mut().zip(behind).for_each(|(to, byte)| *to = *byte);
+                four
+            });
+            let number = self.tables.number(kernel::hash(four));
+            let Some(around) = self.around.get(number) else { continue };
+            let Some(room) = near.get_mut(kept) else { break };
+            *room = (at, number);
+            kept += usize::from(around.may_be(bytes, at));
+        }
+        near.truncate(kept);
+    }
+
+    /// Keeps the literals whose fingerprint stands at `at`, in order, each once.
+    fn confirm(&self, bytes: &[u8], at: usize, number: usize, hits: &mut Vec<Hit>) {
         let Some([start, end]) = self.starts.get(number..number + 2) else { return };
         let of_hash = self.entries.get(offset(*start)..offset(*end)).unwrap_or_default();
-        for same in of_hash.chunk_by(|one, other| one.offset == other.offset) {
-            let back = same.first().map_or(0, |entry| usize::from(entry.offset));
-            let Some(start) = at.checked_sub(back) else { continue };
+        for entry in of_hash {
+            let Some(start) = at.checked_sub(usize::from(entry.offset)) else { continue };
             let eight = bytes.get(start..).and_then(<[u8]>::first_chunk);
             let eight = eight.map(|eight| u64::from_le_bytes(*eight));
-            let begins = |entry: &&Entry| eight.is_none_or(|eight| entry.head.is_of(eight));
-            for entry in same.iter().filter(begins) {
-                let is_sure = entry.is_whole && eight.is_some();
-                if is_sure || self.stands(entry.literal, bytes, start) {
-                    let at = u32::try_from(start).unwrap_or(u32::MAX);
-                    let hit = Hit { at, literal: entry.literal };
-                    // Fingerprints come in order, and lie a few bytes into their literals.
-                    let before = hits.iter().rposition(|other| *other <= hit);
-                    if before.and_then(|before| hits.get(before)) != Some(&hit) {
-                        hits.insert(before.map_or(0, |before| before + 1), hit);
-                    }
-                }
+            if eight.is_some_and(|eight| !entry.head.is_of(eight)) {
+                continue;
+            }
+            let is_sure = entry.is_whole && eight.is_some();
+            if (is_sure || self.stands(entry.literal, bytes, start))
+                && (!entry.any_case || self.may_be_word(entry, bytes, start))
+            {
+                let at = u32::try_from(start).unwrap_or(u32::MAX);
+                add(Hit { at, literal: entry.literal }, hits);
             }
         }
+    }
+
+    /// Whether a keyword may stand where its literal does, by what stands on both sides.
+    fn may_be_word(&self, entry: &Entry, bytes: &[u8], start: usize) -> bool {
+        let neighbours = self.neighbours.get(offset(entry.literal));
+        neighbours.is_some_and(|all| all.may_be(bytes, start..start + offset(entry.len)))
     }
 
     /// Whether a literal stands at `start`, with what must follow it.
@@ -535,6 +630,18 @@ impl Prefilter {
         is_same
             && (literal.bytes.len() >= kernel::WIDTH
                 || literal.follows.has(bytes.get(end).copied().unwrap_or_default()))
+    }
+}
+
+/// Adds a hit where it belongs, once. Fingerprints come in order, and lie a few bytes into their literals.
+fn add(hit: Hit, hits: &mut Vec<Hit>) {
+    if hits.last().is_none_or(|last| *last < hit) {
+        hits.push(hit);
+        return;
+    }
+    let before = hits.iter().rposition(|other| *other <= hit);
+    if before.and_then(|before| hits.get(before)) != Some(&hit) {
+        hits.insert(before.map_or(0, |before| before + 1), hit);
     }
 }
 

@@ -229,3 +229,25 @@ fn joints_of_a_keyword_may_stand_for_nothing() {
         assert_eq!(word.find(text.as_bytes(), at), None, "{text}");
     }
 }
+
+#[test]
+fn a_keyword_stands_only_where_its_neighbours_may_be() {
+    let beside = ["", "a", "a_", "b", "_", "__", "-.", " a", "a a", "+", "9", "\0"];
+    for name in ["secret", "a_secret", "a__secret", "secret_a", "a_secret_9", "_secret", "secret_"]
+    {
+        let word = Keyword::new(name).unwrap();
+        for (before, behind) in beside.iter().flat_map(|one| beside.map(|other| (*one, other))) {
+            let text = format!("{before}Secret{behind}");
+            let at = before.len();
+            let stands = word.find_around(text.as_bytes(), at).is_some();
+            let may_be = word.neighbours().may_be(text.as_bytes(), at..at + 6);
+            assert!(may_be || !stands, "{name} {text}");
+        }
+    }
+    for (name, text) in [("a_secret", "b secret"), ("secret_a", "secret."), ("secret_a", "secret+")]
+    {
+        let at = text.find("secret").unwrap();
+        let neighbours = Keyword::new(name).unwrap().neighbours();
+        assert!(!neighbours.may_be(text.as_bytes(), at..at + 6), "{name} {text}");
+    }
+}

@@ -176,6 +176,13 @@ impl Keyword {
         self.word == other.word
     }
 
+    /// What may stand beside its literal where it stands.
+    pub fn neighbours(&self) -> Neighbours {
+        let before = self.word.get(..self.part.start).unwrap_or_default();
+        let behind = self.word.get(self.part.end..).unwrap_or_default();
+        Neighbours { before: Side::of(before.iter().rev()), behind: Side::of(behind.iter()) }
+    }
+
     /// Where the keyword stands in `text`, whose [`Self::literal`] might stand at `at`.
     pub fn find(&self, text: &[u8], at: usize) -> Option<Range<usize>> {
         let there = text.get(at..at + self.part.len())?;
@@ -218,6 +225,89 @@ impl Keyword {
         }
         Some(start..end)
     }
+}
+
+/// What may stand on both sides of the literals of some keywords: of the places where the literals stand this
+/// refuses most.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Neighbours {
+    before: Side,
+    behind: Side,
+}
+
+/// Classes of bytes, one bit each: of the next byte, and of the one beyond it where that is a joint.
+#[derive(Debug, Clone, Copy, Default)]
+struct Side {
+    next: u32,
+    beyond: u32,
+}
+
+/// Numbers of classes: each letter has one, of either case.
+const DIGIT: u8 = 26;
+const JOINT: u8 = 27;
+const OTHER: u8 = 28;
+
+/// By byte, its class.
+const CLASSES: [u8; 256] = {
+    let mut classes = [OTHER; 256];
+    let mut byte = 0u8;
+    while byte < 128 {
+        classes[byte as usize] = match byte {
+            b'a'..=b'z' => byte - b'a',
+            b'A'..=b'Z' => byte - b'A',
+            b'0'..=b'9' => DIGIT,
+            b'_' | b'-' | b'.' | b' ' => JOINT,
+            _ => OTHER,
+        };
+        byte += 1;
+    }
+    classes
+};
+
+impl Neighbours {
+    /// What either says.
+    #[must_use]
+    pub fn or(self, other: Self) -> Self {
+        Self { before: self.before.or(other.before), behind: self.behind.or(other.behind) }
+    }
+
+    /// Whether a keyword may stand around its literal in `text`.
+    pub fn may_be(&self, text: &[u8], literal: Range<usize>) -> bool {
+        let before = text.get(..literal.start).unwrap_or_default().iter().rev();
+        let behind = text.get(literal.end..).unwrap_or_default().iter();
+        self.behind.may_be(behind) && self.before.may_be(before)
+    }
+}
+
+impl Side {
+    const ANY: Self = Self { next: u32::MAX, beyond: u32::MAX };
+
+    /// Where a keyword goes on with such bytes, the nearest first.
+    fn of<'a>(mut bytes: impl Iterator<Item = &'a u8>) -> Self {
+        let is_joint = |byte: &u8| class(Some(byte)) == JOINT;
+        let (next, beyond) = match (bytes.next(), bytes.next()) {
+            (Some(b'_'), Some(byte)) if !is_joint(byte) => (byte, 1 << class(Some(byte))),
+            (Some(byte), _) if !is_joint(byte) => (byte, 0),
+            _ => return Self::ANY,
+        };
+        Self { next: 1 << class(Some(next)), beyond }
+    }
+
+    fn or(self, other: Self) -> Self {
+        Self { next: self.next | other.next, beyond: self.beyond | other.beyond }
+    }
+
+    fn may_be<'a>(self, mut bytes: impl Iterator<Item = &'a u8>) -> bool {
+        match class(bytes.next()) {
+            JOINT => self.beyond >> class(bytes.next()) & 1 == 1,
+            next => self.next >> next & 1 == 1,
+        }
+    }
+}
+
+/// The class of a byte, or of none.
+fn class(byte: Option<&u8>) -> u8 {
+    byte.and_then(|byte| CLASSES.get(usize::from(*byte))).copied().unwrap_or(OTHER)
 }
 
 /// What a neighbour of the value's own alphabet means.

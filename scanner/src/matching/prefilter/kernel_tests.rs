@@ -153,7 +153,12 @@ impl Case {
                 let id = ids[found.pattern().as_usize()];
                 let literal = &self.literals()[offset(id)];
                 let next = bytes.get(found.end()).copied().unwrap_or_default();
-                if literal.bytes.len() > 3 || literal.follows.has(next) {
+                let is_short = literal.bytes.len() <= 3;
+                let may_follow = !is_short || literal.follows.has(next);
+                // A keyword must be able to stand there.
+                let place = found.start()..found.end();
+                let may_stand = !literal.any_case || literal.neighbours().may_be(bytes, place);
+                if may_follow && may_stand {
                     all.push((found.start(), id));
                 }
             }
