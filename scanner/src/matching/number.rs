@@ -23,46 +23,49 @@ pub(super) fn cost(len: usize) -> usize {
     len.pow(2) / (SIZES[0] * WORD).pow(2)
 }
 
-/// Gives the stretches of `bytes`, which begin at the address `base`, that could hold a prime.
+/// Bytes from one word that is looked at first to the next.
+const STRIDE: usize = STEP * WORD;
+
+/// Marks the words in a part of `bytes` that are looked at first where addresses divide by [`STRIDE`] from the
+/// start of `bytes` on, if they may be a part of a number.
+pub(super) fn mark(bytes: &[u8], part: Range<usize>, marked: &mut Vec<u32>) {
+    let words = Words(bytes);
+    let part = part.start.next_multiple_of(STRIDE) / WORD..part.end / WORD;
+    let may_be = part.step_by(STEP).filter(|at| words.may_be_of_number(*at));
+    marked.extend(may_be.filter_map(|at| u32::try_from(at).ok()));
+}
+
+/// Gives the stretches of `bytes`, which begin at the address `base` and in which these words are marked, that
+/// could hold a prime.
 ///
 /// Memory is full of small words: sizes, counts, zeros, addresses. In a random number of 1024 bits
 /// one word of 65,536 is as small, so that a number is a row of large words. It begins where the row
 /// does, and what stands before it is the size that the allocator of glibc keeps before each of its
 /// chunks (numbers of OpenSSL have a chunk each) or the length of a Java array; or it is all of the row
 /// (numbers of Go, which have room behind them). The addresses of numbers are multiples of eight.
-pub(super) fn each(bytes: &[u8], base: u64, mut found: impl FnMut(Range<usize>)) {
-    let to = |unit: u64| usize::try_from(base.wrapping_neg() % unit).unwrap_or(0);
-    let first = to(WORD as u64);
+pub(super) fn each(bytes: &[u8], base: u64, marked: &[u32], mut found: impl FnMut(Range<usize>)) {
+    let to = |unit: usize| usize::try_from(base.wrapping_neg() % unit as u64).unwrap_or(0);
+    let first = to(WORD);
     let words = Words(bytes.get(first..).unwrap_or_default());
-    // Looked at are addresses that divide by the step, whatever the window. First many of them, so that no
-    // one waits until the word before it has come from memory.
-    let mut at = (to((STEP * WORD) as u64) - first) / WORD;
-    let mut large = [0; MANY];
-    while words.get(at).is_some() {
-        let mut count = 0;
-        for index in 0..MANY {
-            let here = at + index * STEP;
-            let Some(word) = words.get(here) else { break };
-            if let Some(to) = large.get_mut(count) {
-                *to = here;
+    let mut look = |at: usize| {
+        words.around(at, |number, is_java| {
+            let number = first + number.start * WORD..first + number.end * WORD;
+            let bytes = bytes.get(number.clone());
+            if bytes.is_some_and(|bytes| prime::could_be_prime(bytes, is_java)) {
+                found(number);
             }
-            count += usize::from(is_large(word));
+        });
+    };
+    // Looked at are addresses that divide by the stride, whatever the window.
+    if to(STRIDE) == 0 {
+        for at in marked {
+            look(*at as usize);
         }
-        for at in large.iter().take(count).filter(|at| !words.is_text_around(**at)) {
-            words.around(*at, |number, is_java| {
-                let number = first + number.start * WORD..first + number.end * WORD;
-                let bytes = bytes.get(number.clone());
-                if bytes.is_some_and(|bytes| prime::could_be_prime(bytes, is_java)) {
-                    found(number);
-                }
-            });
-        }
-        at += MANY * STEP;
+    } else {
+        let all = ((to(STRIDE) - first) / WORD..bytes.len() / WORD).step_by(STEP);
+        all.filter(|at| words.may_be_of_number(*at)).for_each(look);
     }
 }
-
-/// Words that are looked at before what stands around any of them.
-const MANY: usize = 64;
 
 /// Neither a count nor an address of a program.
 fn is_large(word: u64) -> bool {
@@ -84,6 +87,11 @@ impl Words<'_> {
 
     fn is(&self, at: Option<usize>, is: impl Fn(u64) -> bool) -> bool {
         at.and_then(|at| self.get(at)).is_some_and(is)
+    }
+
+    /// Whether a word may be a part of a number.
+    fn may_be_of_number(&self, at: usize) -> bool {
+        self.is(Some(at), is_large) && !self.is_text_around(at)
     }
 
     /// Whether a word and both its neighbours are text: of a number two of them would have to be.

@@ -6,7 +6,7 @@ use std::sync::{Arc, LazyLock, OnceLock};
 
 use super::fingerprint::{Bytes, Shape, Sign, tables};
 use super::kernel::{self, BEHIND, BLOCK, BLOCKS, Kernel, TILE, Tables, Tile};
-use super::{encoding, environment, names};
+use super::{encoding, environment, names, number};
 use crate::indicator::Indicators;
 use crate::rule::{Anchor, Keyword, Neighbours, Opening, RuleId, RuleSet, View};
 
@@ -280,6 +280,8 @@ pub(super) struct Marks {
     pub names: Vec<u32>,
     /// The same of addresses with colons.
     pub addresses: Vec<u32>,
+    /// Words that may be a part of a number, as [`number::mark`] gives them.
+    pub numbers: Vec<u32>,
     /// Where in the tile that is looked at literals may stand, and the numbers of the hashes there.
     near: Vec<(usize, usize)>,
     tile: Box<Tile>,
@@ -481,13 +483,15 @@ impl Prefilter {
         if kernel_tests::is_replaced(bytes, marks) {
             return;
         }
-        let Marks { hits, blocks, escapes, streams, tile, names, addresses, near, .. } = marks;
+        let Marks { hits, blocks, escapes, streams, tile, names, addresses, near, numbers, .. } =
+            marks;
         hits.clear();
         blocks.clear();
         escapes.clear();
         streams.clear();
         names.clear();
         addresses.clear();
+        numbers.clear();
         let mut put = |first: usize, with_rest: &[u8], full: &[Range<usize>]| {
             if let Some(indicators) = self.indicators.as_deref() {
                 tile.read::<true>(self.kernel, &self.tables, with_rest, full);
@@ -495,6 +499,13 @@ impl Prefilter {
                 names::read(tile, last, bytes, first, indicators, names, addresses);
             } else {
                 tile.read::<false>(self.kernel, &self.tables, with_rest, full);
+            }
+            for range in full {
+                number::mark(
+                    bytes,
+                    first + range.start * BLOCK..first + range.end * BLOCK,
+                    numbers,
+                );
             }
             self.near(bytes, first, tile.positions(), near);
             for (at, number) in near.iter() {

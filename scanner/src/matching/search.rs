@@ -246,8 +246,8 @@ impl Search<'_> {
     /// Numbers in words of the machine.
     pub(super) fn numbers(&self, scratch: &mut Scratch) {
         let last = self.window.own.end.saturating_add(WIDEST);
-        let Haystack { text, base, .. } = self.haystack;
-        number::each(text, base, |range| {
+        let Haystack { text, base, marks, .. } = self.haystack;
+        number::each(text, base, &marks.numbers, |range| {
             let at = range.start;
             let cost = number::cost(range.len());
             if self.haystack.address(at) < last && self.affords(at, cost, scratch) {
