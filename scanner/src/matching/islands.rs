@@ -30,6 +30,10 @@ const CELL_MATCHES: usize = 4096;
 /// Encodings inside each other: a check may find one more.
 const DEPTH: usize = Decoded::MOST - 1;
 
+/// Bytes of a run that is looked at together with others, and of the text of all of them, about.
+const SHORT: usize = 1 << 10;
+const TOGETHER: usize = 15 << 10;
+
 /// What has been decoded for a cell.
 #[derive(Debug)]
 struct Account {
@@ -45,6 +49,19 @@ struct Account {
     decoded: u64,
     /// Matches, lost ones too, whether they start in the cell or not.
     found: Vec<Candidate>,
+}
+
+impl Account {
+    /// Takes an island of so many bytes on, if there is room for it.
+    fn takes(&mut self, len: usize) -> bool {
+        self.left = self.left.saturating_sub(len.saturating_add(ISLAND));
+        if self.left == 0 {
+            return false;
+        }
+        self.islands += 1;
+        self.made += len as u64;
+        true
+    }
 }
 
 impl Default for Account {
@@ -84,13 +101,20 @@ impl Engine {
             (encoding.find)(window.bytes, haystack.marks, &mut |run| {
                 runs.push(run);
             });
-            for run in runs {
-                parts(window, encoding, &run, &shown, |cell, part, cut| {
-                    let start = part.range.start as u64;
-                    let kind = window.space.kind_at(window.base.saturating_add(start));
+            let quiet = self.quiet(window.bytes, encoding, &runs, scratch);
+            for (index, run) in runs.iter().enumerate() {
+                let quiet = quiet.get(index).copied().flatten();
+                parts(window, encoding, run, &shown, |cell, part, cut| {
                     let account = accounts.entry(cell).or_default();
                     let begins = address(window, part.range.start) >= cell_start(window, cell);
                     let before = account.made;
+                    if let Some(len) = quiet.filter(|_| part.range == run.range) {
+                        account.takes(len);
+                        account.decoded += if begins { account.made - before } else { 0 };
+                        return;
+                    }
+                    let start = part.range.start as u64;
+                    let kind = window.space.kind_at(window.base.saturating_add(start));
                     let mut found = std::mem::take(&mut account.found);
                     let mut pass = Pass { window, cell, kind, account };
                     self.decode(
@@ -129,6 +153,48 @@ impl Engine {
         decoded
     }
 
+    /// By run, how long its text is if no rule finds anything in it. Heaps hold short texts by the thousand:
+    /// what stands out in them is looked for in many at once.
+    fn quiet(
+        &self,
+        bytes: &[u8],
+        encoding: &Encoding,
+        runs: &[Run],
+        scratch: &mut Scratch,
+    ) -> Vec<Option<usize>> {
+        let Some(add_text) = encoding.add_text else { return Vec::new() };
+        let mut quiet = vec![None; runs.len()];
+        let (mut text, mut places) = (Vec::new(), Vec::new());
+        let short = |(_, run): &(usize, &Run)| run.range.len() <= SHORT;
+        let mut runs = runs.iter().enumerate().filter(short).peekable();
+        while runs.peek().is_some() {
+            text.clear();
+            places.clear();
+            while let Some((index, run)) = runs.next_if(|_| text.len() < TOGETHER) {
+                let start = text.len();
+                add_text(bytes, run, &mut text);
+                places.push((index, start..text.len()));
+                // Stands in none of them: nothing reaches from one into the next.
+                text.push(0);
+            }
+            let marks = self.marks(&text, scratch);
+            let mut is_quiet = vec![marks.is_all; places.len()];
+            marks.each_place(|place| {
+                let first = places.partition_point(|(_, of)| of.end <= place.start);
+                let some = places.iter().zip(&mut is_quiet).skip(first);
+                let touched = some.take_while(|((_, of), _)| of.start < place.end);
+                touched.for_each(|(_, is_quiet)| *is_quiet = false);
+            });
+            for ((index, of), _) in places.iter().zip(is_quiet).filter(|(_, is)| *is) {
+                if let Some(len) = quiet.get_mut(*index) {
+                    *len = Some(of.len());
+                }
+            }
+            scratch.marks.push(marks);
+        }
+        quiet
+    }
+
     /// By cell, where indicators end that start in it and end behind it: what is decoded there may have
     /// to be hidden in them.
     fn indicators(&self, window: &Window<'_>, plain: &[Candidate]) -> BTreeMap<u64, u64> {
@@ -163,13 +229,9 @@ impl Engine {
         let mut islands = Vec::new();
         (encoding.decode)(haystack.text, run, most, &mut |island| islands.push(island));
         for island in islands {
-            let cost = island.text.len().saturating_add(ISLAND);
-            pass.account.left = pass.account.left.saturating_sub(cost);
-            if pass.account.left == 0 {
+            if !pass.account.takes(island.text.len()) {
                 return;
             }
-            pass.account.islands += 1;
-            pass.account.made += island.text.len() as u64;
             let number = pass.account.islands;
             for mut candidate in self.island(&island, run, cut, haystack, decoded, pass, scratch) {
                 if pass.account.matches == 0 {

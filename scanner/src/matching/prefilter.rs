@@ -6,9 +6,9 @@ use std::sync::{Arc, LazyLock, OnceLock};
 
 use super::fingerprint::{Bytes, Shape, Sign, tables};
 use super::kernel::{self, BEHIND, BLOCK, BLOCKS, Kernel, TILE, Tables, Tile};
-use super::{encoding, environment, names, number};
+use super::{encoding, environment, names, number, runs};
 use crate::indicator::Indicators;
-use crate::rule::{Anchor, Keyword, Neighbours, Opening, RuleId, RuleSet, View};
+use crate::rule::{Anchor, Keyword, Neighbours, Opening, Rule, RuleId, RuleSet, View};
 
 /// Bytes that are skipped together where they are zeros.
 const PAGE: usize = 4 << 10;
@@ -28,6 +28,8 @@ pub(super) struct Prefilter {
     neighbours: Vec<Neighbours>,
     /// Whether a literal is made of zeros only.
     finds_zeros: bool,
+    /// Whether in decoded text rules find nothing but where something is marked.
+    marks_all: bool,
     /// The literal that stands in every environment.
     environment: u32,
     /// What names and addresses are looked up in.
@@ -282,6 +284,8 @@ pub(super) struct Marks {
     pub addresses: Vec<u32>,
     /// Words that may be a part of a number, as [`number::mark`] gives them.
     pub numbers: Vec<u32>,
+    /// Whether, if this is decoded text, rules find nothing in it but where something is marked.
+    pub is_all: bool,
     /// Where in the tile that is looked at literals may stand, and the numbers of the hashes there.
     near: Vec<(usize, usize)>,
     tile: Box<Tile>,
@@ -305,6 +309,14 @@ impl Marks {
     /// Where a compressed stream may begin.
     pub(super) fn streams(&self) -> impl Iterator<Item = usize> {
         positions(&self.streams)
+    }
+
+    /// Gives all places and stretches that are marked, each kind in order.
+    pub(super) fn each_place(&self, mut give: impl FnMut(Range<usize>)) {
+        let hits = self.hits.iter().map(|hit| offset(hit.at));
+        hits.chain(self.escapes()).chain(self.streams()).for_each(|at| give(at..at + 1));
+        self.tokens.iter().cloned().for_each(&mut give);
+        self.stretches(kernel::WIDE | kernel::WORDS, 0, usize::MAX).for_each(give);
     }
 
     /// The stretches of blocks with one of these flags, with `around` bytes more on both sides; they do not
@@ -391,6 +403,7 @@ impl Prefilter {
             around: Vec::new(),
             neighbours: Vec::new(),
             finds_zeros,
+            marks_all: set.indicators().is_none() && set.rules().iter().all(is_marked),
         };
         let mut entries: Vec<(usize, Entry)> = Vec::with_capacity(signs.len());
         let mut around_all = vec![None; this.tables.hash_count()];
@@ -492,6 +505,7 @@ impl Prefilter {
         names.clear();
         addresses.clear();
         numbers.clear();
+        marks.is_all = self.marks_all;
         let mut put = |first: usize, with_rest: &[u8], full: &[Range<usize>]| {
             if let Some(indicators) = self.indicators.as_deref() {
                 tile.read::<true>(self.kernel, &self.tables, with_rest, full);
@@ -641,6 +655,17 @@ impl Prefilter {
         is_same
             && (literal.bytes.len() >= kernel::WIDTH
                 || literal.follows.has(bytes.get(end).copied().unwrap_or_default()))
+    }
+}
+
+/// Whether matches of a rule in decoded text stand only where something is marked.
+fn is_marked(rule: &Rule) -> bool {
+    match &rule.anchor {
+        Anchor::Prefix | Anchor::Inside | Anchor::Assignment(_) | Anchor::Words => true,
+        Anchor::Run { class, len, .. } => runs::is_of_tokens(class, *len),
+        // Nothing that is decoded is one.
+        Anchor::Label | Anchor::Path | Anchor::Number => true,
+        Anchor::Text | Anchor::Listed => false,
     }
 }
 

@@ -8,8 +8,13 @@ use super::{begins_binary, is_text_block, stretches};
 use crate::check::Notation;
 use crate::matching::prefilter::Marks;
 
-pub(super) const ENCODING: Encoding =
-    Encoding { notations: &[Notation::Base64, Notation::Base64Url], find, decode, is_whole: false };
+pub(super) const ENCODING: Encoding = Encoding {
+    notations: &[Notation::Base64, Notation::Base64Url],
+    find,
+    decode,
+    add_text: None,
+    is_whole: false,
+};
 
 /// Characters of a line after which another one may follow; groups of four are not broken.
 const LINE: std::ops::RangeInclusive<usize> = 40..=128;

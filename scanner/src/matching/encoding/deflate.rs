@@ -10,8 +10,13 @@ use crate::check::Notation;
 use crate::matching::prefilter::Marks;
 use crate::region::{Cut, REACH};
 
-pub(super) const ENCODING: Encoding =
-    Encoding { notations: &[Notation::Gzip, Notation::Zlib], find, decode, is_whole: true };
+pub(super) const ENCODING: Encoding = Encoding {
+    notations: &[Notation::Gzip, Notation::Zlib],
+    find,
+    decode,
+    add_text: None,
+    is_whole: true,
+};
 
 /// Bytes that one stream may give.
 const MOST: usize = 1 << 20;

@@ -6,7 +6,7 @@ use crate::check::Notation;
 use crate::matching::prefilter::Marks;
 
 pub(super) const ENCODING: Encoding =
-    Encoding { notations: &[Notation::Hex], find, decode, is_whole: false };
+    Encoding { notations: &[Notation::Hex], find, decode, add_text: None, is_whole: false };
 
 /// Fewest digits of a run: as many as a text of twenty characters has.
 const SHORTEST: usize = 40;

@@ -6,7 +6,7 @@ use crate::check::Notation;
 use crate::matching::prefilter::Marks;
 
 pub(super) const ENCODING: Encoding =
-    Encoding { notations: &[Notation::Escaped], find, decode, is_whole: false };
+    Encoding { notations: &[Notation::Escaped], find, decode, add_text: None, is_whole: false };
 
 /// Strings with an escape in them, not only at their end: from one quote, control character or end of a
 /// line to the next.

@@ -47,6 +47,9 @@ pub struct Island {
 /// Decodes a run in bytes, or a part of one.
 pub type Decode = fn(&[u8], &Run, usize, &mut dyn FnMut(Island));
 
+/// Adds what a run in bytes says to a text.
+pub(super) type AddText = fn(&[u8], &Run, &mut Vec<u8>);
+
 /// A way to write text, or several that are found together.
 #[derive(Debug)]
 pub struct Encoding {
@@ -57,6 +60,8 @@ pub struct Encoding {
     /// Decodes a run or a part of one; an island has at most the given number of bytes, or no more than
     /// the run.
     pub decode: Decode,
+    /// Adds to a text what a run says, where that is one island as long as its characters.
+    pub(super) add_text: Option<AddText>,
     /// Whether a run cannot be read from the middle on.
     pub is_whole: bool,
 }

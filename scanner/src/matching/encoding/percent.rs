@@ -6,7 +6,7 @@ use crate::matching::prefilter::Marks;
 use crate::matching::text_run::is_text;
 
 pub(super) const ENCODING: Encoding =
-    Encoding { notations: &[Notation::Percent], find, decode, is_whole: false };
+    Encoding { notations: &[Notation::Percent], find, decode, add_text: None, is_whole: false };
 
 /// Whether a byte may stand in a URL or a form.
 fn may_stand(byte: u8) -> bool {

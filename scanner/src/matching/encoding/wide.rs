@@ -13,6 +13,7 @@ pub(super) const ENCODING: Encoding = Encoding {
     notations: &[Notation::Utf16Le, Notation::Utf16Be, Notation::Utf32Le],
     find,
     decode,
+    add_text: Some(add_text),
     is_whole: false,
 };
 
@@ -133,16 +134,32 @@ fn four(bytes: &[u8], at: usize, done: usize, found: &mut dyn FnMut(Run)) -> usi
 
 /// Folds the characters to one byte each, from the first whole one on.
 fn decode(bytes: &[u8], run: &Run, _: usize, found: &mut dyn FnMut(Island)) {
+    let Some((start, width, _)) = units(bytes, run) else { return };
+    let mut text = Vec::with_capacity(run.range.len() / width);
+    add_text(bytes, run, &mut text);
+    found(Island { notation: run.notation, text, map: SpanMap::even(start, width), cut: WHOLE });
+}
+
+fn add_text(bytes: &[u8], run: &Run, text: &mut Vec<u8>) {
+    let Some((_, _, units)) = units(bytes, run) else { return };
+    if run.notation == Notation::Utf32Le {
+        text.extend(units.as_chunks().0.iter().map(|[byte, _, _, _]| *byte));
+    } else if run.notation == Notation::Utf16Be {
+        text.extend(units.as_chunks().0.iter().map(|[_, byte]| *byte));
+    } else {
+        text.extend(units.as_chunks().0.iter().map(|[byte, _]| *byte));
+    }
+}
+
+/// Where the first whole character of a run begins, how many bytes each has, and what stands from there on.
+fn units<'a>(bytes: &'a [u8], run: &Run) -> Option<(usize, usize, &'a [u8])> {
     let width = if run.notation == Notation::Utf32Le { 4 } else { 2 };
     let at = usize::from(run.notation == Notation::Utf16Be);
-    let all = bytes.get(run.range.clone()).unwrap_or_default();
+    let all = bytes.get(run.range.clone())?;
     let is_unit = |unit: &[u8]| {
         let mut bytes = unit.iter().enumerate();
         bytes.all(|(index, byte)| if index == at { is_text(*byte) } else { *byte == 0 })
     };
-    let Some(skip) = all.windows(width).position(is_unit) else { return };
-    let units = all.get(skip..).unwrap_or_default().chunks_exact(width);
-    let text: Vec<u8> = units.map(|unit| unit.get(at).copied().unwrap_or_default()).collect();
-    let map = SpanMap::even(run.range.start + skip, width);
-    found(Island { notation: run.notation, text, map, cut: WHOLE });
+    let skip = all.windows(width).position(is_unit)?;
+    Some((run.range.start + skip, width, all.get(skip..)?))
 }
