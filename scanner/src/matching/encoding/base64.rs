@@ -7,6 +7,7 @@ use super::{BLOCK, Encoding, Island, Run, SpanMap, WHOLE, deflate};
 use super::{begins_binary, is_text_block, stretches};
 use crate::check::Notation;
 use crate::matching::prefilter::Marks;
+use crate::matching::text_run::are_text;
 
 pub(super) const ENCODING: Encoding = Encoding {
     notations: &[Notation::Base64, Notation::Base64Url],
@@ -104,7 +105,11 @@ fn could_be_text(sextets: &[u8]) -> bool {
         0x20, 0x08, 0x02, 0, 0x20, 0x08, 0x02, 0, 0x20, 0x08, 0x02, 0, 0x20, 0x08, 0x02, 0,
     ]);
     let all = sextets.first_chunk().map(|all| u128::from_le_bytes(*all));
-    all.is_none_or(|all| (all & HIGHEST).count_ones() <= 1)
+    all.is_none_or(|all| {
+        let set = all & HIGHEST;
+        // No bit is left without the lowest.
+        set & set.wrapping_sub(1) == 0
+    })
 }
 
 const _: () = assert!(CHARACTERS == size_of::<u128>(), "a block is one number");
@@ -197,7 +202,9 @@ impl Characters {
         let (groups, _) = sextets.as_chunks::<4>();
         let mut bytes = [[0; 3]; CHARACTERS / 4];
         bytes.iter_mut().zip(groups).for_each(|(to, group)| *to = group_of(group));
-        is_text_block(bytes.as_flattened().iter().copied())
+        let bytes = bytes.as_flattened();
+        let is_plain = bytes.first_chunk::<BLOCK>().is_some_and(are_text);
+        is_plain || is_text_block(bytes.iter().copied())
     }
 
     fn map(&self, from: usize) -> SpanMap {

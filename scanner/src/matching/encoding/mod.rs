@@ -193,6 +193,17 @@ pub(super) fn is_token(byte: u8) -> bool {
     base64::CLASS[usize::from(byte)]
 }
 
+/// The same of bytes that are looked at together: compilers make vectors of it.
+#[expect(clippy::needless_bitwise_bool, reason = "a branch for each byte would cost more")]
+fn are_tokens<const LEN: usize>(row: &[u8; LEN]) -> bool {
+    row.iter().fold(true, |all, byte| {
+        let is_letter = (byte | 0x20).wrapping_sub(b'a') <= b'z' - b'a';
+        let is_digit = byte.wrapping_sub(b'0') <= 9;
+        let is_sign = (*byte == b'+') | (*byte == b'/') | (*byte == b'-') | (*byte == b'_');
+        all & (is_letter | is_digit | is_sign)
+    })
+}
+
 /// Where an escape with this first character may stand.
 fn escapes(first: u8, bytes: &[u8], marks: &Marks) -> impl Iterator<Item = usize> {
     marks.escapes().filter(move |at| bytes.get(*at) == Some(&first))
@@ -216,8 +227,14 @@ pub(super) fn tokens(bytes: &[u8], marks: &Marks, mut found: impl FnMut(Range<us
             }
             let before = bytes.get(done..at).unwrap_or_default();
             let start = at - before.iter().rev().take_while(|byte| holds(**byte)).count();
-            let after = bytes.get(at..).unwrap_or_default();
-            let end = at + after.iter().take_while(|byte| holds(**byte)).count();
+            let mut end = at;
+            while let Some(row) = bytes.get(end..).and_then(<[u8]>::first_chunk::<STEP>)
+                && are_tokens(row)
+            {
+                end += STEP;
+            }
+            let after = bytes.get(end..).unwrap_or_default();
+            end += after.iter().take_while(|byte| holds(**byte)).count();
             done = end;
             if end - start >= TOKEN {
                 found(start..end);
