@@ -89,9 +89,17 @@ impl Words<'_> {
         at.and_then(|at| self.get(at)).is_some_and(is)
     }
 
-    /// Whether a word may be a part of a number.
+    /// Whether a word may be a part of a number whose row of large words begins no more than a step before it.
     fn may_be_of_number(&self, at: usize) -> bool {
-        self.is(Some(at), is_large) && !self.is_text_around(at)
+        let large = |at: usize| self.is(Some(at), is_large);
+        // Half of the shortest stands before the word or behind it.
+        let half = STEP / 2;
+        let goes_on =
+            || (at + 1..=at + half).all(large) || at >= half && (at - half..at).rev().all(large);
+        large(at)
+            && !self.is_text_around(at)
+            && goes_on()
+            && !(at.saturating_sub(STEP)..at).all(large)
     }
 
     /// Whether a word and both its neighbours are text: of a number two of them would have to be.
