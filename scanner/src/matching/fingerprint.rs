@@ -102,16 +102,15 @@ struct Sets(Vec<Members>);
 struct Members {
     set: Bytes,
     bytes: Vec<u8>,
-    /// Lower and upper halves of the bytes, one bit each.
-    halves: (u16, u16),
+    /// Lower and upper halves of the bytes, a bit each.
+    halves: u32,
 }
 
 impl Members {
     fn of(set: Bytes) -> Self {
         let bytes: Vec<u8> = set.iter().collect();
-        let halves = bytes
-            .iter()
-            .fold((0, 0), |(low, high), byte| (low | 1 << (byte & 15), high | 1 << (byte >> 4)));
+        let halves =
+            bytes.iter().fold(0, |all, byte| all | 1 << (byte & 15) | 1 << (16 + (byte >> 4)));
         Self { set, bytes, halves }
     }
 
@@ -174,6 +173,9 @@ struct Model {
     bytes: [f32; 256],
     /// By what [`PAIRS`] says of a pair, its share.
     shares: [f32; 256],
+    /// By upper half of a byte, and by the first or the last eight of lower halves, a bit each, the share of
+    /// those bytes.
+    rows: Vec<[[f32; 256]; 2]>,
 }
 
 impl Model {
@@ -186,7 +188,14 @@ impl Model {
         for (byte, row) in bytes.iter_mut().zip(PAIRS.chunks(256)) {
             *byte = row.iter().map(|rarity| shares[usize::from(*rarity)]).sum();
         }
-        Self { bytes, shares }
+        let mut rows = vec![[[0.0; 256]; 2]; 16];
+        for (index, row) in rows.as_flattened_mut().iter_mut().enumerate() {
+            for (lower, share) in row.iter_mut().enumerate() {
+                let of = |bit: &usize| lower >> bit & 1 != 0;
+                *share = (0..8).filter(of).map(|bit| bytes[8 * index + bit]).sum();
+            }
+        }
+        Self { bytes, shares, rows }
     }
 
     fn pair(&self, first: u8, second: u8) -> f32 {
@@ -194,18 +203,16 @@ impl Model {
         self.shares[usize::from(rarity)]
     }
 
-    /// Share of the bytes that tables by halves take more, if `new` halves come to those that they have.
-    fn of_halves(&self, had: (u16, u16), new: (u16, u16)) -> f32 {
-        let bits = |of: u16| (0..16u8).filter(move |bit| of >> bit & 1 != 0);
-        let share = |low: u16, high: u16| -> f32 {
-            let row = |upper: u8| {
-                let of = |lower| self.bytes[usize::from(upper << 4 | lower)];
-                bits(low).map(of).sum::<f32>()
-            };
-            bits(high).map(row).sum()
-        };
-        let (low, high) = (new.0 & !had.0, new.1 & !had.1);
-        share(had.0 | low, high) + share(low, had.1)
+    /// Share of the bytes that tables by halves take for such halves of bytes.
+    fn of_halves(&self, halves: u32) -> f32 {
+        let [low, high, upper @ ..] = halves.to_le_bytes();
+        let mut left = u16::from_le_bytes(upper);
+        let mut share = 0.0;
+        while let Some(row) = self.rows.get(usize::try_from(left.trailing_zeros()).unwrap_or(16)) {
+            share += row[0][usize::from(low)] + row[1][usize::from(high)];
+            left &= left - 1;
+        }
+        share
     }
 
     /// Share of the positions of memory at which a fingerprint stands.
@@ -283,93 +290,119 @@ fn fingerprints(literal: &Shape<'_>, sets: &mut Sets) -> impl Iterator<Item = Fi
         .filter_map(move |(offset, at)| Some(Fingerprint { offset, sets: sets(at)? }))
 }
 
-/// What the fingerprints of all buckets have at each position.
-struct Buckets {
-    /// By position and byte, the buckets that take it there, a bit each.
-    takes: Box<[[u32; 256]; WIDTH]>,
-    /// Lower and upper halves of the bytes that a bucket takes at each position.
-    halves: [[(u16, u16); WIDTH]; BUCKETS],
-    /// Share of memory that passes each position of a bucket.
-    passes: [[f32; BUCKETS]; WIDTH],
-    /// Share of it that passes all of them.
-    shares: [f64; BUCKETS],
+/// The bucket of each of some fingerprints, in tables that take each byte by itself: that which takes the least of
+/// memory more for it, of those that `may` have it.
+fn exact_buckets(
+    all: &[[&Members; WIDTH]],
+    model: &Model,
+    may: impl Fn(usize, usize) -> bool,
+) -> Vec<usize> {
+    // By position and byte, the buckets that take it there, a bit each.
+    let mut takes = Box::new([[0u32; 256]; WIDTH]);
+    let mut passes = [[0.0f32; BUCKETS]; WIDTH];
+    let share = |passes: &[[f32; BUCKETS]; WIDTH], bucket: usize| -> f64 {
+        passes.iter().map(|of| f64::from(of[bucket])).product()
+    };
+    let mut buckets = Vec::with_capacity(all.len());
+    for (index, sets) in all.iter().enumerate() {
+        let mut with = passes;
+        for ((with, takes), set) in with.iter_mut().zip(takes.iter()).zip(sets) {
+            for byte in &set.bytes {
+                let share = model.bytes[usize::from(*byte)];
+                let takes = takes[usize::from(*byte)];
+                for (bucket, with) in with.iter_mut().enumerate() {
+                    *with += if takes >> bucket & 1 == 0 { share } else { 0.0 };
+                }
+            }
+        }
+        let cost = |bucket: usize| share(&with, bucket) - share(&passes, bucket);
+        let costs = (0..BUCKETS).filter(|bucket| may(index, *bucket)).map(|it| (cost(it), it));
+        let best = costs.min_by(|one, other| one.0.total_cmp(&other.0));
+        let bucket = best.map_or(HIGH, |(_, bucket)| bucket);
+        for ((passes, with), (takes, set)) in
+            passes.iter_mut().zip(with).zip(takes.iter_mut().zip(sets))
+        {
+            passes[bucket] = with[bucket];
+            for byte in &set.bytes {
+                takes[usize::from(*byte)] |= 1 << bucket;
+            }
+        }
+        buckets.push(bucket);
+    }
+    buckets
 }
 
-impl Buckets {
-    fn new() -> Self {
-        Self {
-            takes: Box::new([[0; 256]; WIDTH]),
-            halves: [[(0, 0); WIDTH]; BUCKETS],
-            passes: [[0.0; BUCKETS]; WIDTH],
-            shares: [0.0; BUCKETS],
+/// The same in tables by halves of a byte. Once all are known each is looked at again: the first ones did not
+/// know with which others they would be.
+fn buckets_by_halves(all: &[[&Members; WIDTH]], model: &Model) -> Vec<usize> {
+    const ROUNDS: usize = 2;
+    let mut buckets = vec![Halves::default(); BUCKETS];
+    let mut homes = vec![None; all.len()];
+    for (home, sets) in (0..ROUNDS).flat_map(|_| 0..all.len()).map(|index| (index, all[index])) {
+        if let Some(bucket) = homes[home] {
+            let bucket: &mut Halves = &mut buckets[bucket];
+            bucket.change(sets, model, |count| count - 1);
         }
+        let costs = buckets.iter().map(|bucket| bucket.share_with(sets, model) - bucket.share());
+        let best = costs.enumerate().min_by(|(_, one), (_, other)| one.total_cmp(other));
+        let best = best.map_or(0, |(bucket, _)| bucket);
+        buckets[best].change(sets, model, |count| count + 1);
+        homes[home] = Some(best);
     }
+    homes.into_iter().flatten().collect()
+}
 
-    /// What passes each position if a fingerprint is added to a bucket, in tables that are exact, or by halves
-    /// of a byte.
-    fn passes_with(
-        &self,
-        sets: [&Members; WIDTH],
-        exact: bool,
-        model: &Model,
-    ) -> [[f32; BUCKETS]; WIDTH] {
-        std::array::from_fn(|position| {
-            let mut new = [0.0; BUCKETS];
-            if exact {
-                for byte in &sets[position].bytes {
-                    let takes = self.takes[position][usize::from(*byte)];
-                    let share = model.bytes[usize::from(*byte)];
-                    for (bucket, new) in new.iter_mut().enumerate() {
-                        *new += if takes >> bucket & 1 == 0 { share } else { 0.0 };
-                    }
-                }
-            } else {
-                for (new, had) in new.iter_mut().zip(&self.halves) {
-                    *new = model.of_halves(had[position], sets[position].halves);
+/// The halves of bytes that the fingerprints of a bucket take.
+#[derive(Debug, Clone, Default)]
+struct Halves {
+    /// By position and half, how many of them take it there.
+    counts: [[u16; 32]; WIDTH],
+    /// Those that any takes, a bit each.
+    taken: [u32; WIDTH],
+    /// Share of memory that passes each position.
+    passes: [f32; WIDTH],
+}
+
+impl Halves {
+    fn change(&mut self, sets: [&Members; WIDTH], model: &Model, change: impl Fn(u16) -> u16) {
+        for ((counts, taken), set) in self.counts.iter_mut().zip(&mut self.taken).zip(sets) {
+            for (half, count) in (0..).zip(counts) {
+                if set.halves >> half & 1 != 0 {
+                    *count = change(*count);
+                    *taken = *taken & !(1 << half) | u32::from(*count > 0) << half;
                 }
             }
-            let passes = self.passes[position];
-            std::array::from_fn(|bucket| passes[bucket] + new[bucket])
-        })
+        }
+        self.passes = self.taken.map(|taken| model.of_halves(taken));
     }
 
-    /// Adds a fingerprint to the bucket that takes the least of memory more for it, of those that `may` have it.
-    fn add(
-        &mut self,
-        sets: [&Members; WIDTH],
-        exact: bool,
-        model: &Model,
-        may: impl Fn(usize) -> bool,
-    ) {
-        let passes = self.passes_with(sets, exact, model);
-        let share = |bucket: usize| passes.iter().map(|of| f64::from(of[bucket])).product::<f64>();
-        let shares: [f64; BUCKETS] = std::array::from_fn(share);
-        let costs = (0..BUCKETS).filter(|it| may(*it)).map(|it| (shares[it] - self.shares[it], it));
-        let best = costs.min_by(|one, other| one.0.total_cmp(&other.0));
-        let Some((_, bucket)) = best else { return };
-        for (position, set) in sets.into_iter().enumerate() {
+    /// Share of memory that passes all.
+    fn share(&self) -> f64 {
+        self.passes.into_iter().map(f64::from).product()
+    }
+
+    /// What it would be with one fingerprint more.
+    fn share_with(&self, sets: [&Members; WIDTH], model: &Model) -> f64 {
+        let passes = |position: usize| {
+            let (taken, new) = (self.taken[position], sets[position].halves);
+            let is_known = new & !taken == 0;
+            if is_known { self.passes[position] } else { model.of_halves(taken | new) }
+        };
+        (0..WIDTH).map(|position| f64::from(passes(position))).product()
+    }
+}
+
+/// By group and position, the buckets of the group that take a byte there.
+fn groups(all: &[[&Members; WIDTH]], buckets: &[usize]) -> Box<[[[u8; 256]; WIDTH]; GROUPS]> {
+    let mut groups = Box::new([[[0; 256]; WIDTH]; GROUPS]);
+    for (sets, bucket) in all.iter().zip(buckets) {
+        for (takes, set) in groups[bucket / 8].iter_mut().zip(sets) {
             for byte in &set.bytes {
-                self.takes[position][usize::from(*byte)] |= 1 << bucket;
-            }
-            let halves = &mut self.halves[bucket][position];
-            *halves = (halves.0 | set.halves.0, halves.1 | set.halves.1);
-            self.passes[position][bucket] = passes[position][bucket];
-        }
-        self.shares[bucket] = shares[bucket];
-    }
-
-    /// By group and position, the buckets of the group that take a byte there.
-    fn groups(&self) -> Box<[[[u8; 256]; WIDTH]; GROUPS]> {
-        let mut groups = Box::new([[[0; 256]; WIDTH]; GROUPS]);
-        for (position, takes) in self.takes.iter().enumerate() {
-            for (byte, buckets) in takes.iter().enumerate() {
-                for (group, eight) in groups.iter_mut().zip(buckets.to_le_bytes()) {
-                    group[position][byte] = eight;
-                }
+                takes[usize::from(*byte)] |= 1 << (bucket % 8);
             }
         }
-        groups
     }
+    groups
 }
 
 /// Where to look whether a literal stands there.
@@ -398,12 +431,13 @@ pub(super) fn tables(kernel: Kernel, literals: &[Shape<'_>]) -> (Vec<Sign>, Tabl
     let mut distinct: Vec<(f32, Fingerprint)> =
         distinct.into_iter().map(|it| (model.share(members(&it)), it)).collect();
     distinct.sort_by(|one, other| other.0.total_cmp(&one.0));
-    let mut buckets = Buckets::new();
-    for (_, fingerprint) in &distinct {
-        let is_ascii = sets.is_ascii(fingerprint);
-        let may = |bucket| !exact || is_ascii || bucket == HIGH;
-        buckets.add(members(fingerprint), exact, &model, may);
-    }
+    let all: Vec<[&Members; WIDTH]> = distinct.iter().map(|(_, it)| members(it)).collect();
+    let buckets = if exact {
+        let is_ascii: Vec<bool> = distinct.iter().map(|(_, it)| sets.is_ascii(it)).collect();
+        exact_buckets(&all, &model, |index, bucket| is_ascii[index] || bucket == HIGH)
+    } else {
+        buckets_by_halves(&all, &model)
+    };
     let mut signs = Vec::with_capacity(chosen.len());
     let mut hashes = Vec::new();
     for (literal, fingerprint) in (0..).zip(&chosen) {
@@ -412,6 +446,6 @@ pub(super) fn tables(kernel: Kernel, literals: &[Shape<'_>]) -> (Vec<Sign>, Tabl
         signs.extend(hashes.iter().map(|hash| Sign { literal, offset, hash: *hash }));
     }
     let hashes = signs.iter().map(|sign| sign.hash);
-    let tables = Tables::new(&buckets.groups(), 1 << (HIGH % 8), hashes);
+    let tables = Tables::new(&groups(&all, &buckets), 1 << (HIGH % 8), hashes);
     (signs, tables)
 }
