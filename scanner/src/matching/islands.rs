@@ -185,7 +185,9 @@ impl Engine {
                 let touched = some.take_while(|((_, of), _)| of.start < place.end);
                 touched.for_each(|(_, is_quiet)| *is_quiet = false);
             });
-            for ((index, of), _) in places.iter().zip(is_quiet).filter(|(_, is)| *is) {
+            // Where there is no text there is no island either.
+            let some = places.iter().zip(is_quiet).filter(|((_, of), is)| *is && !of.is_empty());
+            for ((index, of), _) in some {
                 if let Some(len) = quiet.get_mut(*index) {
                     *len = Some(of.len());
                 }
