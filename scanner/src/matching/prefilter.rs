@@ -240,7 +240,7 @@ pub fn looked_for(set: &RuleSet, kernel: Kernel) -> Vec<Vec<LookedFor>> {
     rules.collect()
 }
 
-/// A literal that occurs.
+/// A literal that occurs, and if it is that of keywords, where one of them may stand.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Hit {
     /// Offset of its first byte.
@@ -268,7 +268,7 @@ impl Hit {
 /// What stands out in a text.
 #[derive(Debug, Default)]
 pub(super) struct Marks {
-    /// The literals that occur, in order.
+    /// The literals that occur, in order; those of keywords only where one of them may stand.
     pub hits: Vec<Hit>,
     /// Blocks with flags, in order: the offset, and the flags.
     pub blocks: Vec<(u32, u8)>,

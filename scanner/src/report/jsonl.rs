@@ -11,8 +11,8 @@ pub(super) const FORMAT: Format = Format {
     make: |out, _: &Style| Box::new(JsonLines { out, lines: Vec::new() }),
 };
 
-/// Bytes of findings that are written at once.
-const AT_ONCE: usize = 64 << 10;
+/// Bytes of findings that are written at once: with one more behind them they fit into an empty pipe.
+const AT_ONCE: usize = 32 << 10;
 
 struct JsonLines {
     out: Box<dyn Write + Send>,
@@ -23,15 +23,23 @@ struct JsonLines {
 impl JsonLines {
     fn write(&mut self) -> io::Result<()> {
         let written = self.out.write_all(&self.lines);
+        // Also what could not be written: it is not tried again.
         self.lines.clear();
         written
     }
 }
 
+impl Drop for JsonLines {
+    /// Where another report fails, what was found so far is told all the same.
+    fn drop(&mut self) {
+        let _told = self.write();
+    }
+}
+
 impl Report for JsonLines {
     fn record(&mut self, record: &Record) -> io::Result<()> {
-        // Whole lines a write, so that a reader of a pipe never sees half a record of a live run. The findings
-        // of a checkpoint come all at once; the record behind them lets the last ones go.
+        // Whole lines a write, so that who reads while the scan runs sees whole records. The findings of a
+        // checkpoint come all at once; the record behind them lets the last ones go.
         serde_json::to_writer(&mut self.lines, record)?;
         self.lines.push(b'\n');
         let is_finding = matches!(record, Record::Finding(_));

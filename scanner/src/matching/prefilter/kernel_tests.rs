@@ -435,7 +435,9 @@ fn everything(bytes: &[u8]) -> Marks {
     let blocks = || (0..bytes.len()).step_by(BLOCK).map(|at| u32::try_from(at).unwrap());
     let all = || blocks().map(|at| (at, u64::MAX)).collect();
     let flags = blocks().map(|at| (at, u8::MAX)).collect();
-    Marks { blocks: flags, escapes: all(), streams: all(), tokens, ..Marks::default() }
+    // Of numbers, those words that are looked at first.
+    let numbers = (0..bytes.len() / 8).step_by(16).map(|at| u32::try_from(at).unwrap()).collect();
+    Marks { blocks: flags, escapes: all(), streams: all(), tokens, numbers, ..Marks::default() }
 }
 
 /// Whether as much is found as if every block could hold anything.
