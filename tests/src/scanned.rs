@@ -1,13 +1,15 @@
 //! Runs the scanner as a library, and says what every report must hold.
 
-use std::collections::BTreeSet;
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use cryoscan::matching::Kernel;
 use cryoscan::report::Record;
-use cryoscan::scan::{self, Outcome, Progress, ScanError, Settings, Target};
+use cryoscan::scan::{self, Outcome, Prepared, Progress, ScanError, Settings, Target};
 use serde_json::Value;
 
 use crate::recall::canonical;
@@ -87,16 +89,40 @@ pub fn checked(bytes: &[u8]) -> Scanned {
     scanned
 }
 
+/// Patterns of the user, and the kernel that was forced.
+type Compiled = (Vec<String>, Option<&'static str>);
+
+/// The built-in rules, compiled once in a process for all scans that have the same patterns and kernel: without
+/// optimization that takes longer than most scans of tests.
+fn prepared(settings: &Settings) -> Option<Arc<Prepared>> {
+    static PREPARED: Mutex<BTreeMap<Compiled, Arc<Prepared>>> = Mutex::new(BTreeMap::new());
+    let Settings { rules, indicators, fingerprint_key, grep, kernel, .. } = settings;
+    if rules.is_some() || indicators.is_some() || fingerprint_key.is_some() {
+        return None;
+    }
+    let mut all = PREPARED.lock().unwrap_or_else(PoisonError::into_inner);
+    match all.entry((grep.clone(), kernel.map(Kernel::name))) {
+        Entry::Occupied(known) => Some(Arc::clone(known.get())),
+        Entry::Vacant(free) => {
+            Prepared::new(settings).ok().map(|made| Arc::clone(free.insert(Arc::new(made))))
+        }
+    }
+}
+
 #[expect(clippy::expect_used, reason = "a scan that cannot be made fails its test")]
 fn collect(targets: &[Target], settings: &Settings, stdin: &mut dyn Read) -> Scanned {
     let (mut lines, mut records) = (Vec::new(), Vec::new());
-    let outcome =
-        scan::scan_from(targets, settings, &Progress::default(), stdin, &mut |record: Record| {
-            let line = serde_json::to_string(&record)?;
-            records.push(serde_json::from_str(&line)?);
-            lines.push(line);
-            Ok(())
-        });
+    let mut emit = |record: Record| {
+        let line = serde_json::to_string(&record)?;
+        records.push(serde_json::from_str(&line)?);
+        lines.push(line);
+        Ok(())
+    };
+    let progress = Progress::default();
+    let outcome = match prepared(settings) {
+        Some(known) => scan::scan_with(&known, targets, settings, &progress, stdin, &mut emit),
+        None => scan::scan_from(targets, settings, &progress, stdin, &mut emit),
+    };
     Scanned { lines, records, outcome: outcome.expect("rules that load") }
 }
 
