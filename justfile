@@ -43,6 +43,10 @@ recall:
 memory:
     .ci/run memory
 
+# Instructions a byte on the scalar kernel's path, counted by valgrind
+instructions:
+    .ci/run instructions
+
 # The inner loop: tests of one crate that match a filter, without the command line
 quick crate filter="":
     cargo test --package {{ crate }} --no-default-features {{ filter }}

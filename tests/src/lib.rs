@@ -28,3 +28,4 @@ pub mod sqlite;
 pub mod surroundings;
 pub mod values;
 mod vendor_tokens;
+pub mod workloads;
