@@ -516,7 +516,8 @@ impl Tile {
             };
             let found = self.positions.get_mut(self.found..);
             let Some(room) = found.and_then(<[u16]>::first_chunk_mut::<BLOCK>) else { return };
-            self.found += fingerprints(tables, bytes, at, room);
+            let Ok(first) = u16::try_from(at) else { return };
+            self.found += fingerprints(tables, bytes, first, room);
             let (own, behind) = bytes.split_at(BLOCK);
             let mut rows = [0; BLOCK / 8];
             for (row, eight) in rows.iter_mut().zip(own.as_chunks::<8>().0) {
@@ -553,7 +554,7 @@ impl Tile {
 fn fingerprints(
     tables: &Tables,
     bytes: &[u8; BLOCK + BEHIND],
-    at: usize,
+    mut at: u16,
     room: &mut [u16; BLOCK],
 ) -> usize {
     let mut count = 0;
@@ -561,13 +562,12 @@ fn fingerprints(
         let Some(some) = bytes.get(from..).and_then(<[u8]>::first_chunk::<{ 8 + BEHIND }>) else {
             break;
         };
-        for (index, four) in some.windows(WIDTH).enumerate() {
+        for four in some.windows(WIDTH) {
             let Some(four) = four.first_chunk::<WIDTH>() else { break };
-            #[expect(clippy::as_conversions, reason = "a position in a tile fits")]
-            let here = (at + from + index) as u16;
             // Whether it stays is told by what is stored next.
-            room[count % BLOCK] = here;
+            room[count % BLOCK] = at;
             count += usize::from(tables.has_hash(hash(*four)));
+            at += 1;
         }
     }
     count
@@ -1042,7 +1042,7 @@ mod tests {
     #[test]
     fn masks_of_any_processor_say_what_each_byte_is() {
         let bytes: Vec<u8> =
-            (0..TILE + BEHIND).map(|at| (at * 37 ^ at >> 5).to_le_bytes()[0]).collect();
+            (0..TILE + BEHIND).map(|at| ((at * 37) ^ (at >> 5)).to_le_bytes()[0]).collect();
         let tables = Tables::new(&[[[0; 256]; WIDTH]; GROUPS], 0, std::iter::empty());
         let mut tile = Tile::default();
         let whole = 0..BLOCKS;
