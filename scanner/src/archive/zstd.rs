@@ -2,7 +2,7 @@
 
 use std::io::{self, BufRead as _};
 
-use ::zstd::stream::raw::{DParameter, Decoder as Frames, Operation};
+use ::zstd::stream::raw::{DParameter, Decoder as Library, Operation as _, Status};
 
 use super::ahead::{Ahead, Part, Parts, read_some};
 use super::error::{Cause, ContainerError};
@@ -39,7 +39,7 @@ pub(super) fn open(body: Body<'_>, opening: &mut Opening<'_>) -> Result<Consumed
 
 pub(super) struct Zstd<'a, 'h> {
     input: Input<'a>,
-    frames: Frames<'static>,
+    frames: Frames,
     /// Within a frame, so that the end of the input is no end.
     inside: bool,
     /// Decodes the frames that follow.
@@ -50,9 +50,7 @@ impl<'a> Zstd<'a, '_> {
     /// # Errors
     /// When the library cannot be set up.
     pub(super) fn new(input: Input<'a>) -> io::Result<Self> {
-        let mut frames = Frames::new()?;
-        frames.set_parameter(DParameter::WindowLogMax(WINDOW_LOG))?;
-        Ok(Self { input, frames, inside: false, ahead: None })
+        Ok(Self { input, frames: Frames::new()?, inside: false, ahead: None })
     }
 }
 
@@ -82,12 +80,12 @@ impl Decoder for Zstd<'_, '_> {
                     return Ok(0);
                 }
                 check_window(head)?;
-                self.frames.reinit().map_err(bad)?;
+                self.frames.begin(head).map_err(bad)?;
                 self.inside = true;
             }
             let stored = self.input.next_bytes();
             let at_end = stored.is_empty();
-            let status = self.frames.run_on_buffers(stored, out).map_err(bad)?;
+            let status = self.frames.run(stored, out).map_err(bad)?;
             self.input.consume(status.bytes_read);
             self.inside = status.remaining != 0;
             if status.bytes_written > 0 {
@@ -123,19 +121,13 @@ fn frame(extent: &Extent, at: u64, most: u64) -> Option<Part> {
     let mut head = [0_u8; FRAME_HEAD];
     let len = read_some(extent, at, &mut head);
     let head = head.get(..len)?;
-    if let Some(rest) = head.strip_prefix(&MAGIC) {
+    if let Some(header) = Header::of(head) {
         check_window(head).ok()?;
-        let (&descriptor, rest) = rest.split_first()?;
-        let fields = Fields::of(descriptor);
-        let content = (fields.content > 0).then(|| little(rest, fields.before, fields.content));
-        // A field of two bytes begins where one of one byte ends (§3.1.1.1.4).
-        let offset = if fields.content == 2 { 256 } else { 0 };
-        let content = content.map(|content| content.saturating_add(offset));
-        if content.is_some_and(|content| content > most) || descriptor & 8 != 0 {
+        let Header { len, content, is_reserved, has_checksum, .. } = header;
+        if content.is_some_and(|content| content > most) || is_reserved {
             return None;
         }
-        let fields = count(fields.before.saturating_add(fields.content));
-        let mut end = at.saturating_add(5).saturating_add(fields);
+        let mut end = at.saturating_add(count(len));
         let mut made = 0_u64;
         let mut headers = Headers { start: 0, len: 0, bytes: [0; NEAR] };
         for _ in 0..MOST_BLOCKS {
@@ -153,7 +145,7 @@ fn frame(extent: &Extent, at: u64, most: u64) -> Option<Part> {
             }
             end = end.saturating_add(3).saturating_add(stored);
             if is_last {
-                let end = end.saturating_add(if descriptor & 4 == 0 { 0 } else { 4 });
+                let end = end.saturating_add(if has_checksum { 4 } else { 0 });
                 let most = content.map_or(made, |content| content.min(made));
                 return (end <= extent.len()).then_some(Part { range: at..end, most });
             }
@@ -161,8 +153,8 @@ fn frame(extent: &Extent, at: u64, most: u64) -> Option<Part> {
         return None;
     }
     // A skippable frame: its length, and that.
-    let end = at.saturating_add(8).saturating_add(little(head, 4, 4));
-    let is_whole = is(head) && head.len() >= 8 && end <= extent.len();
+    let end = at.saturating_add(count(SKIPPABLE_HEAD)).saturating_add(little(head, 4, 4));
+    let is_whole = is(head) && head.len() >= SKIPPABLE_HEAD && end <= extent.len();
     is_whole.then_some(Part { range: at..end, most: 0 })
 }
 
@@ -201,15 +193,14 @@ fn little(bytes: &[u8], at: usize, len: usize) -> u64 {
 /// Decodes whole frames.
 fn decode_frames(mut stored: &[u8], out: &mut [u8]) -> Option<usize> {
     let mut frames = Frames::new().ok()?;
-    frames.set_parameter(DParameter::WindowLogMax(WINDOW_LOG)).ok()?;
     let mut made = 0_usize;
     while !stored.is_empty() {
         if !is(stored) {
             return None;
         }
-        frames.reinit().ok()?;
+        frames.begin(stored).ok()?;
         loop {
-            let status = frames.run_on_buffers(stored, out.get_mut(made..)?).ok()?;
+            let status = frames.run(stored, out.get_mut(made..)?).ok()?;
             stored = stored.get(status.bytes_read..)?;
             made = made.saturating_add(status.bytes_written);
             if status.remaining == 0 {
@@ -223,52 +214,111 @@ fn decode_frames(mut stored: &[u8], out: &mut [u8]) -> Option<usize> {
     Some(made)
 }
 
-/// Bytes of the fields behind the descriptor of a frame. RFC 8878 §3.1.1.1.
-struct Fields {
-    /// Of what stands before the size of the content: window, or none, and dictionary.
-    before: usize,
-    /// Of the size of the content; 0 when it is not told.
-    content: usize,
+/// Decodes frames, each as if it were the only one and in one way, so that of a bad one the same is made
+/// whatever stood before it and however much room there is.
+struct Frames {
+    library: Library<'static>,
+    /// Window and size of the content of the frames that `library` has decoded. Its buffers stay as large as
+    /// any of those needed, and with more room it goes further into a bad frame.
+    decoded: Option<(u64, Option<u64>)>,
+    /// Bytes of the header to come. It is given by itself: a frame that the library sees whole, with room for
+    /// all of it, it decodes without regard to the window.
+    header: usize,
 }
 
-impl Fields {
-    fn of(descriptor: u8) -> Self {
-        let is_single = descriptor & 0x20 != 0;
+impl Frames {
+    fn new() -> io::Result<Self> {
+        Ok(Self { library: library()?, decoded: None, header: 0 })
+    }
+
+    /// Begins with the frame whose first bytes are `head`.
+    fn begin(&mut self, head: &[u8]) -> io::Result<()> {
+        self.header = SKIPPABLE_HEAD;
+        if let Some(Header { len, window, content, .. }) = Header::of(head) {
+            self.header = len;
+            let decodes = Some((window, content));
+            if self.decoded.is_some() && self.decoded != decodes {
+                self.library = library()?;
+            }
+            self.decoded = decodes;
+        }
+        self.library.reinit()
+    }
+
+    /// Goes on with the next stored bytes.
+    fn run(&mut self, stored: &[u8], out: &mut [u8]) -> io::Result<Status> {
+        let header = stored.get(..self.header).filter(|header| !header.is_empty());
+        let status = self.library.run_on_buffers(header.unwrap_or(stored), out)?;
+        self.header = self.header.saturating_sub(status.bytes_read);
+        Ok(status)
+    }
+}
+
+fn library() -> io::Result<Library<'static>> {
+    let mut library = Library::new()?;
+    library.set_parameter(DParameter::WindowLogMax(WINDOW_LOG))?;
+    Ok(library)
+}
+
+/// Magic and length of a skippable frame. RFC 8878 §3.1.2.
+const SKIPPABLE_HEAD: usize = 8;
+
+/// What the header of a frame says. RFC 8878 §3.1.1.1.
+struct Header {
+    /// Bytes of it, with the magic.
+    len: usize,
+    /// Bytes of the window: at most 2^41 and 7/8 of it more.
+    window: u64,
+    /// Bytes that the frame makes, where that is told.
+    content: Option<u64>,
+    /// A bit is set that has no meaning yet.
+    is_reserved: bool,
+    has_checksum: bool,
+}
+
+impl Header {
+    /// Of the first bytes of a frame; those that are not there count as zeros. `None` if they begin no frame,
+    /// or a skippable one.
+    fn of(head: &[u8]) -> Option<Self> {
+        let (&descriptor, rest) = head.strip_prefix(&MAGIC)?.split_first()?;
+        let is_single_segment = descriptor & 0x20 != 0;
+        let window = usize::from(!is_single_segment);
         let dictionary_id = match descriptor & 3 {
             3 => 4,
             bytes => usize::from(bytes),
         };
         let content = match descriptor >> 6 {
-            0 => usize::from(is_single),
+            0 => usize::from(is_single_segment),
             1 => 2,
             2 => 4,
             _ => 8,
         };
-        Self { before: dictionary_id.saturating_add(usize::from(!is_single)), content }
+        let before = window.saturating_add(dictionary_id);
+        let len = MAGIC.len().saturating_add(1).saturating_add(before).saturating_add(content);
+        // A field of two bytes begins where one of one byte ends (§3.1.1.1.4).
+        let offset = if content == 2 { 256 } else { 0 };
+        let content = (content > 0).then(|| little(rest, before, content).saturating_add(offset));
+        let window = if is_single_segment {
+            content.unwrap_or_default()
+        } else {
+            let byte = little(rest, 0, 1);
+            let base = 1_u64 << (10_u64.saturating_add(byte >> 3));
+            base.saturating_add((base >> 3).saturating_mul(byte & 7))
+        };
+        let is_reserved = descriptor & 8 != 0;
+        Some(Self { len, window, content, is_reserved, has_checksum: descriptor & 4 != 0 })
     }
 }
 
 /// Refuses a frame whose window is too large, in words: the library's own error has no numbers.
-/// RFC 8878 §3.1.1.1.
 fn check_window(head: &[u8]) -> Result<(), Cause> {
-    let Some((&descriptor, rest)) = head.strip_prefix(&MAGIC).and_then(<[u8]>::split_first) else {
-        return Ok(());
-    };
-    let window = if descriptor & 0x20 == 0 {
-        let byte = u64::from(rest.first().copied().unwrap_or_default());
-        // At most 2^41 and 7/8 of it more.
-        let base = 1_u64 << (10_u64.saturating_add(byte >> 3));
-        base.saturating_add((base >> 3).saturating_mul(byte & 7))
-    } else {
-        // A single segment: the window is the content, whose size stands behind the dictionary id.
-        let Fields { before, content } = Fields::of(descriptor);
-        little(rest, before, content)
-    };
     let limit = 1_u64 << WINDOW_LOG;
-    if window > limit {
-        return Err(Cause::Limit { what: "bytes of the window", limit, found: window });
+    match Header::of(head) {
+        Some(Header { window, .. }) if window > limit => {
+            Err(Cause::Limit { what: "bytes of the window", limit, found: window })
+        }
+        _ => Ok(()),
     }
-    Ok(())
 }
 
 #[cfg(test)]

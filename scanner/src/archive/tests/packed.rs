@@ -1,4 +1,5 @@
 use std::cell::{Cell, RefCell};
+use std::io::Write as _;
 use std::rc::Rc;
 
 use super::{
@@ -275,4 +276,56 @@ fn tasks_may_be_dropped() {
     let body = Body::At(Extent::all(Source::bytes(packed.clone())));
     walk.open(container_of(&packed).unwrap(), body).unwrap();
     assert!(walk.seen[0].bytes == noise(4, 300_000));
+}
+
+/// A frame that tells its length and whose blocks have at most 512 bytes.
+fn zstd_in_blocks(content: &[u8]) -> Vec<u8> {
+    let mut zstd = ::zstd::Encoder::new(Vec::new(), 3).unwrap();
+    zstd.window_log(15).unwrap();
+    zstd.set_pledged_src_size(Some(content.len() as u64)).unwrap();
+    zstd.include_contentsize(true).unwrap();
+    for block in content.chunks(512) {
+        zstd.write_all(block).unwrap();
+        zstd.flush().unwrap();
+    }
+    zstd.finish().unwrap()
+}
+
+#[test]
+fn of_a_bad_zstd_frame_the_same_is_made_whatever_stands_before_it() {
+    let content = [noise(3, 40_000), vec![b'x'; 40_000]].concat();
+    let frame = ::zstd::bulk::compress(&content, 1).unwrap();
+    let before: [&[u8]; 4] =
+        [b"", b"a small one", &noise(4, 60_000), &[noise(5, 300_000), vec![0; 900_000]].concat()];
+    // The length of the last block, whose bytes repeat one; and within.
+    for at in [frame.len() - 8, frame.len() - 7, frame.len() / 2, 9] {
+        let mut bad = frame.clone();
+        bad[at] ^= 3;
+        let of = |before: &[u8]| {
+            let first = if before.is_empty() { Vec::new() } else { zstd_of(before) };
+            let (seen, _, error) = walk(&[first.as_slice(), &bad].concat());
+            let made = seen.first().map_or(Vec::new(), |seen| seen.bytes[before.len()..].to_vec());
+            (made, error.map(|error| error.rsplit(", ").next().map(str::to_owned)))
+        };
+        let alone = of(b"");
+        for before in before {
+            assert!(of(before) == alone, "{at}, behind {} bytes", before.len());
+        }
+    }
+}
+
+#[test]
+fn a_zstd_frame_that_reaches_beyond_its_window_is_bad_however_it_is_decoded() {
+    let content = [noise(1, 20_000), noise(2, 10_000), noise(1, 10_000)].concat();
+    let mut frame = zstd_in_blocks(&content);
+    let (seen, _, error) = walk(&frame);
+    assert_eq!((seen[0].bytes.as_slice(), error), (content.as_slice(), None));
+    // The window of 32 KiB (RFC 8878 §3.1.1.1.2) is 1 KiB now.
+    assert_eq!(frame[5], 5 << 3);
+    frame[5] = 0;
+    for first in [Vec::new(), zstd_of(&noise(6, 200_000)), zstd_of(b"small")] {
+        let frames = [first, frame.clone(), zstd_of(b"behind it")].concat();
+        let (_, _, error) = walk(&frames);
+        assert!(error.is_some());
+    }
 }
