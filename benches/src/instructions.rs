@@ -7,7 +7,6 @@ use std::process::{Command, ExitCode};
 
 use anyhow::{Context, Result, bail, ensure};
 use cryoscan::matching::{Engine, Kernel, Scratch};
-use cryoscan::region::{Cut, Holder, HolderKind, RegionKind, Space, Window};
 use cryoscan::rule::RuleSet;
 use cryoscan_tests::workloads;
 
@@ -97,20 +96,8 @@ fn counted(engine: &Engine, scratch: &mut Scratch, bytes: &[u8]) -> u64 {
 
 /// What the engine finds in one window.
 fn hits(engine: &Engine, scratch: &mut Scratch, bytes: &[u8]) -> u64 {
-    let len = bytes.len() as u64;
-    let holder = Holder { set: 1, kind: HolderKind::File, id: 1, ordinal: 0 };
-    let space = Space::file(holder, RegionKind::File, len);
-    let window = Window {
-        space: &space,
-        name: "dump",
-        region_start: 0,
-        base: 0,
-        own: 0..len,
-        bytes,
-        cut: Cut { start: false, end: false },
-    };
     let mut hits = 0;
-    engine.scan(&window, scratch, |_| hits += 1);
+    engine.scan_file("dump", bytes, scratch, |_| hits += 1);
     hits
 }
 

@@ -16,7 +16,9 @@ use super::runs::{Classes, Groups};
 use super::search::{self, Haystack, Search, TextRun};
 use super::{assignment, environment, overlap, runs};
 use crate::check::Confidence;
-use crate::region::{CELL, Decoded, Locus, REACH, RegionKind, Window};
+use crate::region::{
+    CELL, Cut, Decoded, Holder, HolderKind, Locus, REACH, RegionKind, Space, Window,
+};
 use crate::rule::{Anchor, Class, MAX_MATCH, Pattern, Rule, RuleId, RuleSet, is_of_word};
 use crate::secret::SecretBytes;
 use crate::tally::{Judgement, Match, ValueKey};
@@ -188,6 +190,23 @@ impl Engine {
     /// The rules.
     pub fn rules(&self) -> &RuleSet {
         &self.rules
+    }
+
+    /// Scans bytes that are all of one file.
+    pub fn scan_file(
+        &self,
+        name: &str,
+        bytes: &[u8],
+        scratch: &mut Scratch,
+        found: impl FnMut(Match),
+    ) -> Scanned {
+        let len = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+        let holder = Holder { set: 1, kind: HolderKind::File, id: 1, ordinal: 0 };
+        let space = Space::file(holder, RegionKind::File, len);
+        let cut = Cut { start: false, end: false };
+        let window =
+            Window { space: &space, name, region_start: 0, base: 0, own: 0..len, bytes, cut };
+        self.scan(&window, scratch, found)
     }
 
     /// Gives every match that starts in the window's own part, in order, and tells the cells that were

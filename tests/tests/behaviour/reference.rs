@@ -12,7 +12,7 @@ use std::io::Read;
 use std::ops::Range;
 
 use cryoscan::matching::{Engine, Kernel, Scratch};
-use cryoscan::region::{Cut, Decoded, Holder, HolderKind, RegionKind, Space, Window};
+use cryoscan::region::Decoded;
 use cryoscan::rule::{Anchor, Rule, RuleSet};
 use cryoscan_tests::fixtures;
 use cryoscan_tests::generate::generate;
@@ -80,21 +80,9 @@ fn slowly(rule: &Rule, bytes: &[u8], runs: &[Range<usize>], found: &mut Found) {
 
 /// What the engine finds as it lies, and the rules that it did not follow everywhere.
 fn by_engine(engine: &Engine, bytes: &[u8]) -> (Found, BTreeSet<String>) {
-    let len = bytes.len() as u64;
-    let holder = Holder { set: 1, kind: HolderKind::File, id: 1, ordinal: 0 };
-    let space = Space::file(holder, RegionKind::File, len);
-    let window = Window {
-        space: &space,
-        name: "dump",
-        region_start: 0,
-        base: 0,
-        own: 0..len,
-        bytes,
-        cut: Cut { start: false, end: false },
-    };
     let mut found = Found::new();
     let id = |rule| engine.rules().get(rule).id.clone();
-    let scanned = engine.scan(&window, &mut Scratch::default(), |hit| {
+    let scanned = engine.scan_file("dump", bytes, &mut Scratch::default(), |hit| {
         if hit.locus.decoded == Decoded::PLAIN {
             let at = usize::try_from(hit.locus.at).unwrap();
             let len = usize::try_from(hit.locus.len).unwrap();

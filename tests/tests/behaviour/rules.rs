@@ -7,7 +7,6 @@ use std::ops::Range;
 
 use cryoscan::matching::proving::{Bench, Case, Hit, Setting, is_seen_plainly, kinds, settings};
 use cryoscan::matching::{Engine, Scratch};
-use cryoscan::region::{Cut, Holder, HolderKind, RegionKind, Space, Window};
 use cryoscan::rule::{Edge, Example, Rule, RuleSet};
 use cryoscan_tests::generate::{Generated, generate};
 
@@ -194,24 +193,9 @@ fn a_secret_inside_of_an_indicator_is_not_shown() {
     )
     .expect("a text");
     let bytes = [b"$ ", made.text.as_bytes(), b"\n"].concat();
-    let len = bytes.len() as u64;
-    let space = Space::file(
-        Holder { set: 1, kind: HolderKind::File, id: 1, ordinal: 0 },
-        RegionKind::File,
-        len,
-    );
-    let window = Window {
-        space: &space,
-        name: "root/.bash_history",
-        region_start: 0,
-        base: 0,
-        own: 0..len,
-        bytes: &bytes,
-        cut: Cut { start: false, end: false },
-    };
     let engine = Engine::new(RuleSet::builtin().expect("the built-in rules load"), [7; 32]);
     let mut shown = Vec::new();
-    engine.scan(&window, &mut Scratch::default(), |found| {
+    engine.scan_file("root/.bash_history", &bytes, &mut Scratch::default(), |found| {
         let rule = engine.rules().get(found.judgement.rule);
         shown.push((rule.id.clone(), String::from_utf8_lossy(found.value.expose()).into_owned()));
     });

@@ -15,7 +15,6 @@ use proptest::prelude::*;
 use super::*;
 use crate::matching::encoding::{ENCODINGS, Run, TOKEN, is_token};
 use crate::matching::{Engine, Scratch, words};
-use crate::region::{Cut, Holder, HolderKind, RegionKind, Space, Window};
 use crate::tally::Match;
 
 /// Memory between two pages that nobody may touch.
@@ -364,20 +363,8 @@ pub(super) fn is_replaced(bytes: &[u8], marks: &mut Marks) -> bool {
 
 /// All that an engine says of bytes.
 fn matches(engine: &Engine, bytes: &[u8]) -> Vec<String> {
-    let len = bytes.len() as u64;
-    let holder = Holder { set: 1, kind: HolderKind::File, id: 1, ordinal: 0 };
-    let space = Space::file(holder, RegionKind::File, len);
-    let window = Window {
-        space: &space,
-        name: "dump",
-        region_start: 0,
-        base: 0,
-        own: 0..len,
-        bytes,
-        cut: Cut { start: false, end: false },
-    };
     let mut all = Vec::new();
-    engine.scan(&window, &mut Scratch::default(), |found| {
+    engine.scan_file("dump", bytes, &mut Scratch::default(), |found| {
         let Match { kind, locus, key, judgement, .. } = found;
         let id = &engine.rules().get(judgement.rule).id;
         let (confidence, evidence) = (judgement.confidence, judgement.grounds.evidence.clone());
