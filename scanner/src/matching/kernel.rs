@@ -11,13 +11,15 @@
 use std::arch::x86_64::{
     __m256i, __m512i, _mm_loadu_si128, _mm256_and_si256, _mm256_andnot_si256,
     _mm256_broadcastsi128_si256, _mm256_cmpeq_epi8, _mm256_cmpgt_epi8, _mm256_loadu_si256,
-    _mm256_movemask_epi8, _mm256_or_si256, _mm256_set1_epi8, _mm256_setzero_si256,
-    _mm256_shuffle_epi8, _mm256_srli_epi16, _mm512_add_epi16, _mm512_and_si512,
-    _mm512_castsi512_si256, _mm512_cmpeq_epi8_mask, _mm512_cmplt_epu8_mask, _mm512_cvtepu8_epi16,
-    _mm512_extracti64x4_epi64, _mm512_loadu_si512, _mm512_maskz_compress_epi8, _mm512_movepi8_mask,
-    _mm512_or_si512, _mm512_permutex2var_epi8, _mm512_set1_epi8, _mm512_set1_epi16,
-    _mm512_storeu_si512, _mm512_sub_epi8, _mm512_ternarylogic_epi64, _mm512_test_epi8_mask,
-    _mm512_testn_epi8_mask,
+    _mm256_movemask_epi8, _mm256_mullo_epi32, _mm256_or_si256, _mm256_permute2x128_si256,
+    _mm256_set1_epi8, _mm256_set1_epi32, _mm256_setzero_si256, _mm256_shuffle_epi8,
+    _mm256_srli_epi16, _mm256_srli_epi32, _mm256_storeu_si256, _mm256_unpackhi_epi8,
+    _mm256_unpackhi_epi16, _mm256_unpacklo_epi8, _mm256_unpacklo_epi16, _mm512_add_epi16,
+    _mm512_and_si512, _mm512_castsi512_si256, _mm512_cmpeq_epi8_mask, _mm512_cmplt_epu8_mask,
+    _mm512_cvtepu8_epi16, _mm512_extracti64x4_epi64, _mm512_loadu_si512,
+    _mm512_maskz_compress_epi8, _mm512_movepi8_mask, _mm512_or_si512, _mm512_permutex2var_epi8,
+    _mm512_set1_epi8, _mm512_set1_epi16, _mm512_storeu_si512, _mm512_sub_epi8,
+    _mm512_ternarylogic_epi64, _mm512_test_epi8_mask, _mm512_testn_epi8_mask,
 };
 use std::ops::Range;
 
@@ -189,9 +191,14 @@ pub(super) struct Tables {
 
 /// The hash of four bytes, the same for letters of any case.
 pub(super) fn hash(bytes: [u8; WIDTH]) -> u32 {
-    let folded = u32::from_le_bytes(bytes) | 0x2020_2020;
-    folded.wrapping_mul(0x9e37_79b1) >> (u32::BITS - HASH_BITS)
+    let folded = u32::from_le_bytes(bytes) | FOLD;
+    folded.wrapping_mul(FACTOR) >> (u32::BITS - HASH_BITS)
 }
+
+/// Makes letters of any case the same.
+const FOLD: u32 = 0x2020_2020;
+/// Brings what is in all bits to the highest ones.
+const FACTOR: u32 = 0x9e37_79b1;
 
 impl Tables {
     /// Tables that take the given bytes by group and position, each with a bit for each bucket, and
@@ -241,8 +248,26 @@ impl Tables {
         }
     }
 
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "compiled for the processor of its caller")]
     fn has_hash(&self, hash: u32) -> bool {
-        self.hashes[index(hash) >> 6] >> (hash & 63) & 1 != 0
+        // The remainder is the number itself, which the compiler does not know.
+        self.hashes[index(hash >> 6) % self.hashes.len()] >> (hash & 63) & 1 != 0
+    }
+
+    /// Which of the hashes of a block's positions a fingerprint has, by bit.
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "compiled for the processor of its caller")]
+    fn mask(&self, hashes: &[[u32; 8]; BLOCK / 8]) -> u64 {
+        let mut mask = 0;
+        for eight in hashes.iter().rev() {
+            let mut bits = 0;
+            for (at, hash) in eight.iter().enumerate() {
+                bits |= u64::from(self.has_hash(*hash)) << at;
+            }
+            mask = mask << 8 | bits;
+        }
+        mask
     }
 
     /// How many hashes fingerprints have.
@@ -676,7 +701,7 @@ impl Tile {
             self.marks_avx2::<NAMES>(tables, bytes, range.clone());
         }
         self.judge(last);
-        self.positions_avx2(last);
+        self.positions_avx2(tables, bytes, last);
     }
 
     #[inline]
@@ -789,9 +814,11 @@ impl Tile {
 
     #[inline]
     #[target_feature(enable = "avx2,bmi1,bmi2,popcnt,lzcnt")]
-    fn positions_avx2(&mut self, last: usize) {
+    fn positions_avx2(&mut self, tables: &Tables, bytes: &[u8], last: usize) {
         /// Positions of a block that are stored without looking how many there are.
         const FEW: usize = 6;
+        /// Positions of a block beyond which hashing all of it costs less than hashing them one by one.
+        const MANY: u32 = 16;
         let mut full = [0u16; BLOCKS + 1];
         let mut count = 0;
         for block in 0..last.min(BLOCKS) {
@@ -801,6 +828,12 @@ impl Tile {
         for block in full.get(..count).unwrap_or_default() {
             let mut left = self.literals[usize::from(*block)];
             let first = block * 64;
+            if left.count_ones() > MANY
+                && let Some(bytes) = bytes.get(usize::from(first)..)
+                && let Some(bytes) = bytes.first_chunk::<{ BLOCK + BEHIND }>()
+            {
+                left &= fingerprints_avx2(tables, bytes);
+            }
             let Some(room) = self.positions.get_mut(self.found..self.found + BLOCK) else { return };
             let count = left.count_ones() as usize;
             for slot in room.iter_mut().take(FEW) {
@@ -816,11 +849,54 @@ impl Tile {
     }
 }
 
-/// The number of the lowest bit; 64 if there is none.
+/// The positions in a block at which four bytes stand that have the hash of a fingerprint.
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2,bmi1,bmi2,popcnt,lzcnt")]
+fn fingerprints_avx2(tables: &Tables, bytes: &[u8; BLOCK + BEHIND]) -> u64 {
+    let fold = _mm256_set1_epi32(FOLD.cast_signed());
+    let factor = _mm256_set1_epi32(FACTOR.cast_signed());
+    let mut hashes = [[0; 8]; BLOCK / 8];
+    for (half, hashes) in hashes.as_chunks_mut::<4>().0.iter_mut().enumerate() {
+        let bytes = bytes.get(half * 32..).and_then(<[u8]>::first_chunk::<{ 32 + BEHIND }>);
+        let Some(bytes) = bytes else { break };
+        let (first, second) = (load_half::<0>(bytes), load_half::<1>(bytes));
+        let (third, last) = (load_half::<2>(bytes), load_half::<3>(bytes));
+        let twos = (_mm256_unpacklo_epi8(first, second), _mm256_unpackhi_epi8(first, second));
+        let next = (_mm256_unpacklo_epi8(third, last), _mm256_unpackhi_epi8(third, last));
+        // Each has the bytes from four positions on in its lower half, and from sixteen behind them in the upper.
+        let fours = [
+            _mm256_unpacklo_epi16(twos.0, next.0),
+            _mm256_unpackhi_epi16(twos.0, next.0),
+            _mm256_unpacklo_epi16(twos.1, next.1),
+            _mm256_unpackhi_epi16(twos.1, next.1),
+        ];
+        let [a, b, c, d] = fours.map(|fours| {
+            let mixed = _mm256_mullo_epi32(_mm256_or_si256(fours, fold), factor);
+            _mm256_srli_epi32::<{ (u32::BITS - HASH_BITS).cast_signed() }>(mixed)
+        });
+        hashes[0] = store(_mm256_permute2x128_si256::<0x20>(a, b));
+        hashes[1] = store(_mm256_permute2x128_si256::<0x20>(c, d));
+        hashes[2] = store(_mm256_permute2x128_si256::<0x31>(a, b));
+        hashes[3] = store(_mm256_permute2x128_si256::<0x31>(c, d));
+    }
+    tables.mask(&hashes)
+}
+
+/// The numbers in a register.
 #[cfg(target_arch = "x86_64")]
 #[inline]
+#[target_feature(enable = "avx2")]
+fn store(eight: __m256i) -> [u32; 8] {
+    let mut numbers = [0; 8];
+    // SAFETY: the array has 32 bytes.
+    unsafe { _mm256_storeu_si256(numbers.as_mut_ptr().cast(), eight) };
+    numbers
+}
+
+/// The number of the lowest bit; 64 if there is none.
+#[inline(always)]
+#[expect(clippy::inline_always, reason = "compiled for the processor of its caller")]
 #[expect(clippy::cast_possible_truncation, reason = "no more than 64")]
-#[target_feature(enable = "bmi1")]
 fn lowest(mask: u64) -> u16 {
     mask.trailing_zeros() as u16
 }

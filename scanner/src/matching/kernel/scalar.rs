@@ -3,7 +3,7 @@
 
 use std::ops::Range;
 
-use super::{BEHIND, BLOCK, CLASSES, FIRST_TEXT, Tables, Tile, WIDTH, hash};
+use super::{BEHIND, BLOCK, CLASSES, FIRST_TEXT, Tables, Tile, WIDTH, hash, lowest};
 
 impl Tile {
     pub(super) fn marks_scalar<const NAMES: bool>(
@@ -18,10 +18,14 @@ impl Tile {
             else {
                 return;
             };
-            let found = self.positions.get_mut(self.found..);
-            let Some(room) = found.and_then(<[u16]>::first_chunk_mut::<BLOCK>) else { return };
             let Ok(first) = u16::try_from(at) else { return };
-            self.found += fingerprints(tables, bytes, first, room);
+            let mut left = fingerprints(tables, bytes);
+            while left != 0 {
+                let Some(slot) = self.positions.get_mut(self.found) else { return };
+                *slot = first | lowest(left);
+                self.found += 1;
+                left &= left - 1;
+            }
             let (own, behind) = bytes.split_at(BLOCK);
             let mut rows = [0; BLOCK / 8];
             for (row, eight) in rows.iter_mut().zip(own.as_chunks::<8>().0) {
@@ -53,29 +57,20 @@ impl Tile {
     }
 }
 
-/// Stores the positions in a block at which four bytes stand that have the hash of a fingerprint, the first of them
-/// being `at`; gives how many there are.
+/// The positions in a block at which four bytes stand that have the hash of a fingerprint.
 #[inline]
-fn fingerprints(
-    tables: &Tables,
-    bytes: &[u8; BLOCK + BEHIND],
-    mut at: u16,
-    room: &mut [u16; BLOCK],
-) -> usize {
-    let mut count = 0;
-    for from in (0..BLOCK).step_by(8) {
+fn fingerprints(tables: &Tables, bytes: &[u8; BLOCK + BEHIND]) -> u64 {
+    let mut hashes = [[0; 8]; BLOCK / 8];
+    for (from, eight) in (0..BLOCK).step_by(8).zip(&mut hashes) {
         let Some(some) = bytes.get(from..).and_then(<[u8]>::first_chunk::<{ 8 + BEHIND }>) else {
             break;
         };
-        for four in some.windows(WIDTH) {
+        for (slot, four) in eight.iter_mut().zip(some.windows(WIDTH)) {
             let Some(four) = four.first_chunk::<WIDTH>() else { break };
-            // Whether it stays is told by what is stored next.
-            room[count % BLOCK] = at;
-            count += usize::from(tables.has_hash(hash(*four)));
-            at += 1;
+            *slot = hash(*four);
         }
     }
-    count
+    tables.mask(&hashes)
 }
 
 /// Eight bytes of eight bits, with rows and columns exchanged: byte `n` has bit `n` of each.
