@@ -24,7 +24,7 @@ const PLACES_BYTES: usize = 12_000;
 /// Makes the places of a value.
 pub(super) fn places(value: &Value<'_>, context: &Context<'_>) -> Places {
     let mut all =
-        Vec::with_capacity(value.found.parts.iter().map(|it| it.tally.lowest.len()).sum());
+        Vec::with_capacity(value.found.parts.iter().map(|it| it.tally.places.len()).sum());
     let mut total = value.found.count;
     let memory = value.found.holders.iter().filter(|holder| holder.kind == HolderKind::Memory);
     let mut processes: BTreeSet<u32> = memory.map(|holder| pid_of(*holder, context)).collect();
@@ -32,9 +32,9 @@ pub(super) fn places(value: &Value<'_>, context: &Context<'_>) -> Places {
     processes.extend(objects.flat_map(|holder| kernel::pids(*holder, context.checkpoint)));
     for Part { holder, kind, tally } in value.found.parts.iter().copied() {
         let mut of_one = 1u64;
-        for (locus, lines) in &tally.lowest {
+        for (locus, lines) in tally.places.iter() {
             let before = all.len();
-            words(*holder, *kind, *locus, *lines, context, &mut all);
+            words(*holder, *kind, locus, lines, context, &mut all);
             let places = all.get(before..).unwrap_or_default();
             of_one = places.len().max(1) as u64;
             processes.extend(places.iter().filter_map(|place| place.pid));

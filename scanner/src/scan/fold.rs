@@ -287,12 +287,12 @@ impl Mask {
                 continue;
             }
             let all_holders = spread.is_whole();
-            let all_places = tally.count <= tally.lowest.len() as u64;
+            let all_places = tally.count <= tally.places.len() as u64;
             let spans: &mut Vec<(u64, u32)> = places.entry((*holder, kind)).or_default();
-            for (Locus { at, len, .. }, _) in &tally.lowest {
-                spans.push((*at, *len));
+            for (Locus { at, len, .. }, _) in tally.places.iter() {
+                spans.push((at, len));
                 if !(all_holders && all_places) {
-                    values.extend(value(labels, *holder, kind, *at, *len));
+                    values.extend(value(labels, *holder, kind, at, len));
                 }
             }
         }

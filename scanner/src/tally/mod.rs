@@ -3,6 +3,7 @@
 
 mod held;
 mod partial;
+mod places;
 #[cfg(test)]
 mod tests;
 mod values;
@@ -19,6 +20,7 @@ use crate::secret::SecretBytes;
 
 pub use held::{Held, Holding};
 pub use partial::{LineFeeds, Partial, Sort};
+pub use places::{PLACES_KEPT, Places};
 pub use values::{Part, Spread, Values};
 pub use vault::{Shelf, Vault};
 
@@ -102,19 +104,16 @@ pub struct Tally {
     pub best: (Judgement, Locus),
     /// Every rule that found it, in order.
     pub rules: Vec<RuleId>,
-    /// The lowest places, in order, with the line feeds before each in its window (files only). There is mostly one:
-    /// a tree would take ten times the room.
-    pub lowest: Vec<(Locus, Option<LineFeeds>)>,
+    /// Where the lowest of them are.
+    pub places: Places,
 }
-
-/// How many places of one value a tally keeps for one holder and kind of region.
-pub const PLACES_KEPT: usize = 32;
 
 impl Tally {
     /// The tally of one match.
     pub fn of(judgement: Judgement, locus: Locus, lines: Option<LineFeeds>) -> Self {
         let rules = vec![judgement.rule];
-        Self { count: 1, best: (judgement, locus), rules, lowest: vec![(locus, lines)] }
+        let places = Places::of(locus, lines);
+        Self { count: 1, best: (judgement, locus), rules, places }
     }
 
     /// Adds one match, as merging its tally does.
@@ -125,34 +124,12 @@ impl Tally {
         if order(&added) < order(&self.best) {
             self.best = added;
         }
-        self.add_place(locus, lines);
+        self.places.add(locus, lines);
     }
 
     fn add_rule(&mut self, rule: RuleId) {
         if let Err(index) = self.rules.binary_search(&rule) {
             self.rules.insert(index, rule);
-        }
-    }
-
-    /// Keeps a place, if it is one of the lowest.
-    fn add_place(&mut self, locus: Locus, lines: Option<LineFeeds>) {
-        // They come mostly in order: then only the end is looked at.
-        if self.lowest.last().is_none_or(|(last, _)| *last < locus) {
-            if self.lowest.len() < PLACES_KEPT {
-                self.lowest.push((locus, lines));
-            }
-            return;
-        }
-        match self.lowest.binary_search_by_key(&locus, |(of, _)| *of) {
-            Ok(index) => {
-                if let Some(place) = self.lowest.get_mut(index) {
-                    place.1 = lines;
-                }
-            }
-            Err(index) => {
-                self.lowest.truncate(PLACES_KEPT - 1);
-                self.lowest.insert(index, (locus, lines));
-            }
         }
     }
 
@@ -165,8 +142,8 @@ impl Tally {
         for rule in other.rules {
             self.add_rule(rule);
         }
-        for (locus, lines) in other.lowest {
-            self.add_place(locus, lines);
+        for (locus, lines) in other.places.iter() {
+            self.places.add(locus, lines);
         }
     }
 }

@@ -172,8 +172,8 @@ fn the_lowest_are_kept_and_the_rest_is_counted() {
     assert_eq!(key, ValueKey([1; 16]));
     let of_memory = |part: &&Part| (part.holder, part.kind) == (holder(0), RegionKind::Memory);
     let memory = &spread.parts.iter().find(of_memory).unwrap().tally;
-    assert_eq!((memory.count, memory.lowest.len()), (48, PLACES_KEPT));
-    let lowest: Vec<u64> = memory.lowest.iter().map(|(locus, _)| locus.at).take(5).collect();
+    assert_eq!((memory.count, memory.places.len()), (48, PLACES_KEPT));
+    let lowest: Vec<u64> = memory.places.iter().map(|(locus, _)| locus.at).take(5).collect();
     assert_eq!(lowest, [1, 2, 3, 4, 6]);
     let problems: Vec<Found> = (0..5).map(|at| Found::Problem { code: 0, at }).collect();
     let partial = self::partial(&problems);
