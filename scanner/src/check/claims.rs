@@ -61,7 +61,7 @@ pub(super) fn supabase(subject: &Subject<'_>) -> Verdict {
 fn of(subject: &Subject<'_>, texts: &[&str], kind: fn(&Object) -> Option<Attributes>) -> Verdict {
     let token = jwt::could_claim(subject, texts).then(|| jwt::read(subject)).flatten();
     let found = token.and_then(|(mut verdict, claims)| {
-        verdict.attributes.append(&mut kind(&claims)?);
+        verdict.attributes.extend(kind(&claims)?);
         Some(verdict)
     });
     found.unwrap_or_else(|| Verdict::of(Outcome::Fail, subject))

@@ -196,7 +196,7 @@ fn attributes_name_the_place_and_no_secret() {
         ("uri.scheme", "postgres"),
         ("uri.user", "app"),
     ];
-    assert!(verdict.attributes.iter().map(|(k, v)| (*k, v.as_str())).eq(expected));
+    assert!(verdict.attributes.iter().map(|(k, v)| (k, v.as_str())).eq(expected));
 
     let token = uri("https://k3Jx81LmQz0PaW7dTn5R:P@git.corp/x");
     let verdict = run(&whole(token.as_bytes()));

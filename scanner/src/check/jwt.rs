@@ -280,6 +280,6 @@ pub(super) mod tests {
             ("jwt.sub", "s"),
         ];
         let attributes = run(&whole(&token)).attributes;
-        assert!(attributes.iter().map(|(k, v)| (*k, v.as_str())).eq(expected), "{attributes:?}");
+        assert!(attributes.iter().map(|(k, v)| (k, v.as_str())).eq(expected), "{attributes:?}");
     }
 }

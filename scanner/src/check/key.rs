@@ -485,7 +485,7 @@ pub(super) mod tests {
             let key = parse(&text).unwrap_or_else(|fault| panic!("{label} {facts:?}: {fault:?}"));
             assert_eq!((key.label, key.len), (label, der.len()));
             let attributes = key.attributes();
-            let found = attributes.iter().map(|(name, value)| (*name, value.as_str()));
+            let found = attributes.iter().map(|(name, value)| (name, value.as_str()));
             assert!(found.eq(facts.iter().copied()), "{label}: {attributes:?}");
         }
     }

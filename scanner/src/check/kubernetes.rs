@@ -15,7 +15,7 @@ pub(super) fn service_account(subject: &Subject<'_>) -> Verdict {
     let texts = ["system:serviceaccount:", "kubernetes.io", "kubernetes/serviceaccount"];
     let token = jwt::could_claim(subject, &texts).then(|| jwt::read(subject)).flatten();
     let found = token.and_then(|(mut verdict, claims)| {
-        verdict.attributes.append(&mut attributes(&claims)?);
+        verdict.attributes.extend(attributes(&claims)?);
         // As those of Secrets were before Kubernetes 1.24.
         if !claims.contains_key("exp") {
             verdict.attributes.insert("jwt.exp", "never".to_owned());

@@ -2,7 +2,6 @@
 //! and attributes. Pure functions; one file per family.
 #![deny(clippy::arithmetic_side_effects, clippy::as_conversions, clippy::indexing_slicing)]
 
-use std::collections::BTreeMap;
 use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
@@ -12,6 +11,7 @@ use crate::secret::SecretBytes;
 mod alibaba;
 mod armour;
 mod assigned;
+mod attributes;
 mod aws;
 mod aws_request;
 mod aws_session;
@@ -88,6 +88,7 @@ mod vendor;
 mod vendor_crc32;
 mod wireguard;
 
+pub use attributes::Attributes;
 pub use placeholder::{Placeholder, placeholder};
 pub use uri::{ConnectionUri, parse as parse_connection_uri};
 
@@ -194,9 +195,6 @@ pub enum Outcome {
     Unavailable,
 }
 
-/// Facts that a check reads off a value: `jwt.alg` → `RS256`. Never secret.
-pub type Attributes = BTreeMap<&'static str, String>;
-
 /// How a value is written where it lies, if not plainly.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Notation {
@@ -223,6 +221,20 @@ pub enum Notation {
 }
 
 impl Notation {
+    /// All of them, in order.
+    pub const ALL: [Self; 10] = [
+        Self::Utf16Le,
+        Self::Utf16Be,
+        Self::Utf32Le,
+        Self::Percent,
+        Self::Escaped,
+        Self::Base64,
+        Self::Base64Url,
+        Self::Hex,
+        Self::Gzip,
+        Self::Zlib,
+    ];
+
     /// The name in reports.
     pub fn name(self) -> &'static str {
         match self {
@@ -645,7 +657,7 @@ mod tests {
                     span.start <= verdict.span.start && verdict.span.end <= span.end,
                     "{}: {:?} is not inside {:?}", check.name, verdict.span, span
                 );
-                for value in verdict.attributes.values() {
+                for (_, value) in verdict.attributes.iter() {
                     prop_assert!(!value.contains(char::is_control));
                 }
             }

@@ -292,7 +292,7 @@ mod tests {
         assert_eq!(verdict.span, 0..text.len() - 6);
         let expected =
             [("key.encrypted", "false"), ("ssh.cipher", "none"), ("ssh.type", "ssh-ed25519")];
-        assert!(verdict.attributes.iter().map(|(k, v)| (*k, v.as_str())).eq(expected));
+        assert!(verdict.attributes.iter().map(|(k, v)| (k, v.as_str())).eq(expected));
 
         let bare = run(&whole(&[&blob[..], b"stale"].concat()));
         assert_eq!(bare.span, 0..blob.len());

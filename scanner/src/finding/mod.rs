@@ -224,9 +224,9 @@ fn finding(
     }
     let (severity, confidence, mitigation) = grade(value, judgement, rule, context);
     let mut attributes = BTreeMap::new();
-    let proven = value.proven.iter().flat_map(|(_, proven)| &proven.attributes);
+    let proven = value.proven.iter().flat_map(|(_, proven)| proven.attributes.iter());
     for (name, text) in judgement.grounds.attributes.iter().chain(proven) {
-        attributes.insert((*name).to_owned(), text.clone());
+        attributes.insert(name.to_owned(), text.clone());
     }
     if let Some(name) = &judgement.grounds.name {
         attributes.insert("name".to_owned(), name.clone());

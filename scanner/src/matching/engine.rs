@@ -6,12 +6,12 @@ use std::ops::Range;
 use super::assignment::Sight;
 use super::confirm::Confirmed;
 use super::kernel::Kernel;
-use super::memo::{Keys, Memo};
+use super::memo::{Keys, MOST_ANSWERED, Memo};
 use super::meter::Meter;
 use super::prefilter::{Ends, Hit, Marks, Prefilter, is_zeros};
 use super::reading::Reading;
 use super::record::{self, Foreign, Pair};
-use super::repeats::{Repeats, Visit};
+use super::repeats::{MOST_REPEATED, Repeats, Visit};
 use super::runs::{Classes, Groups};
 use super::search::{self, Haystack, Search, TextRun};
 use super::{assignment, environment, overlap, runs};
@@ -80,6 +80,9 @@ pub struct Scanned {
     pub decoded_cells: Vec<(u64, u64)>,
 }
 
+/// Bytes that a thread remembers at most, about, of what was judged.
+pub const MOST_REMEMBERED: u64 = MOST_ANSWERED + MOST_REPEATED;
+
 /// Buffers that are used again for every window.
 #[derive(Debug, Default)]
 pub struct Scratch {
@@ -112,6 +115,16 @@ pub struct Scratch {
     pub(super) repeats: Repeats,
     /// Tokens of the text that is looked at.
     pub(super) groups: Groups,
+}
+
+impl Scratch {
+    /// Remembers what was judged in so many bytes at most, about.
+    pub fn remember(&mut self, bytes: u64) {
+        let bytes = bytes.min(MOST_REMEMBERED);
+        let of_repeats = bytes * MOST_REPEATED / MOST_REMEMBERED;
+        self.repeats = Repeats::of(of_repeats);
+        self.memo = Memo::of(bytes.saturating_sub(of_repeats));
+    }
 }
 
 /// A rule without literals.

@@ -14,7 +14,7 @@ use super::length_word::Layout;
 use crate::check::Confidence;
 use crate::region::Cut;
 use crate::rule::RuleId;
-use crate::tally::Grounds;
+use crate::tally::{Evidence, Grounds};
 
 /// Answers at first and at most; the number grows as they come.
 const FEWEST: usize = 1 << 10;
@@ -23,8 +23,11 @@ const MOST: usize = 1 << 17;
 /// Answers that may lie in the place of any of them.
 const WAYS: usize = 4;
 
-/// Bytes of the grounds of all answers together, about.
-const HELD: usize = 8 << 20;
+/// Bytes of the grounds of all answers together, about, for one answer that may be kept.
+const HELD: usize = 64;
+
+/// Bytes that all answers of one worker take at most, about.
+pub(super) const MOST_ANSWERED: u64 = (MOST * (size_of::<Option<Slot>>() + HELD)) as u64;
 
 /// Bytes of the longest text whose answers are kept: longer ones are hardly the same again.
 const LONGEST: usize = 2 << 10;
@@ -169,13 +172,15 @@ impl Slot {
 }
 
 /// The answers of one worker.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Memo {
     pub(super) keys: Keys,
     path: u64,
     /// The text that was hashed last, by where it stands.
     last: Option<(Range<usize>, [u64; 2])>,
     slots: Vec<Option<Slot>>,
+    /// How many there may be.
+    most: usize,
     /// By slot, the tag of its answer: they are near where slots are far apart.
     tags: Vec<u16>,
     put: usize,
@@ -187,7 +192,34 @@ pub(super) struct Memo {
     pub(super) is_off: bool,
 }
 
+impl Default for Memo {
+    fn default() -> Self {
+        Self::of(MOST_ANSWERED)
+    }
+}
+
 impl Memo {
+    /// One that takes so many bytes at most, about, or the least that it can.
+    pub(super) fn of(bytes: u64) -> Self {
+        let each = size_of::<Option<Slot>>() + HELD;
+        let most = usize::try_from(bytes).unwrap_or(usize::MAX) / each;
+        let most = most.clamp(FEWEST, MOST);
+        Self {
+            keys: Keys::default(),
+            path: 0,
+            last: None,
+            slots: Vec::new(),
+            most: 1 << most.ilog2(),
+            tags: Vec::new(),
+            put: 0,
+            held: 0,
+            marks: Vec::new(),
+            grounds: Vec::new(),
+            #[cfg(test)]
+            is_off: false,
+        }
+    }
+
     /// Prepares for texts of one haystack, which stands in a file of that path, or in memory.
     pub(super) fn begin(&mut self, keys: &Keys, path: &str) {
         self.keys = keys.clone();
@@ -272,7 +304,7 @@ impl Memo {
         let way = free.unwrap_or(self.put % WAYS);
         let Some(slot) = ways.get_mut(way) else { return };
         let held = self.held - slot.as_ref().map_or(0, Slot::size) + new.size();
-        if held > HELD {
+        if held > self.most * HELD {
             return;
         }
         self.held = held;
@@ -318,14 +350,14 @@ impl Memo {
     fn grow(&mut self) {
         self.put += 1;
         let slots = self.slots.len();
-        if self.put <= slots || slots == MOST {
+        if self.put <= slots || slots == self.most {
             return;
         }
         if self.marks.is_empty() {
             self.marks.resize(MARKS / 64, 0);
         }
         let old = std::mem::take(&mut self.slots);
-        self.slots.resize_with((2 * slots).clamp(FEWEST, MOST), || None);
+        self.slots.resize_with((2 * slots).clamp(FEWEST, self.most), || None);
         self.tags.clear();
         self.tags.resize(self.slots.len(), 0);
         for slot in old.into_iter().flatten() {
@@ -346,7 +378,8 @@ impl Memo {
 
     /// Puts grounds that are there already in the place of equal ones; gives the bytes of what is new, about.
     fn share(&mut self, grounds: &mut Arc<Grounds>) -> u32 {
-        const NODE: usize = 512;
+        /// A name, and where its text is, with what an allocation takes.
+        const FACT: usize = 64;
         if self.grounds.is_empty() {
             self.grounds.resize(GROUNDS, None);
         }
@@ -359,9 +392,10 @@ impl Memo {
             return 0;
         }
         *known = Some(Arc::clone(grounds));
-        let texts = grounds.attributes.values().map(String::len).sum::<usize>();
-        let evidence = grounds.evidence.len() * 2 * size_of::<String>();
-        u32::try_from(size_of::<Grounds>() + NODE + texts + evidence).unwrap_or(u32::MAX)
+        let fact = |(_, text): (_, &String)| FACT + text.len();
+        let attributes = grounds.attributes.iter().map(fact).sum::<usize>();
+        let evidence = grounds.evidence.len() * size_of::<Evidence>();
+        u32::try_from(size_of::<Grounds>() + attributes + evidence).unwrap_or(u32::MAX)
     }
 }
 

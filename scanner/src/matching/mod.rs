@@ -34,7 +34,7 @@ pub mod fuzzing;
 pub mod proving;
 
 pub use encoding::{Decode, ENCODINGS, Encoding, Island, Run, SpanMap};
-pub use engine::{Engine, Scanned, Scratch, Throttled};
+pub use engine::{Engine, MOST_REMEMBERED, Scanned, Scratch, Throttled};
 pub use kernel::{Kernel, NoKernel};
 pub use meter::{Clock, Costs, RuleCost, Statistics};
 pub use prefilter::{LookedFor, looked_for};

@@ -11,9 +11,16 @@ use super::memo::Memo;
 use super::prefilter::Hit;
 use crate::region::Cut;
 
-/// Runs that are known at a time, and those that may lie in the place of any of them.
+/// Runs that are known at a time, most and least, and those that may lie in the place of any of them.
 const SLOTS: usize = 1 << 15;
+const FEWEST: usize = 1 << 10;
 const WAYS: usize = 4;
+
+/// Bytes that one takes, with an allocation for a few candidates.
+const SLOT: usize = size_of::<Known>() + 48;
+
+/// Bytes that all of them take at most, about.
+pub(super) const MOST_REPEATED: u64 = (SLOTS * SLOT) as u64;
 
 /// Bytes of the longest run, and candidates in one.
 const LONGEST: usize = 4 << 10;
@@ -36,11 +43,16 @@ struct Key {
     hits: u64,
 }
 
+/// What is known of a run: the candidates that came to nothing.
+type Known = Option<(Key, Arc<[u64]>)>;
+
 /// Runs of one worker.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Repeats {
-    /// By key, the candidates that came to nothing.
-    slots: Vec<Option<(Key, Arc<[u64]>)>>,
+    /// By key.
+    slots: Vec<Known>,
+    /// How many there may be.
+    most: usize,
     put: usize,
     met: Vec<u64>,
     set: usize,
@@ -94,7 +106,20 @@ impl Visit {
     }
 }
 
+impl Default for Repeats {
+    fn default() -> Self {
+        Self::of(MOST_REPEATED)
+    }
+}
+
 impl Repeats {
+    /// One that takes so many bytes at most, about, or the least that it can.
+    pub(super) fn of(bytes: u64) -> Self {
+        let most = usize::try_from(bytes).unwrap_or(usize::MAX) / SLOT;
+        let most = 1 << most.clamp(FEWEST, SLOTS).ilog2();
+        Self { slots: Vec::new(), most, put: 0, met: Vec::new(), set: 0, balance: 0 }
+    }
+
     /// Begins with a run of `text`; `hits` are the literals from its first one on.
     pub(super) fn enter(
         &mut self,
@@ -125,7 +150,7 @@ impl Repeats {
                 && let Ok(len) = u32::try_from(bytes.len())
             {
                 let key = Key { text, len, cut, hits };
-                let first = place(&key);
+                let first = self.place(&key);
                 let mut ways = self.slots.get(first..first + WAYS).unwrap_or_default().iter();
                 let same = ways.find_map(|slot| slot.as_ref().filter(|(of, _)| *of == key));
                 known = same.map(|(_, nothing)| Arc::clone(nothing));
@@ -139,10 +164,10 @@ impl Repeats {
     pub(super) fn leave(&mut self, visit: Visit) {
         let Some((key, nothing)) = visit.new else { return };
         if self.slots.is_empty() {
-            self.slots.resize(SLOTS, None);
+            self.slots.resize(self.most, None);
         }
         self.put += 1;
-        let first = place(&key);
+        let first = self.place(&key);
         let ways = self.slots.get_mut(first..first + WAYS).unwrap_or_default();
         let free = ways.iter().position(|slot| slot.as_ref().is_none_or(|(of, _)| *of == key));
         if let Some(slot) = ways.get_mut(free.unwrap_or(self.put % WAYS)) {
@@ -175,11 +200,11 @@ impl Repeats {
         self.balance = (self.balance + weight).clamp(BALANCE.start, BALANCE.end);
         is_met
     }
-}
 
-/// The first of the slots of a run.
-fn place(key: &Key) -> usize {
-    const ODD: u64 = 0x9e37_79b9_7f4a_7c15;
-    let mixed = (key.text[0] ^ key.text[1] ^ key.hits).wrapping_mul(ODD);
-    (mixed >> 32) as usize % SLOTS / WAYS * WAYS
+    /// The first of the slots of a run.
+    fn place(&self, key: &Key) -> usize {
+        const ODD: u64 = 0x9e37_79b9_7f4a_7c15;
+        let mixed = (key.text[0] ^ key.text[1] ^ key.hits).wrapping_mul(ODD);
+        (mixed >> 32) as usize % self.most / WAYS * WAYS
+    }
 }

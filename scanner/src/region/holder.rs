@@ -1,5 +1,7 @@
 //! Who holds bytes, and where in it a match lies.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 use crate::check::Notation;
@@ -139,22 +141,29 @@ pub struct Locus {
 }
 
 /// How a value is written where it lies: the notations to undo, the outermost first; none if it lies
-/// plainly.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Decoded([Option<Notation>; Decoded::MOST]);
+/// plainly. Small, as a report may hold the places of fifty thousand values.
+#[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Decoded(
+    /// Four bits for each notation, the outermost in the highest: its number among [`Notation::ALL`] from one on.
+    u32,
+);
 
 impl Decoded {
     /// As it lies.
-    pub const PLAIN: Self = Self([None; Self::MOST]);
+    pub const PLAIN: Self = Self(0);
 
     /// Most notations inside each other.
     pub const MOST: usize = 5;
 
+    /// Where the bits of each begin.
+    const SHIFTS: [u32; Self::MOST] = [28, 24, 20, 16, 12];
+
     /// These and one more inside them; `None` if that is too many.
     #[must_use]
-    pub fn then(mut self, inner: Notation) -> Option<Self> {
-        *self.0.iter_mut().find(|step| step.is_none())? = Some(inner);
-        Some(self)
+    pub fn then(self, inner: Notation) -> Option<Self> {
+        let shift = Self::SHIFTS.into_iter().find(|shift| self.number(*shift) == 0)?;
+        let (number, _) = (1..).zip(Notation::ALL).find(|(_, notation)| *notation == inner)?;
+        Some(Self(self.0 | number << shift))
     }
 
     /// These inside of one more; `None` if that is too many.
@@ -165,7 +174,20 @@ impl Decoded {
 
     /// The notations, the outermost first.
     pub fn steps(self) -> impl Iterator<Item = Notation> {
-        self.0.into_iter().flatten()
+        Self::SHIFTS.into_iter().filter_map(move |shift| {
+            let index = usize::try_from(self.number(shift)).ok()?.checked_sub(1)?;
+            Notation::ALL.get(index).copied()
+        })
+    }
+
+    fn number(self, shift: u32) -> u32 {
+        self.0 >> shift & 15
+    }
+}
+
+impl fmt::Debug for Decoded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.steps()).finish()
     }
 }
 

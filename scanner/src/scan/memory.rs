@@ -5,18 +5,21 @@
 //! gives the rest to the second. A scan that finds more than that goes on with the smallest windows.
 
 use super::{Progress, Settings};
+use crate::matching::MOST_REMEMBERED;
 use crate::region::{CELL, REACH};
 
 /// The least of [`Settings::memory`] that a scan of one thread keeps to.
 pub const LEAST_MEMORY: u64 = 48 << 20;
 
-/// Rules, what is remembered of them, and the layout of a checkpoint: 28 to 36 MiB on checkpoints of all kinds
-/// when each rule had an automaton of its own, less now.
-const FIXED: u64 = 36 << 20;
+/// Rules, the layout of a checkpoint, and what is found in an ordinary one: 4 to 16 MiB on checkpoints of all kinds,
+/// with one thread and its windows.
+const FIXED: u64 = 20 << 20;
 
-/// What a thread takes beside windows: judgements that are remembered (far more on a heap full of tokens),
-/// decoded text, the allocator's own.
+/// What a thread takes beside windows and what it remembers: candidates, decoded text, the allocator's own.
 const THREAD: u64 = 5 << 20;
+
+/// The least that a thread remembers of what it has judged.
+const LEAST_REMEMBERED: u64 = 128 << 10;
 
 /// What a thread decodes ahead: two frames of the size that `pzstd` makes.
 const AHEAD: u64 = 16 << 20;
@@ -34,6 +37,8 @@ const LEAST_AHEAD: u64 = 4 << 20;
 pub(super) struct Plan {
     /// Threads that match.
     pub threads: usize,
+    /// Bytes that a thread takes for what it has judged.
+    pub remembered: u64,
     /// Bytes of a window, whole cells.
     pub window: u64,
     /// Decoded bytes of a compressed target that may wait until they are read.
@@ -51,12 +56,15 @@ impl Plan {
         let room = tight.saturating_sub(FIXED).saturating_sub(cache);
         // A buffer of its own, two in the pool, and one of the walk.
         let least = CELL.saturating_add(2 * REACH);
-        let most = room / THREAD.saturating_add(3 * least);
+        let most = room / (THREAD + LEAST_REMEMBERED).saturating_add(3 * least);
         let most = usize::try_from(most).unwrap_or(usize::MAX);
         let threads = settings.threads.min(most).max(1);
         let count = u64::try_from(threads).unwrap_or(u64::MAX);
         let buffers = count.saturating_mul(3).saturating_add(1);
         let room = room.saturating_sub(count.saturating_mul(THREAD));
+        // Of little a quarter: the same text comes again and again only where there are many tokens.
+        let remembered = (room / 4 / count).clamp(LEAST_REMEMBERED, MOST_REMEMBERED);
+        let room = room.saturating_sub(count.saturating_mul(remembered));
         let most = ((room / buffers).saturating_sub(2 * REACH) / CELL * CELL).max(CELL);
         let window = settings.window.max(CELL).next_multiple_of(CELL).min(most);
         let taken = buffers.saturating_mul(window.saturating_add(2 * REACH));
@@ -64,7 +72,7 @@ impl Plan {
         // As much again is being read or is not decoded yet; few bytes are not worth it.
         let ahead = left.min(count.saturating_add(1).saturating_mul(AHEAD));
         let ahead = if ahead < LEAST_AHEAD { 0 } else { ahead };
-        Self { threads, window, ahead, tight }
+        Self { threads, remembered, window, ahead, tight }
     }
 
     /// Bytes of the next window.
@@ -91,7 +99,8 @@ mod tests {
                 let count = plan.threads as u64;
                 let buffers = (3 * count + 1) * (plan.window + 2 * REACH);
                 // With what is decoded goes what it is decoded from.
-                let all = FIXED + count * THREAD + buffers + 2 * plan.ahead;
+                let of_threads = count * (THREAD + plan.remembered);
+                let all = FIXED + of_threads + buffers + 2 * plan.ahead;
                 assert!(all <= memory << 20, "{threads} threads in {memory} MiB: {plan:?}");
             }
         }
@@ -111,7 +120,13 @@ mod tests {
         }
         assert_eq!(
             plan(2, 512),
-            Plan { threads: 2, window: 2 << 20, ahead: 48 << 20, tight: 448 << 20 }
+            Plan {
+                threads: 2,
+                remembered: MOST_REMEMBERED,
+                window: 2 << 20,
+                ahead: 48 << 20,
+                tight: 448 << 20
+            }
         );
         assert_eq!(plan(1, 0).window, plan(1, 48).window);
     }

@@ -47,7 +47,7 @@ pub(super) fn run(
     let job_receiver = Mutex::new(job_receiver);
     let (line_sender, line_receiver) = sync_channel(2 * threads);
     let line_receiver = Mutex::new(line_receiver);
-    let work = Work { rules, settings, progress };
+    let work = Work { rules, settings, progress, remembered: plan.remembered };
     let rules = settings.yara.as_deref();
     let limits = &settings.limits;
     std::thread::scope(|scope| {

@@ -28,6 +28,8 @@ pub(super) struct Work<'a> {
     pub rules: &'a Lazy<'a>,
     pub settings: &'a Settings,
     pub progress: &'a Progress,
+    /// Bytes that a thread may take for what it has judged.
+    pub remembered: u64,
 }
 
 impl Work<'_> {
@@ -82,7 +84,10 @@ impl Work<'_> {
 
     fn scratch(&self) -> Scratch {
         let statistics = self.settings.statistics.as_ref();
-        statistics.map_or_else(Scratch::default, |statistics| statistics.scratch())
+        let mut scratch =
+            statistics.map_or_else(Scratch::default, |statistics| statistics.scratch());
+        scratch.remember(self.remembered);
+        scratch
     }
 
     fn window(
