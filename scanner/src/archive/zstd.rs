@@ -15,8 +15,7 @@ use super::{Body, Consumed, Opening};
 const MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
 /// log2 of the largest window, 128 MiB: what `zstd --long` and `--ultra -22` ask for.
 const WINDOW_LOG: u32 = 27;
-/// The longest beginning of a frame that tells its window: magic, descriptor, window or
-/// dictionary id, content size.
+/// The longest header of a frame: magic, descriptor, window, dictionary id, content size.
 const FRAME_HEAD: usize = 18;
 
 pub(super) fn is(head: &[u8]) -> bool {
@@ -79,6 +78,14 @@ impl Decoder for Zstd<'_, '_> {
                 if !is(head) {
                     return Ok(0);
                 }
+                if !head.starts_with(&MAGIC) {
+                    // What is shorter than its header is cut in any case.
+                    let len = skippable(head).unwrap_or(SKIPPABLE_HEAD);
+                    if self.input.skip(len) < len {
+                        return Err(self.input.cut(1, 0));
+                    }
+                    continue;
+                }
                 check_window(head)?;
                 self.frames.begin(head).map_err(bad)?;
                 self.inside = true;
@@ -132,13 +139,10 @@ fn frame(extent: &Extent, at: u64, most: u64) -> Option<Part> {
         let mut headers = Headers { start: 0, len: 0, bytes: [0; NEAR] };
         for _ in 0..MOST_BLOCKS {
             let header = headers.at(extent, end)?;
-            let (is_last, kind, size) = (header & 1 == 1, header >> 1 & 3, header >> 3);
-            let (stored, makes) = match kind {
-                0 => (size, size),
-                1 => (1, size),
-                2 => (size, BLOCK_BYTES),
-                _ => return None,
-            };
+            let Block { is_last, stored, makes, is_reserved } = Block::of(header);
+            if is_reserved {
+                return None;
+            }
             made = made.saturating_add(makes);
             if content.is_none() && made > most {
                 return None;
@@ -153,8 +157,8 @@ fn frame(extent: &Extent, at: u64, most: u64) -> Option<Part> {
         return None;
     }
     // A skippable frame: its length, and that.
-    let end = at.saturating_add(count(SKIPPABLE_HEAD)).saturating_add(little(head, 4, 4));
-    let is_whole = is(head) && head.len() >= SKIPPABLE_HEAD && end <= extent.len();
+    let end = at.saturating_add(skippable(head)?);
+    let is_whole = end <= extent.len();
     is_whole.then_some(Part { range: at..end, most: 0 })
 }
 
@@ -195,7 +199,11 @@ fn decode_frames(mut stored: &[u8], out: &mut [u8]) -> Option<usize> {
     let mut frames = Frames::new().ok()?;
     let mut made = 0_usize;
     while !stored.is_empty() {
-        if !is(stored) {
+        if let Some(len) = skippable(stored) {
+            stored = stored.get(usize::try_from(len).ok()?..)?;
+            continue;
+        }
+        if !stored.starts_with(&MAGIC) {
             return None;
         }
         frames.begin(stored).ok()?;
@@ -214,28 +222,52 @@ fn decode_frames(mut stored: &[u8], out: &mut [u8]) -> Option<usize> {
     Some(made)
 }
 
-/// Decodes frames, each as if it were the only one and in one way, so that of a bad one the same is made
-/// whatever stood before it and however much room there is.
+/// Decodes frames, each as if it were the only one and in one way, so that of a bad one all is made that stands
+/// before what is bad, and the same whatever stood before it and however much room there is.
 struct Frames {
     library: Library<'static>,
     /// Window and size of the content of the frames that `library` has decoded. Its buffers stay as large as
     /// any of those needed, and with more room it goes further into a bad frame.
     decoded: Option<(u64, Option<u64>)>,
-    /// Bytes of the header to come. It is given by itself: a frame that the library sees whole, with room for
-    /// all of it, it decodes without regard to the window.
-    header: usize,
+    has_checksum: bool,
+    unit: Unit,
+    /// Stored bytes of the unit to come.
+    left: usize,
+    /// There may be more decoded bytes than there was room for.
+    is_full: bool,
+}
+
+/// What the library is given by itself. What it has decoded is lost when what it is given with that is bad; and
+/// a frame that it sees whole, with room for all of it, it decodes without regard to the window.
+enum Unit {
+    /// The header of the frame, or whatever follows when that is cut or the frame is over.
+    Header,
+    /// The header of a block, and its bytes that came already.
+    BlockHeader([u8; 3]),
+    /// The content of a block, the last one or not.
+    Block {
+        is_last: bool,
+    },
+    Checksum,
 }
 
 impl Frames {
     fn new() -> io::Result<Self> {
-        Ok(Self { library: library()?, decoded: None, header: 0 })
+        Ok(Self {
+            library: library()?,
+            decoded: None,
+            has_checksum: false,
+            unit: Unit::Header,
+            left: 0,
+            is_full: false,
+        })
     }
 
     /// Begins with the frame whose first bytes are `head`.
     fn begin(&mut self, head: &[u8]) -> io::Result<()> {
-        self.header = SKIPPABLE_HEAD;
-        if let Some(Header { len, window, content, .. }) = Header::of(head) {
-            self.header = len;
+        (self.unit, self.left, self.is_full) = (Unit::Header, usize::MAX, false);
+        if let Some(Header { len, window, content, has_checksum, .. }) = Header::of(head) {
+            (self.left, self.has_checksum) = (len, has_checksum);
             let decodes = Some((window, content));
             if self.decoded.is_some() && self.decoded != decodes {
                 self.library = library()?;
@@ -247,10 +279,42 @@ impl Frames {
 
     /// Goes on with the next stored bytes.
     fn run(&mut self, stored: &[u8], out: &mut [u8]) -> io::Result<Status> {
-        let header = stored.get(..self.header).filter(|header| !header.is_empty());
-        let status = self.library.run_on_buffers(header.unwrap_or(stored), out)?;
-        self.header = self.header.saturating_sub(status.bytes_read);
+        if self.is_full {
+            let status = self.library.run_on_buffers(&[], out)?;
+            self.is_full = status.bytes_written == out.len();
+            if status.bytes_written > 0 {
+                return Ok(status);
+            }
+        }
+        let unit = stored.get(..self.left).unwrap_or(stored);
+        let status = self.library.run_on_buffers(unit, out)?;
+        self.is_full = status.bytes_written == out.len();
+        self.go_on(unit.get(..status.bytes_read).unwrap_or_default());
         Ok(status)
+    }
+
+    /// Goes over stored bytes of the unit, and to the next one at its end.
+    fn go_on(&mut self, read: &[u8]) {
+        if let Unit::BlockHeader(header) = &mut self.unit {
+            let at = header.len().saturating_sub(self.left);
+            for (to, from) in header.iter_mut().skip(at).zip(read) {
+                *to = *from;
+            }
+        }
+        self.left = self.left.saturating_sub(read.len());
+        while self.left == 0 {
+            (self.unit, self.left) = match self.unit {
+                Unit::BlockHeader(header) => {
+                    let Block { is_last, stored, .. } = Block::of(little(&header, 0, 3));
+                    let left = usize::try_from(stored).unwrap_or(usize::MAX);
+                    (Unit::Block { is_last }, left)
+                }
+                Unit::Block { is_last: true } if self.has_checksum => (Unit::Checksum, 4),
+                // The frame is over.
+                Unit::Block { is_last: true } | Unit::Checksum => (Unit::Header, usize::MAX),
+                Unit::Header | Unit::Block { is_last: false } => (Unit::BlockHeader([0; 3]), 3),
+            };
+        }
     }
 }
 
@@ -260,8 +324,36 @@ fn library() -> io::Result<Library<'static>> {
     Ok(library)
 }
 
-/// Magic and length of a skippable frame. RFC 8878 §3.1.2.
-const SKIPPABLE_HEAD: usize = 8;
+/// What the header of a block says. RFC 8878 §3.1.1.2.
+struct Block {
+    is_last: bool,
+    /// Bytes of it behind the header, and those that it makes at most. Of a reserved type none: it is bad.
+    stored: u64,
+    makes: u64,
+    is_reserved: bool,
+}
+
+impl Block {
+    fn of(header: u64) -> Self {
+        let (kind, size) = (header >> 1 & 3, header >> 3);
+        let (stored, makes) = match kind {
+            0 => (size, size),
+            1 => (1, size),
+            2 => (size, BLOCK_BYTES),
+            _ => (0, 0),
+        };
+        Self { is_last: header & 1 == 1, stored, makes, is_reserved: kind == 3 }
+    }
+}
+
+/// Bytes before the content of a skippable frame: magic and length. RFC 8878 §3.1.2.
+const SKIPPABLE_HEAD: u64 = 8;
+
+/// Bytes of the skippable frame that begins so; `None` if none does, or too little of it is there.
+fn skippable(head: &[u8]) -> Option<u64> {
+    let is_whole = is(head) && !head.starts_with(&MAGIC) && count(head.len()) >= SKIPPABLE_HEAD;
+    is_whole.then(|| SKIPPABLE_HEAD.saturating_add(little(head, 4, 4)))
+}
 
 /// What the header of a frame says. RFC 8878 §3.1.1.1.
 struct Header {

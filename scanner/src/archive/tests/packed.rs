@@ -278,7 +278,10 @@ fn tasks_may_be_dropped() {
     assert!(walk.seen[0].bytes == noise(4, 300_000));
 }
 
-/// A frame that tells its length and whose blocks have at most 512 bytes.
+/// Bytes of a block in the frames of [`zstd_in_blocks`], its header with it, where it is stored as it is.
+const ZSTD_BLOCK: usize = 515;
+
+/// A frame that tells its length, which has two bytes, in blocks of 512 bytes.
 fn zstd_in_blocks(content: &[u8]) -> Vec<u8> {
     let mut zstd = ::zstd::Encoder::new(Vec::new(), 3).unwrap();
     zstd.window_log(15).unwrap();
@@ -292,30 +295,47 @@ fn zstd_in_blocks(content: &[u8]) -> Vec<u8> {
 }
 
 #[test]
-fn of_a_bad_zstd_frame_the_same_is_made_whatever_stands_before_it() {
-    let content = [noise(3, 40_000), vec![b'x'; 40_000]].concat();
-    let frame = ::zstd::bulk::compress(&content, 1).unwrap();
-    let before: [&[u8]; 4] =
-        [b"", b"a small one", &noise(4, 60_000), &[noise(5, 300_000), vec![0; 900_000]].concat()];
-    // The length of the last block, whose bytes repeat one; and within.
-    for at in [frame.len() - 8, frame.len() - 7, frame.len() / 2, 9] {
+fn of_a_bad_zstd_frame_all_is_made_that_stands_before_what_is_bad() {
+    let content = noise(3, 40_000);
+    let frame = zstd_in_blocks(&content);
+    let skippable = [&[0x50, 0x2a, 0x4d, 0x18, 0xb8, 0x0b, 0, 0][..], &[1; 3000]].concat();
+    let before = [0, 11, 60_000, 65_535, 400_000].map(|len| noise(4, len));
+    for block in [0, 1, 20, 77] {
         let mut bad = frame.clone();
-        bad[at] ^= 3;
-        let of = |before: &[u8]| {
-            let first = if before.is_empty() { Vec::new() } else { zstd_of(before) };
-            let (seen, _, error) = walk(&[first.as_slice(), &bad].concat());
-            let made = seen.first().map_or(Vec::new(), |seen| seen.bytes[before.len()..].to_vec());
-            (made, error.map(|error| error.rsplit(", ").next().map(str::to_owned)))
-        };
-        let alone = of(b"");
-        for before in before {
-            assert!(of(before) == alone, "{at}, behind {} bytes", before.len());
+        // Magic, descriptor, window and length of the content; then a block of the reserved type.
+        bad[8 + block * ZSTD_BLOCK] |= 6;
+        for before in &before {
+            for first in [zstd_of(before), [&zstd_of(before)[..], &skippable].concat()] {
+                let (seen, _, error) = walk(&[first.as_slice(), &bad].concat());
+                let error = error.unwrap();
+                assert!(error.contains("corruption"), "{error}");
+                let made = &seen[0].bytes[before.len()..];
+                assert!(made == &content[..block * 512], "{block}: {}", made.len());
+            }
         }
     }
 }
 
 #[test]
-fn a_zstd_frame_that_reaches_beyond_its_window_is_bad_however_it_is_decoded() {
+fn how_far_a_bad_zstd_block_is_decoded_is_told_by_its_own_frame() {
+    // Four bytes and a block that makes nine: with more room the library would notice it later.
+    let bad = [0x28, 0xb5, 0x2f, 0xfd, 0x20, 4, 9 << 3 | 2 | 1, 0, 0, b'x'];
+    let skippable = [&[0x50, 0x2a, 0x4d, 0x18, 0xb8, 0x0b, 0, 0][..], &[1; 3000]].concat();
+    let of = |first: &[u8]| {
+        let (seen, _, error) = walk(&[first, &bad].concat());
+        let said = error.unwrap().rsplit(", ").next().unwrap().to_owned();
+        (seen.first().map_or(0, |seen| seen.bytes.len()), said)
+    };
+    let alone = of(b"");
+    for first in [skippable.clone(), zstd_of(b""), [zstd_of(b""), skippable].concat()] {
+        assert_eq!(of(&first), alone);
+    }
+    let (made, said) = of(&zstd_of(&noise(5, 300_000)));
+    assert_eq!((made - 300_000, said), alone);
+}
+
+#[test]
+fn a_zstd_frame_that_reaches_far_beyond_its_window_is_bad_however_it_is_decoded() {
     let content = [noise(1, 20_000), noise(2, 10_000), noise(1, 10_000)].concat();
     let mut frame = zstd_in_blocks(&content);
     let (seen, _, error) = walk(&frame);
