@@ -205,7 +205,7 @@ impl Engine {
         &self.rules
     }
 
-    /// Scans bytes that are all of one file.
+    /// Scans bytes as if they were all of a file, for tests and measurements.
     pub fn scan_file(
         &self,
         name: &str,

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use sha2::{Digest, Sha256};
 
 use super::super::engine::{Engine, Scratch};
-use super::{Keys, WORDS};
+use super::{FEWEST, HELD, Keys, Slot, WORDS};
 use crate::region::{Cut, Form, Holder, HolderKind, Piece, RegionKind, Space, Window};
 use crate::rule::RuleSet;
 
@@ -142,6 +142,32 @@ fn the_cases_hold_matches_and_are_met_again() {
         assert!(all.len() >= 8, "{all:#?}");
         assert!(scratch.memo.slots.iter().flatten().count() >= 8, "they are kept");
     });
+}
+
+#[test]
+fn with_little_memory_little_is_kept_and_the_same_is_found() {
+    let mut scratch = Scratch::default();
+    scratch.remember(0);
+    ENGINE.with_borrow_mut(|(engine, _, forgets)| {
+        let cut = Cut { start: false, end: false };
+        for round in 0..6_u8 {
+            let mut bytes = Vec::new();
+            for (number, kind) in
+                (0..40).flat_map(|number| (0..KINDS).map(move |kind| (number, kind)))
+            {
+                put(&mut bytes, 4, &text(kind, 40 * round + number));
+            }
+            let expected = matches(engine, forgets, &bytes, 0x7f12_3400_0000, cut);
+            assert!(expected.0.len() >= 200, "{}", expected.0.len());
+            for _ in 0..2 {
+                assert_eq!(matches(engine, &mut scratch, &bytes, 0x7f12_3400_0000, cut), expected);
+            }
+        }
+    });
+    assert!(scratch.memo.put > 2 * FEWEST, "more than it has room for: {}", scratch.memo.put);
+    assert_eq!(scratch.memo.slots.len(), FEWEST);
+    let held = scratch.memo.slots.iter().flatten().map(Slot::size).sum::<usize>();
+    assert!(held <= FEWEST * HELD, "{held}");
 }
 
 #[test]

@@ -196,3 +196,31 @@ impl From<Notation> for Decoded {
         Self::PLAIN.then(only).unwrap_or_default()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn notations_come_back_in_order_as_many_as_fit() {
+        assert!(Notation::ALL.is_sorted());
+        let mut by_steps = Vec::new();
+        for outer in Notation::ALL {
+            for inner in Notation::ALL {
+                let both = Decoded::from(outer).then(inner).unwrap();
+                assert_eq!(both.steps().collect::<Vec<_>>(), [outer, inner]);
+                assert_eq!(Decoded::from(inner).inside(outer), Some(both));
+                by_steps.push((vec![outer, inner], both));
+            }
+            assert_eq!(Decoded::from(outer).steps().collect::<Vec<_>>(), [outer]);
+            by_steps.push((vec![outer], outer.into()));
+        }
+        by_steps.push((vec![], Decoded::PLAIN));
+        by_steps.sort();
+        assert!(by_steps.is_sorted_by_key(|(_, decoded)| *decoded), "ordered as their steps are");
+        let five = (0..Decoded::MOST).try_fold(Decoded::PLAIN, |all, _| all.then(Notation::Zlib));
+        assert_eq!(five.unwrap().steps().count(), Decoded::MOST);
+        assert_eq!(five.unwrap().then(Notation::Hex), None);
+        assert_eq!(five.unwrap().inside(Notation::Hex), None);
+    }
+}

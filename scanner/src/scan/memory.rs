@@ -18,8 +18,8 @@ const FIXED: u64 = 20 << 20;
 /// What a thread takes beside windows and what it remembers: candidates, decoded text, the allocator's own.
 const THREAD: u64 = 5 << 20;
 
-/// The least that a thread remembers of what it has judged.
-const LEAST_REMEMBERED: u64 = 128 << 10;
+/// The least that a thread remembers of what it has judged, with the tables that are always there.
+const LEAST_REMEMBERED: u64 = 384 << 10;
 
 /// What a thread decodes ahead: two frames of the size that `pzstd` makes.
 const AHEAD: u64 = 16 << 20;
@@ -63,7 +63,8 @@ impl Plan {
         let buffers = count.saturating_mul(3).saturating_add(1);
         let room = room.saturating_sub(count.saturating_mul(THREAD));
         // Of little a quarter: the same text comes again and again only where there are many tokens.
-        let remembered = (room / 4 / count).clamp(LEAST_REMEMBERED, MOST_REMEMBERED);
+        let beside = room.saturating_sub(buffers.saturating_mul(least));
+        let remembered = (beside / 4 / count).clamp(LEAST_REMEMBERED, MOST_REMEMBERED);
         let room = room.saturating_sub(count.saturating_mul(remembered));
         let most = ((room / buffers).saturating_sub(2 * REACH) / CELL * CELL).max(CELL);
         let window = settings.window.max(CELL).next_multiple_of(CELL).min(most);

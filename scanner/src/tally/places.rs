@@ -42,6 +42,9 @@ impl Places {
         }
         match self.all.binary_search(&locus) {
             Ok(index) => {
+                if lines.is_some() {
+                    self.lines.resize(self.all.len(), None);
+                }
                 if let Some(known) = self.lines.get_mut(index) {
                     *known = lines;
                 }

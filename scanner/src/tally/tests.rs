@@ -80,7 +80,9 @@ fn add(partial: &mut Partial, found: &Found) {
                 judgement,
                 // One value in two notations.
                 value: SecretBytes::new(&[value, at % 2]),
-                lines: Some(LineFeeds { count: at.into(), last: None }),
+                // Of one kind of region all matches have them, or none has.
+                lines: (kind == RegionKind::Argv)
+                    .then_some(LineFeeds { count: at.into(), last: None }),
             };
             let name: Arc<str> = Arc::from(format!("file {of}"));
             let sort = match (value, proven) {
