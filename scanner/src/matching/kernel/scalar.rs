@@ -1,8 +1,6 @@
 //! The loops for any processor: what each byte may be a part of is read from a table, and what eight of them
 //! have in each bit is turned into eight bits of a mask.
 
-#![deny(unsafe_code)]
-
 use std::ops::Range;
 
 use super::{BEHIND, BLOCK, CLASSES, FIRST_TEXT, Tables, Tile, WIDTH, hash, lowest};
