@@ -7,15 +7,18 @@
 //! linear whatever the text, answers instead.
 
 mod compile;
+mod gate;
 mod reach;
 #[cfg(test)]
 mod tests;
 
 use std::ops::Range;
+use std::sync::OnceLock;
 
 use regex_syntax::hir::Look;
 
 pub(super) use compile::set_of;
+use gate::Gate;
 pub use reach::Reach;
 
 /// A byte set.
@@ -131,6 +134,8 @@ pub(super) struct Program {
     sets: Vec<Set>,
     /// What a match begins with; `None` if it may be empty.
     first: Option<Box<Set>>,
+    /// What every match runs through, found out when matches are first looked for.
+    gate: OnceLock<Option<Box<Gate>>>,
     /// Borders of groups, two each; the first two are those of the match.
     slots: usize,
 }
@@ -177,15 +182,34 @@ impl Program {
         last: usize,
     ) -> Result<Option<Groups>, GaveUp> {
         let mut fuel = fuel(&range);
-        for at in range.start..=range.end.min(last) {
-            let may_begin = self.first.as_ref().is_none_or(|first| {
+        let may_begin = |at: usize| {
+            self.first.as_ref().is_none_or(|first| {
                 at < range.end && text.get(at).is_some_and(|byte| first[usize::from(*byte)])
-            });
-            if may_begin && let Some(found) = self.match_at(text, at..range.end, &mut fuel)? {
-                return Ok(Some(found));
+            })
+        };
+        let mut from = range.start;
+        while let Some(starts) = self.starts(text, from..range.end) {
+            from = starts.end;
+            for at in starts.take_while(|at| *at <= last) {
+                if may_begin(at)
+                    && let Some(found) = self.match_at(text, at..range.end, &mut fuel)?
+                {
+                    return Ok(Some(found));
+                }
+            }
+            if from > last {
+                break;
             }
         }
         Ok(None)
+    }
+
+    /// The first places of `range`, its end among them, at which a match may begin.
+    fn starts(&self, text: &[u8], range: Range<usize>) -> Option<Range<usize>> {
+        match self.gate.get_or_init(|| Gate::of(self).map(Box::new)) {
+            Some(gate) => gate.next(text, range),
+            None => (range.start <= range.end).then_some(range.start..range.end + 1),
+        }
     }
 
     fn match_at(
@@ -333,9 +357,10 @@ impl Program {
 
     /// How many bytes of a set stand in a row.
     fn run_of(&self, set: usize, text: &[u8], range: Range<usize>, most: usize) -> usize {
+        let range = range.start..range.end.min(range.start.saturating_add(most));
         let rest = text.get(range).unwrap_or_default();
         let Some(set) = self.sets.get(set) else { return 0 };
-        rest.iter().take(most).take_while(|byte| set[usize::from(**byte)]).count()
+        rest.iter().position(|byte| !set[usize::from(*byte)]).unwrap_or(rest.len())
     }
 }
 

@@ -1,5 +1,7 @@
 //! From a syntax tree to steps.
 
+use std::sync::OnceLock;
+
 use regex_syntax::hir::{Class, Hir, HirKind, Look, Repetition};
 
 use super::{Program, Set, Step, Way};
@@ -118,7 +120,7 @@ impl Program {
         compiler.push(Step::Match)?;
         let first = literals::first_bytes(hir).map(Box::new);
         let Compiler { steps, sets, slots } = compiler;
-        Some(Self { steps, sets, first, slots })
+        Some(Self { steps, sets, first, gate: OnceLock::new(), slots })
     }
 }
 

@@ -119,3 +119,22 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_match_runs_through_its_gate() {
+    for (pattern, text, starts) in [
+        (r"[A-Z]+_?KEY=\w+", &b"OF UPPER_KEY=x LETTERS"[..], Some(3..13)),
+        (r"[a-z]+://\S+@\w+", b"at noon ftp://you@there", Some(8..12)),
+        (r#""?(?:id|key)s?"?\s*[:=]"#, b"key: ids =", None),
+        (r"key|token", b"a token", Some(2..5)),
+        (r"a=b|c:d", b"a=b", None),
+        (r"\w+(?:=\w+)?", b"a=b", None),
+        (r"\w+(?:=\w+)+", b"a b=c", Some(2..4)),
+        (r".{1,9}=b", b"a\nc=d=b", Some(2..4)),
+        (r"[ab]+c", b"b-abcc", Some(2..5)),
+    ] {
+        let program = Program::new(&hir(pattern)).unwrap();
+        let gate = Gate::of(&program);
+        assert_eq!(gate.map(|gate| gate.next(text, 0..text.len()).unwrap()), starts, "{pattern}");
+    }
+}
