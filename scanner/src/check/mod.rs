@@ -502,8 +502,11 @@ const ATTRIBUTE_CHARS: usize = 200;
 /// [`ATTRIBUTE_CHARS`] of the text's characters.
 fn attribute(text: &str) -> String {
     // A claim may carry a connection string.
-    if text.contains("://") && text.contains('@') {
+    if text.contains('@') && text.contains("://") {
         return "(a URI with user information)".to_owned();
+    }
+    if text.len() <= ATTRIBUTE_CHARS && text.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
+        return text.to_owned();
     }
     let mut out = String::new();
     for (index, c) in text.chars().enumerate() {

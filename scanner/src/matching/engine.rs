@@ -10,7 +10,7 @@ use super::memo::{Keys, MOST_ANSWERED, Memo};
 use super::meter::Meter;
 use super::prefilter::{Ends, Hit, Marks, Prefilter, is_zeros};
 use super::reading::Reading;
-use super::record::{self, Foreign, Pair};
+use super::record::{self, Maps, Pair};
 use super::repeats::{MOST_REPEATED, Repeats, Visit};
 use super::runs::{Classes, Groups};
 use super::search::{self, Haystack, Search, TextRun};
@@ -324,7 +324,7 @@ impl Engine {
         let mut row = 0..0;
         let mut visit = Visit::default();
         let mut done = 0;
-        let mut foreign = Foreign::default();
+        let mut maps = Maps::default();
         for hits in haystack.marks.hits.chunk_by(|one, other| one.at == other.at) {
             let Some(at) = hits.first().and_then(|hit| usize::try_from(hit.at).ok()) else {
                 return;
@@ -368,8 +368,8 @@ impl Engine {
             let is_name = |id: &RuleId| matches!(self.rules.get(*id).anchor, Anchor::Assignment(_));
             let (mut is_no_name, mut sight) = (true, Sight::default());
             if rules.iter().any(is_name) {
-                foreign.see(haystack.text, at);
-                record::pairs(haystack.text, at, row.start, &foreign, &mut scratch.pairs);
+                maps.see(haystack.text, at);
+                record::pairs(haystack.text, at, row.start, &maps, &mut scratch.pairs);
                 is_no_name = assignment::is_no_name(row.clone(), at) && scratch.pairs.is_empty();
                 if !is_no_name {
                     sight = Sight::of(haystack.text, at, text.range().end);

@@ -3,6 +3,7 @@
 //!
 //! Every byte that tells a length must agree on both sides, so that text is never taken for a record.
 
+use std::collections::VecDeque;
 use std::ops::Range;
 
 use zeroize::Zeroizing;
@@ -71,35 +72,40 @@ pub(super) fn judge(
     })
 }
 
-/// Where bytes that are no ASCII stand shortly before the places that are looked at, which come in order.
+/// Where maps of CBOR may begin shortly before the places that are looked at, which come in order.
 #[derive(Debug, Default)]
-pub(super) struct Foreign {
-    /// Behind the last one.
-    last: usize,
+pub(super) struct Maps {
+    starts: VecDeque<usize>,
     seen: usize,
 }
 
-impl Foreign {
-    /// Looks at what is before `at`, as far as maps of CBOR may begin there.
+impl Maps {
+    /// Looks at what is before `at`.
     pub(super) fn see(&mut self, bytes: &[u8], at: usize) {
-        let from = self.seen.max(at.saturating_sub(MAP + assignment::NAME));
+        let least = at.saturating_sub(MAP + assignment::NAME);
+        while self.starts.pop_front_if(|start| *start < least).is_some() {}
+        let from = self.seen.max(least);
         let new = bytes.get(from..at).unwrap_or_default();
+        // Nearly all text is ASCII.
         if !new.is_ascii() {
-            let len = new.iter().rposition(|byte| !byte.is_ascii()).unwrap_or_default();
-            self.last = from + len + 1;
+            let heads = new.iter().zip(from..);
+            let heads = heads.filter(|(byte, _)| matches!(byte, 0xa1..=0xb8 | 0xbf));
+            self.starts.extend(heads.map(|(_, at)| at));
         }
         self.seen = self.seen.max(at);
     }
 
-    /// Whether there is one from `start` on.
-    fn is_behind(&self, start: usize) -> bool {
-        self.last > start
+    /// Whether one of them has a key there.
+    fn have_key(&self, bytes: &[u8], key: usize) -> bool {
+        let near = key.saturating_sub(MAP)..key;
+        let mut starts = self.starts.iter().rev().filter(|start| near.contains(start));
+        starts.any(|start| has_key(bytes, *start, key))
     }
 }
 
 /// Adds every pair whose name covers `at`, where a row of letters, digits, `-` and `_` stands that begins at
 /// `row` or before the name. Nearly everywhere there is none, whatever the rule.
-pub(super) fn pairs(bytes: &[u8], at: usize, row: usize, foreign: &Foreign, pairs: &mut Vec<Pair>) {
+pub(super) fn pairs(bytes: &[u8], at: usize, row: usize, maps: &Maps, pairs: &mut Vec<Pair>) {
     let least = at.saturating_sub(assignment::NAME);
     let row = row.clamp(least, at);
     let before = bytes.get(least..row).unwrap_or_default().iter().rev();
@@ -112,14 +118,12 @@ pub(super) fn pairs(bytes: &[u8], at: usize, row: usize, foreign: &Foreign, pair
     let is_named = |name: Range<usize>| {
         bytes.get(name).is_some_and(|name| name.iter().all(|byte| assignment::is_name(*byte)))
     };
-    let least = least.saturating_sub(MAP);
-    let may_be_map = foreign.is_behind(least);
+    let may_be_map = !maps.starts.is_empty();
     // Without a byte that may tell a length in its middle, a name begins where its characters do.
     let here = bytes.get(first..at).unwrap_or_default();
     let is_length = |byte: u8| matches!(byte, b'0'..=b'9' | b'-' | b'.');
     let may_be_inside = here.iter().fold(false, |any, byte| any | is_length(*byte));
     let last = if may_be_map || may_be_inside { at } else { at.min(first + 1) };
-    let mut known = None;
     // A byte before the name that tells its length may be of a name too.
     for start in (first..=last).rev() {
         for (layout, form) in forms(bytes, start) {
@@ -130,7 +134,7 @@ pub(super) fn pairs(bytes: &[u8], at: usize, row: usize, foreign: &Foreign, pair
         if may_be_map
             && let Some((key, end, value)) = cbor(bytes, start)
             && end > at
-            && is_in_map(bytes, known.get_or_insert_with(|| maps(bytes, least..at)), key)
+            && maps.have_key(bytes, key)
             && is_named(at..end)
             && is_text(bytes, &value)
         {
@@ -307,44 +311,26 @@ fn cbor(bytes: &[u8], start: usize) -> Option<(usize, usize, Range<usize>)> {
     bytes.get(value.clone()).map(|_| (key, end, value))
 }
 
-/// Where maps of CBOR may begin.
-fn maps(bytes: &[u8], range: Range<usize>) -> Vec<usize> {
-    let here = bytes.get(range.clone()).unwrap_or_default();
-    // A fold without an early end is what compilers make vectors of: nearly all text is ASCII.
-    if here.iter().fold(0, |all, byte| all | byte) < 0x80 {
-        return Vec::new();
-    }
-    range
-        .zip(here)
-        .filter(|(_, byte)| matches!(byte, 0xa1..=0xb8 | 0xbf))
-        .map(|(at, _)| at)
-        .collect()
-}
-
-/// Whether one of `maps`, shortly before `key`, has a key there.
-fn is_in_map(bytes: &[u8], maps: &[usize], key: usize) -> bool {
-    let near =
-        maps.iter().rev().copied().filter(|map| (key.saturating_sub(MAP)..key).contains(map));
-    near.into_iter().any(|map| {
-        let (mut at, pairs) = match byte(bytes, map) {
-            Some(head @ 0xa1..=0xb7) => (map + 1, usize::from(head & 0x1f)),
-            Some(0xb8) => (map + 2, byte(bytes, map + 1).map_or(0, usize::from)),
-            Some(0xbf) => (map + 1, ITEMS),
-            _ => return false,
-        };
-        for _ in 0..pairs.min(ITEMS) {
-            if at == key {
-                return true;
-            }
-            // Other keys are text too.
-            let value = byte(bytes, at).filter(|head| head >> 5 == 3).and(behind(bytes, at));
-            match value.and_then(|value| behind(bytes, value)) {
-                Some(next) if next <= key => at = next,
-                _ => return false,
-            }
+/// Whether the map of CBOR that begins at `map` has a key at `key`.
+fn has_key(bytes: &[u8], map: usize, key: usize) -> bool {
+    let (mut at, pairs) = match byte(bytes, map) {
+        Some(head @ 0xa1..=0xb7) => (map + 1, usize::from(head & 0x1f)),
+        Some(0xb8) => (map + 2, byte(bytes, map + 1).map_or(0, usize::from)),
+        Some(0xbf) => (map + 1, ITEMS),
+        _ => return false,
+    };
+    for _ in 0..pairs.min(ITEMS) {
+        if at == key {
+            return true;
         }
-        false
-    })
+        // Other keys are text too.
+        let value = byte(bytes, at).filter(|head| head >> 5 == 3).and(behind(bytes, at));
+        match value.and_then(|value| behind(bytes, value)) {
+            Some(next) if next <= key => at = next,
+            _ => return false,
+        }
+    }
+    false
 }
 
 /// Behind the item of CBOR at `at`, with all that is in it.
