@@ -86,11 +86,13 @@ impl Maps {
         while self.starts.pop_front_if(|start| *start < least).is_some() {}
         let from = self.seen.max(least);
         let new = bytes.get(from..at).unwrap_or_default();
-        // Nearly all text is ASCII.
-        if !new.is_ascii() {
-            let heads = new.iter().zip(from..);
-            let heads = heads.filter(|(byte, _)| matches!(byte, 0xa1..=0xb8 | 0xbf));
-            self.starts.extend(heads.map(|(_, at)| at));
+        let is_head = |byte: u8| matches!(byte, 0xa1..=0xb8 | 0xbf);
+        for (bytes, at) in new.chunks(32).zip((from..).step_by(32)) {
+            // A fold without an early end is what compilers make vectors of: nearly all text is ASCII.
+            if bytes.iter().fold(false, |any, byte| any | is_head(*byte)) {
+                let heads = bytes.iter().zip(at..).filter(|(byte, _)| is_head(**byte));
+                self.starts.extend(heads.map(|(_, at)| at));
+            }
         }
         self.seen = self.seen.max(at);
     }

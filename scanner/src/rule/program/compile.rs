@@ -189,25 +189,34 @@ impl Compiler {
 
     fn alternatives(&mut self, parts: &[Hir], next: &Next) -> Option<()> {
         let mut ends = Vec::new();
-        for (index, part) in parts.iter().enumerate() {
-            let rest = parts.get(index.checked_add(1)?..)?;
-            if rest.is_empty() {
-                self.part(part, next)?;
-                break;
-            }
-            let others = rest.iter().fold(Next::nothing(), |all, part| all.or(&next.after(part)));
-            let split = self.push(Step::Match)?;
-            self.part(part, next)?;
-            ends.push(self.push(Step::Match)?);
-            let first = self.way(split.checked_add(1)?, &next.after(part));
-            let second = self.way(self.steps.len(), &others);
-            *self.steps.get_mut(split)? = Step::Split { first, second };
-        }
+        self.one_of(parts, next, &mut ends)?;
+        // The last one is where it shall be.
+        ends.pop();
+        self.steps.pop();
         let end = self.steps.len();
         for jump in ends {
             *self.steps.get_mut(jump)? = Step::Jump(end);
         }
         Some(())
+    }
+
+    /// The steps of alternatives, each with one behind it that leads out of them, of which `ends` keeps the places;
+    /// halved again and again, so that of many the few that may match are found in few steps. Gives what may come.
+    fn one_of(&mut self, parts: &[Hir], next: &Next, ends: &mut Vec<usize>) -> Option<Next> {
+        if let [part] = parts {
+            self.part(part, next)?;
+            ends.push(self.push(Step::Match)?);
+            return Some(next.after(part));
+        }
+        let (left, right) = parts.split_at_checked(parts.len().div_ceil(2))?;
+        let split = self.push(Step::Match)?;
+        let begins = self.one_of(left, next, ends)?;
+        let target = self.steps.len();
+        let others = self.one_of(right, next, ends)?;
+        let first = self.way(split.checked_add(1)?, &begins);
+        let second = self.way(target, &others);
+        *self.steps.get_mut(split)? = Step::Split { first, second };
+        Some(begins.or(&others))
     }
 
     fn repetition(&mut self, repetition: &Repetition, next: &Next) -> Option<()> {
