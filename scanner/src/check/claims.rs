@@ -5,10 +5,16 @@ use serde_json::Value;
 use super::jwt::{self, Object};
 use super::{Attributes, Outcome, Subject, Verdict, attribute};
 
+/// What stands in the claims of tokens of each, one of them at least.
+pub(super) const AWS_WEB_IDENTITY: &[&str] = &["sts.amazonaws.com", "pods.eks.amazonaws.com"];
+pub(super) const GOOGLE_IDENTITY: &[&str] = &["accounts.google.com"];
+pub(super) const ENTRA: &[&str] = &["sts.windows.net/", "login.microsoftonline.com/"];
+pub(super) const SUPABASE: &[&str] = &["service_role"];
+
 /// Checks a JWT as `jwt` does, and that a role of AWS takes it: its audience is the token service or
 /// the agent of EKS.
 pub(super) fn aws_web_identity(subject: &Subject<'_>) -> Verdict {
-    of(subject, &["sts.amazonaws.com", "pods.eks.amazonaws.com"], |claims| {
+    of(subject, AWS_WEB_IDENTITY, |claims| {
         let is_aws =
             |name: &str| name.starts_with("sts.amazonaws.com") || name == "pods.eks.amazonaws.com";
         audiences(claims).any(is_aws).then(Attributes::new)
@@ -17,7 +23,7 @@ pub(super) fn aws_web_identity(subject: &Subject<'_>) -> Verdict {
 
 /// Checks a JWT as `jwt` does, and that Google issued it for a user or a service account.
 pub(super) fn google_identity(subject: &Subject<'_>) -> Verdict {
-    of(subject, &["accounts.google.com"], |claims| {
+    of(subject, GOOGLE_IDENTITY, |claims| {
         let issuer = text(claims, "iss")?;
         let is_google = matches!(issuer, "https://accounts.google.com" | "accounts.google.com");
         let account = text(claims, "email").filter(|email| email.ends_with("gserviceaccount.com"));
@@ -30,11 +36,9 @@ pub(super) fn google_identity(subject: &Subject<'_>) -> Verdict {
 ///
 /// Source: "Access token claims reference" of Microsoft.
 pub(super) fn entra(subject: &Subject<'_>) -> Verdict {
-    of(subject, &["sts.windows.net/", "login.microsoftonline.com/"], |claims| {
+    of(subject, ENTRA, |claims| {
         let issuer = text(claims, "iss")?.strip_prefix("https://")?;
-        let is_entra = ["sts.windows.net/", "login.microsoftonline.com/"]
-            .iter()
-            .any(|host| issuer.starts_with(host));
+        let is_entra = ENTRA.iter().any(|host| issuer.starts_with(host));
         let application = text(claims, "appid").or_else(|| text(claims, "azp"));
         let found = [("azure.tenant", text(claims, "tid")), ("azure.application", application)];
         is_entra.then(|| {
@@ -46,7 +50,7 @@ pub(super) fn entra(subject: &Subject<'_>) -> Verdict {
 /// Checks a JWT as `jwt` does, and that it is the key of a Supabase project that passes by all rules of
 /// access (`role` = `service_role`). The anonymous key is public.
 pub(super) fn supabase(subject: &Subject<'_>) -> Verdict {
-    of(subject, &["service_role"], |claims| {
+    of(subject, SUPABASE, |claims| {
         let project = text(claims, "ref");
         let is_supabase = project.is_some()
             || text(claims, "iss").is_some_and(|issuer| issuer.contains("supabase"));
@@ -59,7 +63,7 @@ pub(super) fn supabase(subject: &Subject<'_>) -> Verdict {
 /// Every JWT that is not of the kind fails and is left to the rule for plain ones. One of `texts` stands in
 /// the claims of each that is.
 fn of(subject: &Subject<'_>, texts: &[&str], kind: fn(&Object) -> Option<Attributes>) -> Verdict {
-    let token = jwt::could_claim(subject, texts).then(|| jwt::read(subject)).flatten();
+    let token = jwt::read_if(subject, texts);
     let found = token.and_then(|(mut verdict, claims)| {
         verdict.attributes.extend(kind(&claims)?);
         Some(verdict)

@@ -5,12 +5,17 @@ use serde_json::Value;
 use super::jwt::{self, Object};
 use super::{Outcome, Subject, Verdict, attribute};
 
+/// What stands in the claims of tokens of each, one of them at least.
+pub(super) const ARGO_CD: &[&str] = &["argocd"];
+pub(super) const GITHUB_ACTIONS: &[&str] = &["actions.githubusercontent.com", "Actions."];
+pub(super) const JFROG: &[&str] = &["jfac@", "jfrt@", "applied-permissions/"];
+
 /// Checks a JWT as `jwt` does, and that Argo CD issued it (`iss` = `argocd`). Every other JWT fails
 /// here and is left to the rule for plain ones.
 ///
 /// Source: `util/session/sessionmanager.go` of Argo CD.
 pub(super) fn argo_cd(subject: &Subject<'_>) -> Verdict {
-    judge(subject, &["argocd"], |claims| text(claims, "iss") == Some("argocd"))
+    judge(subject, ARGO_CD, |claims| text(claims, "iss") == Some("argocd"))
 }
 
 /// Checks a JWT as `jwt` does, and that it belongs to a run of GitHub Actions: issued by the service, or
@@ -29,7 +34,7 @@ pub(super) fn github_actions(subject: &Subject<'_>) -> Verdict {
         return Verdict::of(Outcome::Fail, subject);
     }
     let is_scope = |word: &str| word.starts_with("Actions.");
-    judge(subject, &["actions.githubusercontent.com", "Actions."], |claims| {
+    judge(subject, GITHUB_ACTIONS, |claims| {
         text(claims, "iss").is_some_and(|iss| iss.contains("actions.githubusercontent.com"))
             || text(claims, "scp").is_some_and(|scopes| scopes.split(' ').any(is_scope))
     })
@@ -41,7 +46,7 @@ pub(super) fn github_actions(subject: &Subject<'_>) -> Verdict {
 /// Source: rules of public scanners; the vendor documents the scope only.
 pub(super) fn jfrog(subject: &Subject<'_>) -> Verdict {
     let is_scope = |word: &str| word.starts_with("applied-permissions/");
-    judge(subject, &["jfac@", "jfrt@", "applied-permissions/"], |claims| {
+    judge(subject, JFROG, |claims| {
         text(claims, "iss").is_some_and(|iss| iss.starts_with("jfac@") || iss.starts_with("jfrt@"))
             || text(claims, "scp").is_some_and(|scopes| scopes.split(' ').any(is_scope))
     })
@@ -53,7 +58,7 @@ fn text<'a>(claims: &'a Object, key: &str) -> Option<&'a str> {
 
 /// Judges a token of an issuer: one of `texts` stands in its claims.
 fn judge(subject: &Subject<'_>, texts: &[&str], is_issued: impl Fn(&Object) -> bool) -> Verdict {
-    match jwt::could_claim(subject, texts).then(|| jwt::read(subject)).flatten() {
+    match jwt::read_if(subject, texts) {
         Some((mut verdict, claims)) if is_issued(&claims) => {
             for (name, claim) in [("jwt.scp", "scp"), ("github.repository", "repository")] {
                 if let Some(value) = text(&claims, claim) {

@@ -29,15 +29,30 @@ pub(super) fn prefixed(subject: &Subject<'_>) -> Verdict {
     verdict
 }
 
-/// Whether one of `texts` could stand in a claim of the token: most are refused by it, without being read.
-pub(super) fn could_claim(subject: &Subject<'_>, texts: &[&str]) -> bool {
-    let payload = split(subject.value()).and_then(|(_, rest)| split(rest));
-    let claims = payload.and_then(|(payload, _)| BASE64URL_NOPAD.decode(payload).ok());
-    claims.is_some_and(|claims| {
-        // With an escape a text may be written in other ways.
-        memchr::memchr(b'\\', &claims).is_some()
-            || texts.iter().any(|it| memchr::memmem::find(&claims, it.as_bytes()).is_some())
-    })
+/// What a token claims, decoded and not read.
+#[derive(Debug)]
+pub struct Claims(Option<Vec<u8>>);
+
+impl Claims {
+    /// Those of the token that `text` begins with, if it does.
+    pub fn of(text: &[u8]) -> Self {
+        let payload = split(text).and_then(|(_, rest)| split(rest));
+        Self(payload.and_then(|(payload, _)| BASE64URL_NOPAD.decode(payload).ok()))
+    }
+
+    /// Whether one of `texts` could stand in them.
+    pub fn may_hold(&self, texts: &[&str]) -> bool {
+        self.0.as_deref().is_some_and(|claims| {
+            // With an escape a text may be written in other ways.
+            memchr::memchr(b'\\', claims).is_some()
+                || texts.iter().any(|it| memchr::memmem::find(claims, it.as_bytes()).is_some())
+        })
+    }
+}
+
+/// What [`read`] gives, of a token in whose claims one of `texts` stands: most are refused without being read.
+pub(super) fn read_if(subject: &Subject<'_>, texts: &[&str]) -> Option<(Verdict, Object)> {
+    Claims::of(subject.value()).may_hold(texts).then(|| read(subject)).flatten()
 }
 
 /// The judged token and its claims; `None` if it is no token.

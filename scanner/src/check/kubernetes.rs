@@ -5,6 +5,10 @@ use serde_json::Value;
 use super::jwt::{self, Object};
 use super::{Attributes, Outcome, Subject, Verdict, attribute};
 
+/// What stands in the claims of a token of a service account, one of them at least.
+pub(super) const SERVICE_ACCOUNT: &[&str] =
+    &["system:serviceaccount:", "kubernetes.io", "kubernetes/serviceaccount"];
+
 /// Checks a JWT as `jwt` does, and that its payload is one of the API server: a bound token
 /// (`kubernetes.io`), a legacy one (`iss` = `kubernetes/serviceaccount`), or any other with `sub` =
 /// `system:serviceaccount:NAMESPACE:NAME`. Every other JWT fails here and is left to the rule for
@@ -12,9 +16,7 @@ use super::{Attributes, Outcome, Subject, Verdict, attribute};
 ///
 /// Source: `pkg/serviceaccount/claims.go` and `legacy.go` of Kubernetes.
 pub(super) fn service_account(subject: &Subject<'_>) -> Verdict {
-    let texts = ["system:serviceaccount:", "kubernetes.io", "kubernetes/serviceaccount"];
-    let token = jwt::could_claim(subject, &texts).then(|| jwt::read(subject)).flatten();
-    let found = token.and_then(|(mut verdict, claims)| {
+    let found = jwt::read_if(subject, SERVICE_ACCOUNT).and_then(|(mut verdict, claims)| {
         verdict.attributes.extend(attributes(&claims)?);
         // As those of Secrets were before Kubernetes 1.24.
         if !claims.contains_key("exp") {

@@ -89,6 +89,7 @@ mod vendor_crc32;
 mod wireguard;
 
 pub use attributes::Attributes;
+pub use jwt::Claims;
 pub use placeholder::{Placeholder, placeholder};
 pub use uri::{ConnectionUri, parse as parse_connection_uri};
 
@@ -314,6 +315,21 @@ impl Check {
     /// Whether it calculates with elliptic curves, which takes a thousand times as long as others do.
     pub fn is_costly(&self) -> bool {
         ["der-private-key", "jwk", "kubernetes-key-data", "pem"].contains(&self.name)
+    }
+
+    /// Of a check that passes JSON Web Tokens only in whose claims one of some texts stands, those texts.
+    pub fn claims(&self) -> Option<&'static [&'static str]> {
+        Some(match self.name {
+            "argocd-token" => issuer::ARGO_CD,
+            "aws-web-identity" => claims::AWS_WEB_IDENTITY,
+            "entra-token" => claims::ENTRA,
+            "github-actions-token" => issuer::GITHUB_ACTIONS,
+            "google-identity" => claims::GOOGLE_IDENTITY,
+            "jfrog-access-token" => issuer::JFROG,
+            "kubernetes-service-account" => kubernetes::SERVICE_ACCOUNT,
+            "supabase-service-role" => claims::SUPABASE,
+            _ => return None,
+        })
     }
 }
 

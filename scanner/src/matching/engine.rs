@@ -15,7 +15,7 @@ use super::repeats::{MOST_REPEATED, Repeats, Visit};
 use super::runs::{Classes, Groups};
 use super::search::{self, Haystack, Search, TextRun};
 use super::{assignment, environment, overlap, runs};
-use crate::check::Confidence;
+use crate::check::{Check, Claims, Confidence};
 use crate::region::{
     CELL, Cut, Decoded, Holder, HolderKind, Locus, REACH, RegionKind, Space, Window,
 };
@@ -145,6 +145,8 @@ pub struct Engine {
     budgets: Vec<usize>,
     /// By rule, whether the names that it looks for must be those of flags.
     flags: Vec<bool>,
+    /// By rule, what stands in the claims of each token that it finds: one of these, if anything is said.
+    claims: Vec<Option<&'static [&'static str]>>,
     prefilter: Prefilter,
     /// Rules whose candidates are runs, labels, files, or all text.
     others: Vec<Other>,
@@ -197,7 +199,13 @@ impl Engine {
             matches!(&rule.anchor, Anchor::Assignment(all) if all.iter().all(|it| it.is_flag))
         });
         let flags = flags.collect();
-        Self { rules, budgets, flags, prefilter, others, classes, finds_zeros, key, memo }
+        let claims = rules.rules().iter().map(|rule| {
+            // The value begins where the literal does.
+            let is_whole = rule.anchor == Anchor::Prefix && rule.group == 0 && rule.items.is_none();
+            rule.checks.iter().copied().find_map(Check::claims).filter(|_| is_whole)
+        });
+        let claims = claims.collect();
+        Self { rules, budgets, flags, claims, prefilter, others, classes, finds_zeros, key, memo }
     }
 
     /// The rules.
@@ -376,13 +384,22 @@ impl Engine {
                 }
             }
             // What lies before a place is not the same in every window: it refuses what was counted, never before.
-            let mut may_be_flag = None;
+            let (mut may_be_flag, mut claims) = (None, None);
             let mut is_refused = |id: &RuleId| {
-                is_name(id)
-                    && (is_no_name
+                if is_name(id) {
+                    return is_no_name
                         || (self.takes_flags_only(*id)
-                            && !*may_be_flag
-                                .get_or_insert_with(|| assignment::may_be_flag(haystack.text, at))))
+                            && !*may_be_flag.get_or_insert_with(|| {
+                                assignment::may_be_flag(haystack.text, at)
+                            }));
+                }
+                self.claims(*id).is_some_and(|texts| {
+                    let claims = claims.get_or_insert_with(|| {
+                        let end = haystack.text.len().min(at + MAX_MATCH);
+                        Claims::of(haystack.text.get(at..end).unwrap_or_default())
+                    });
+                    !claims.may_hold(texts)
+                })
             };
             let mut are_spent = haystack.from.is_none();
             for id in &rules {
@@ -426,6 +443,12 @@ impl Engine {
     fn takes_flags_only(&self, id: RuleId) -> bool {
         let index = usize::try_from(id.0).unwrap_or(usize::MAX);
         self.flags.get(index).is_some_and(|flags| *flags)
+    }
+
+    /// What stands in the claims of each token that a rule finds: one of these, if anything is said.
+    fn claims(&self, id: RuleId) -> Option<&'static [&'static str]> {
+        let index = usize::try_from(id.0).unwrap_or(usize::MAX);
+        self.claims.get(index).copied().flatten()
     }
 
     /// Whether a rule looks at no more candidates of the cell that the last one stood in.
