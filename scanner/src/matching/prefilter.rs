@@ -46,7 +46,7 @@ struct Literal {
     follows: Bytes,
     rules: Vec<RuleId>,
     /// The same by what their matches begin with.
-    openings: OnceLock<Vec<(Opening, Vec<RuleId>)>>,
+    openings: OnceLock<Openings>,
     /// Of rules for assignments: the keywords that have this literal, each with its rules.
     keywords: Vec<(Keyword, Vec<RuleId>)>,
 }
@@ -65,6 +65,14 @@ impl Use<'_> {
     fn literal(&self) -> (&[u8], bool) {
         (self.bytes, self.any_case)
     }
+}
+
+/// What the matches of some rules begin with.
+#[derive(Debug)]
+struct Openings {
+    all: Vec<(Opening, Vec<RuleId>)>,
+    /// The longest row of letters, digits, `-` and `_` at the start of any match, if that is known.
+    longest_row: Option<usize>,
 }
 
 impl Literal {
@@ -98,7 +106,7 @@ impl Literal {
     }
 
     /// Its rules by what their matches begin with, from the literal on.
-    fn openings(&self, set: &RuleSet) -> &[(Opening, Vec<RuleId>)] {
+    fn openings(&self, set: &RuleSet) -> &Openings {
         self.openings.get_or_init(|| {
             let mut openings: Vec<(Opening, Vec<RuleId>)> = Vec::new();
             for id in &self.rules {
@@ -114,7 +122,9 @@ impl Literal {
                     None => openings.push((opening, vec![*id])),
                 }
             }
-            openings
+            let mut rows = openings.iter().map(|(opening, _)| opening.longest_row());
+            let longest_row = rows.try_fold(0, |longest, row| Some(row?.max(longest)));
+            Openings { longest_row, all: openings }
         })
     }
 }
@@ -125,45 +135,19 @@ struct Entry {
     literal: u32,
     /// Where in the literal the fingerprint begins.
     offset: u8,
-    /// Whether its first eight bytes are all of it, whatever follows.
+    /// Whether what is compared around the fingerprint is all of it, whatever follows.
     is_whole: bool,
     /// Whether letters of any case are meant.
     any_case: bool,
     /// Bytes of the literal.
     len: u32,
-    /// The first eight bytes of the literal, as a number.
-    head: Head,
-}
-
-/// The beginning of a literal, to be compared at once.
-#[derive(Debug, Clone, Copy)]
-struct Head {
-    value: u64,
-    /// The bits that count.
-    mask: u64,
+    around: Around,
 }
 
 /// A byte of a literal and those of its bits that count: not that of its case, where any is meant.
 fn bits(byte: u8, any_case: bool) -> [u8; 2] {
     let mask = if any_case && byte.is_ascii_alphabetic() { !0x20 } else { 0xff };
     [byte & mask, mask]
-}
-
-impl Head {
-    fn of(literal: &[u8], any_case: bool) -> Self {
-        let mut bytes = [[0; 8]; 2];
-        for (index, byte) in literal.iter().take(8).enumerate() {
-            let [value, mask] = bits(*byte, any_case);
-            (bytes[0][index], bytes[1][index]) = (value, mask);
-        }
-        let [value, mask] = bytes.map(u64::from_le_bytes);
-        Self { value, mask }
-    }
-
-    /// Whether the eight bytes of a place are so.
-    fn is_of(self, eight: u64) -> bool {
-        eight & self.mask == self.value
-    }
 }
 
 /// What stands around a fingerprint, to be compared at once.
@@ -175,8 +159,9 @@ struct Around {
 }
 
 impl Around {
-    /// Bytes before the fingerprint.
+    /// Bytes before the fingerprint, and from there on.
     const BEFORE: usize = 6;
+    const BEHIND: usize = size_of::<u128>() - Self::BEFORE;
 
     /// Around a fingerprint at `offset` in a literal.
     fn of(literal: &[u8], any_case: bool, offset: usize) -> Self {
@@ -198,11 +183,15 @@ impl Around {
         Self { value: self.value & mask, mask }
     }
 
-    /// Whether it may be so around `at`.
-    fn may_be(self, bytes: &[u8], at: usize) -> bool {
+    /// What is compared of a place; none near the ends of the text.
+    fn read(bytes: &[u8], at: usize) -> Option<u128> {
         let from = at.checked_sub(Self::BEFORE).and_then(|start| bytes.get(start..));
-        let all = from.and_then(<[u8]>::first_chunk);
-        all.is_none_or(|all| u128::from_le_bytes(*all) & self.mask == self.value)
+        from.and_then(<[u8]>::first_chunk).map(|all| u128::from_le_bytes(*all))
+    }
+
+    /// Whether it may be so where that was read.
+    fn may_be(self, read: Option<u128>) -> bool {
+        read.is_none_or(|read| read & self.mask == self.value)
     }
 }
 
@@ -409,11 +398,13 @@ impl Prefilter {
         let mut around_all = vec![None; this.tables.hash_count()];
         for Sign { literal, offset, hash } in signs {
             let Literal { bytes, any_case, .. } = &this.literals[self::offset(literal)];
-            let head = Head::of(bytes, *any_case);
-            let is_whole = (kernel::WIDTH..=8).contains(&bytes.len());
+            let before = usize::from(offset);
+            let around = Around::of(bytes, *any_case, before);
+            let is_whole = bytes.len() >= kernel::WIDTH
+                && before <= Around::BEFORE
+                && bytes.len() <= before + Around::BEHIND;
             let len = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
-            let entry = Entry { literal, offset, is_whole, any_case: *any_case, len, head };
-            let around = Around::of(bytes, *any_case, usize::from(offset));
+            let entry = Entry { literal, offset, is_whole, any_case: *any_case, len, around };
             let number = this.tables.number(hash);
             match around_all.get_mut(number) {
                 Some(Some(known)) => *known = around.common(*known),
@@ -455,7 +446,10 @@ impl Prefilter {
             let Some(literal) = self.literals.get(offset(hit.literal)) else { continue };
             let at = offset(hit.at);
             if !literal.any_case {
-                for (opening, of) in literal.openings(set) {
+                let Openings { longest_row, all } = literal.openings(set);
+                let is_longer = |longest: usize| ends().row.saturating_sub(at) > longest;
+                let all = if longest_row.is_some_and(is_longer) { &[][..] } else { all };
+                for (opening, of) in all {
                     let may_stand = opening.says_nothing() || {
                         let Ends { run, row } = ends();
                         opening.may_stand(text, at..run, row)
@@ -610,7 +604,7 @@ impl Prefilter {
             let Some(around) = self.around.get(number) else { continue };
             let Some(room) = near.get_mut(kept) else { break };
             *room = (at, number);
-            kept += usize::from(around.may_be(bytes, at));
+            kept += usize::from(around.may_be(Around::read(bytes, at)));
         }
         near.truncate(kept);
     }
@@ -619,14 +613,10 @@ impl Prefilter {
     fn confirm(&self, bytes: &[u8], at: usize, number: usize, hits: &mut Vec<Hit>) {
         let Some([start, end]) = self.starts.get(number..number + 2) else { return };
         let of_hash = self.entries.get(offset(*start)..offset(*end)).unwrap_or_default();
-        for entry in of_hash {
+        let read = Around::read(bytes, at);
+        for entry in of_hash.iter().filter(|entry| entry.around.may_be(read)) {
             let Some(start) = at.checked_sub(usize::from(entry.offset)) else { continue };
-            let eight = bytes.get(start..).and_then(<[u8]>::first_chunk);
-            let eight = eight.map(|eight| u64::from_le_bytes(*eight));
-            if eight.is_some_and(|eight| !entry.head.is_of(eight)) {
-                continue;
-            }
-            let is_sure = entry.is_whole && eight.is_some();
+            let is_sure = entry.is_whole && read.is_some();
             if (is_sure || self.stands(entry.literal, bytes, start))
                 && (!entry.any_case || self.may_be_word(entry, bytes, start))
             {

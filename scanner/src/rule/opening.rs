@@ -62,6 +62,11 @@ impl Opening {
         self.probes.is_empty() && self.word.is_none()
     }
 
+    /// The longest row of letters, digits, `-` and `_` that a match may begin with, if that is known.
+    pub fn longest_row(&self) -> Option<usize> {
+        self.word.as_ref().map(|word| LONGEST_ROW.min(*word.len.end()))
+    }
+
     /// Whether a match may begin at the start of `range`, which is of `text` and ends where matches must;
     /// the row of letters, digits, `-` and `_` there ends at `row_end`.
     pub fn may_stand(&self, text: &[u8], range: Range<usize>, row_end: usize) -> bool {
