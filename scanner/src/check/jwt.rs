@@ -1,7 +1,10 @@
 //! JSON Web Tokens: the compact form of a JWS (RFC 7515 §7.1).
 
+use std::fmt;
+
 use data_encoding::BASE64URL_NOPAD;
 use serde_json::{Map, Value};
+use zeroize::Zeroizing;
 
 use super::{Attributes, Outcome, Subject, Verdict, attribute, known};
 
@@ -30,19 +33,25 @@ pub(super) fn prefixed(subject: &Subject<'_>) -> Verdict {
 }
 
 /// What a token claims, decoded and not read.
-#[derive(Debug)]
-pub struct Claims(Option<Vec<u8>>);
+pub struct Claims(Option<Zeroizing<Vec<u8>>>);
+
+impl fmt::Debug for Claims {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Claims(…)")
+    }
+}
 
 impl Claims {
     /// Those of the token that `text` begins with, if it does.
     pub fn of(text: &[u8]) -> Self {
         let payload = split(text).and_then(|(_, rest)| split(rest));
-        Self(payload.and_then(|(payload, _)| BASE64URL_NOPAD.decode(payload).ok()))
+        let claims = payload.and_then(|(payload, _)| BASE64URL_NOPAD.decode(payload).ok());
+        Self(claims.map(Zeroizing::new))
     }
 
     /// Whether one of `texts` could stand in them.
     pub fn may_hold(&self, texts: &[&str]) -> bool {
-        self.0.as_deref().is_some_and(|claims| {
+        self.0.as_ref().is_some_and(|claims| {
             // With an escape a text may be written in other ways.
             memchr::memchr(b'\\', claims).is_some()
                 || texts.iter().any(|it| memchr::memmem::find(claims, it.as_bytes()).is_some())
@@ -92,7 +101,7 @@ pub(super) fn read(subject: &Subject<'_>) -> Option<(Verdict, Object)> {
 
 /// The part before the next dot, and what follows the dot.
 fn split(text: &[u8]) -> Option<(&[u8], &[u8])> {
-    let dot = text.iter().position(|&b| b == b'.')?;
+    let dot = memchr::memchr(b'.', text)?;
     let (part, rest) = text.split_at_checked(dot)?;
     Some((part, rest.get(1..)?))
 }

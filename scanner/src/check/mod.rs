@@ -317,7 +317,8 @@ impl Check {
         ["der-private-key", "jwk", "kubernetes-key-data", "pem"].contains(&self.name)
     }
 
-    /// Of a check that passes JSON Web Tokens only in whose claims one of some texts stands, those texts.
+    /// The texts of which one stands in the claims of every token that this check passes; `None` where nothing is
+    /// known of claims.
     pub fn claims(&self) -> Option<&'static [&'static str]> {
         Some(match self.name {
             "argocd-token" => issuer::ARGO_CD,

@@ -200,9 +200,11 @@ impl Engine {
         });
         let flags = flags.collect();
         let claims = rules.rules().iter().map(|rule| {
-            // The value begins where the literal does.
-            let is_whole = rule.anchor == Anchor::Prefix && rule.group == 0 && rule.items.is_none();
-            rule.checks.iter().copied().find_map(Check::claims).filter(|_| is_whole)
+            let begins_with_literal =
+                rule.anchor == Anchor::Prefix && rule.group == 0 && rule.items.is_none();
+            // Behind another check the value may begin somewhere else.
+            let first = rule.checks.first().copied().filter(|_| begins_with_literal);
+            first.and_then(Check::claims)
         });
         let claims = claims.collect();
         Self { rules, budgets, flags, claims, prefilter, others, classes, finds_zeros, key, memo }
@@ -384,15 +386,17 @@ impl Engine {
                 }
             }
             // What lies before a place is not the same in every window: it refuses what was counted, never before.
-            let (mut may_be_flag, mut claims) = (None, None);
+            let mut may_be_flag = None;
             let mut is_refused = |id: &RuleId| {
-                if is_name(id) {
-                    return is_no_name
+                is_name(id)
+                    && (is_no_name
                         || (self.takes_flags_only(*id)
-                            && !*may_be_flag.get_or_insert_with(|| {
-                                assignment::may_be_flag(haystack.text, at)
-                            }));
-                }
+                            && !*may_be_flag
+                                .get_or_insert_with(|| assignment::may_be_flag(haystack.text, at))))
+            };
+            // The check refuses a token that claims nothing of the kind in any case: this saves time, no more.
+            let mut claims = None;
+            let mut claims_other = |id: &RuleId| {
                 self.claims(*id).is_some_and(|texts| {
                     let claims = claims.get_or_insert_with(|| {
                         let end = haystack.text.len().min(at + MAX_MATCH);
@@ -411,7 +415,9 @@ impl Engine {
                     are_spent &= self.is_spent(*id, cell, scratch);
                     if is_allowed && !is_refused(id) {
                         let is_of_run = visit.covers(at) && search.sees_run_only(sight);
-                        if is_of_run && visit.is_nothing(candidate) {
+                        if claims_other(id) {
+                            scratch.meter.candidate(*id);
+                        } else if is_of_run && visit.is_nothing(candidate) {
                             scratch.meter.candidate(*id);
                             search.record(at, None, scratch);
                         } else {
@@ -615,3 +621,7 @@ fn kinds(window: &Window<'_>) -> Vec<RegionKind> {
     }
     kinds
 }
+
+#[cfg(test)]
+#[path = "engine_tests.rs"]
+mod tests;

@@ -198,6 +198,21 @@ fn text_that_looks_like_cbor_is_none() {
 
 proptest! {
     #[test]
+    fn maps_are_those_shortly_before_each_place(
+        bytes in prop::collection::vec(prop_oneof![3 => Just(b'a'), 1 => 0xa0..=0xbf_u8], 0..4000),
+        steps in prop::collection::vec(prop_oneof![4 => 0..70_usize, 1 => 500..900_usize], 1..40),
+    ) {
+        let (mut maps, mut at) = (Maps::default(), 0);
+        for step in steps {
+            at = (at + step).min(bytes.len());
+            maps.see(&bytes, at);
+            let near = at.saturating_sub(MAP + assignment::NAME)..at;
+            let heads = near.filter(|at| matches!(bytes[*at], 0xa1..=0xb8 | 0xbf));
+            prop_assert!(maps.starts.iter().copied().eq(heads), "before {at}");
+        }
+    }
+
+    #[test]
     fn never_panics(head in any::<[u8; 24]>(), tail in any::<[u8; 24]>(), word in "password|db_token") {
         let bytes = [&head[..], word.as_bytes(), &tail].concat();
         for (_, form) in FORMS {

@@ -187,8 +187,9 @@ impl Program {
                 at < range.end && text.get(at).is_some_and(|byte| first[usize::from(*byte)])
             })
         };
+        let range = range.start..range.end.min(text.len());
         let mut from = range.start;
-        while let Some(starts) = self.starts(text, from..range.end) {
+        while let Some(starts) = self.starts(text, from..range.end, last) {
             from = starts.end;
             for at in starts.take_while(|at| *at <= last) {
                 if may_begin(at)
@@ -197,18 +198,16 @@ impl Program {
                     return Ok(Some(found));
                 }
             }
-            if from > last {
-                break;
-            }
         }
         Ok(None)
     }
 
-    /// The first places of `range`, its end among them, at which a match may begin.
-    fn starts(&self, text: &[u8], range: Range<usize>) -> Option<Range<usize>> {
+    /// The first places of `range`, its end among them, at which a match may begin that does so at `last` at the
+    /// latest.
+    fn starts(&self, text: &[u8], range: Range<usize>, last: usize) -> Option<Range<usize>> {
         match self.gate.get_or_init(|| Gate::of(self).map(Box::new)) {
-            Some(gate) => gate.next(text, range),
-            None => (range.start <= range.end).then_some(range.start..range.end + 1),
+            Some(gate) => gate.next(text, range, last),
+            None => (range.start <= range.end.min(last)).then_some(range.start..range.end + 1),
         }
     }
 

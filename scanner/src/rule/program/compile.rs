@@ -190,7 +190,7 @@ impl Compiler {
     fn alternatives(&mut self, parts: &[Hir], next: &Next) -> Option<()> {
         let mut ends = Vec::new();
         self.one_of(parts, next, &mut ends)?;
-        // The last one is where it shall be.
+        // Behind the last alternative there is nothing to leap over.
         ends.pop();
         self.steps.pop();
         let end = self.steps.len();
@@ -203,6 +203,7 @@ impl Compiler {
     /// The steps of alternatives, each with one behind it that leads out of them, of which `ends` keeps the places;
     /// halved again and again, so that of many the few that may match are found in few steps. Gives what may come.
     fn one_of(&mut self, parts: &[Hir], next: &Next, ends: &mut Vec<usize>) -> Option<Next> {
+        debug_assert!(!parts.is_empty(), "a syntax tree has no alternation of nothing");
         if let [part] = parts {
             self.part(part, next)?;
             ends.push(self.push(Step::Match)?);

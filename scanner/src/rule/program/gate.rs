@@ -9,7 +9,7 @@ use super::{Program, Set, Step};
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Gate {
     byte: u8,
-    /// Without the byte.
+    /// `byte` itself is never in it, even where it may stand there.
     before: Set,
 }
 
@@ -38,9 +38,14 @@ impl Gate {
         (count < usize::from(u8::MAX)).then_some(best)
     }
 
-    /// The first places of `range` at which a match may begin.
-    pub(super) fn next(&self, text: &[u8], mut range: Range<usize>) -> Option<Range<usize>> {
-        loop {
+    /// The first places of `range` at which a match may begin, if one does so at `last` at the latest.
+    pub(super) fn next(
+        &self,
+        text: &[u8],
+        mut range: Range<usize>,
+        last: usize,
+    ) -> Option<Range<usize>> {
+        while range.start <= last {
             let rest = text.get(range.clone())?;
             let len = rest.iter().position(|byte| !self.before[usize::from(*byte)])?;
             let end = range.start + len + 1;
@@ -49,6 +54,7 @@ impl Gate {
             }
             range.start = end;
         }
+        None
     }
 }
 

@@ -22,8 +22,8 @@ fn by_regex(pattern: &str, input: &Input<'_>) -> Option<Groups> {
 /// Patterns of all that patterns are made of.
 fn pattern() -> impl Strategy<Value = String> {
     let leaf = prop_oneof![
-        3 => prop::sample::select(vec!["a", "b", "ab", "abc", "-"]).prop_map(str::to_owned),
-        4 => prop::sample::select(vec!["[ab]", "[^a]", "[^\n]", "[a-c-]", r"\s", "[bc]"]).prop_map(str::to_owned),
+        3 => prop::sample::select(vec!["a", "b", "ab", "abc", "-", "=", "c=a"]).prop_map(str::to_owned),
+        4 => prop::sample::select(vec!["[ab]", "[^a]", "[^\n]", "[a-c-]", r"\s", "[bc]", "[=]", "[^=]"]).prop_map(str::to_owned),
         1 => prop::sample::select(vec![r"\b", r"\B", "^", "$", r"\A", r"\z", "(?m:^)", "(?m:$)", ""])
             .prop_map(str::to_owned),
     ];
@@ -33,7 +33,7 @@ fn pattern() -> impl Strategy<Value = String> {
         ]);
         prop_oneof![
             3 => prop::collection::vec(inner.clone(), 1..4).prop_map(|parts| parts.concat()),
-            2 => prop::collection::vec(inner.clone(), 2..4)
+            2 => prop::collection::vec(inner.clone(), 2..9)
                 .prop_map(|parts| format!("(?:{})", parts.join("|"))),
             3 => (inner.clone(), times).prop_map(|(part, times)| format!("(?:{part}){times}")),
             2 => inner.prop_map(|part| format!("({part})")),
@@ -47,7 +47,7 @@ proptest! {
     #[test]
     fn what_the_automaton_finds(
         pattern in pattern(),
-        text in prop::collection::vec(prop::sample::select(b"aabbc- \n".to_vec()), 0..16),
+        text in prop::collection::vec(prop::sample::select(b"aabbc-= \n".to_vec()), 0..16),
         from in 0..4_usize,
         cut in 0..3_usize,
         last in 0..16_usize,
@@ -135,6 +135,10 @@ fn a_match_runs_through_its_gate() {
     ] {
         let program = Program::new(&hir(pattern)).unwrap();
         let gate = Gate::of(&program);
-        assert_eq!(gate.map(|gate| gate.next(text, 0..text.len()).unwrap()), starts, "{pattern}");
+        assert_eq!(
+            gate.map(|gate| gate.next(text, 0..text.len(), text.len()).unwrap()),
+            starts,
+            "{pattern}"
+        );
     }
 }
