@@ -19,12 +19,11 @@ impl Gate {
     pub(super) fn of(program: &Program) -> Option<Self> {
         let only: Vec<_> = program.sets.iter().map(only).collect();
         let mut bytes = [false; 256];
-        let literals = program.steps.iter().filter_map(|step| match step {
-            Step::Literal(bytes) => Some(bytes),
-            _ => None,
-        });
-        let sets = only.iter().flatten();
-        for byte in literals.flatten().chain(sets) {
+        let literals = program
+            .steps
+            .iter()
+            .filter_map(|step| if let Step::Literal(bytes) = step { Some(bytes) } else { None });
+        for byte in literals.flatten().chain(only.iter().flatten()) {
             bytes[usize::from(*byte)] = true;
         }
         let ways = bytes.iter().zip(0..=u8::MAX).filter(|(may_be, _)| **may_be);
