@@ -29,7 +29,7 @@ const BOUNDS: &[(&str, u64, u64)] = &[
     ("text of a service", 94, 0),
     ("tokens", 343, 1300),
     ("all A", 105, 0),
-    ("eyJ", 409, 0),
+    ("eyJ", 340, 0),
     ("password", 522, 0),
     ("a token every 8 bytes", 652, 0),
     ("heads of PEM", 608, 0),
