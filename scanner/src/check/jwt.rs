@@ -49,19 +49,19 @@ impl Claims {
         Self(claims.map(Zeroizing::new))
     }
 
-    /// Whether one of `texts` could stand in them.
-    pub fn may_hold(&self, texts: &[&str]) -> bool {
-        self.0.as_ref().is_some_and(|claims| {
-            // With an escape a text may be written in other ways.
-            memchr::memchr(b'\\', claims).is_some()
-                || texts.iter().any(|it| memchr::memmem::find(claims, it.as_bytes()).is_some())
-        })
+    /// Whether a text could stand in them that `finds` finds in what holds it.
+    pub fn may_hold(&self, finds: impl FnOnce(&[u8]) -> bool) -> bool {
+        // With an escape a text may be written in other ways.
+        self.0.as_ref().is_some_and(|it| memchr::memchr(b'\\', it).is_some() || finds(it))
     }
 }
 
 /// What [`read`] gives, of a token in whose claims one of `texts` stands: most are refused without being read.
 pub(super) fn read_if(subject: &Subject<'_>, texts: &[&str]) -> Option<(Verdict, Object)> {
-    Claims::of(subject.value()).may_hold(texts).then(|| read(subject)).flatten()
+    let finds = |claims: &[u8]| {
+        texts.iter().any(|text| memchr::memmem::find(claims, text.as_bytes()).is_some())
+    };
+    Claims::of(subject.value()).may_hold(finds).then(|| read(subject)).flatten()
 }
 
 /// The judged token and its claims; `None` if it is no token.

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
+use memchr::memmem::Finder;
+
 use super::assignment::Sight;
 use super::confirm::Confirmed;
 use super::kernel::Kernel;
@@ -146,7 +148,7 @@ pub struct Engine {
     /// By rule, whether the names that it looks for must be those of flags.
     flags: Vec<bool>,
     /// By rule, what stands in the claims of each token that it finds: one of these, if anything is said.
-    claims: Vec<Option<&'static [&'static str]>>,
+    claims: Vec<Vec<Finder<'static>>>,
     prefilter: Prefilter,
     /// Rules whose candidates are runs, labels, files, or all text.
     others: Vec<Other>,
@@ -204,7 +206,8 @@ impl Engine {
                 rule.anchor == Anchor::Prefix && rule.group == 0 && rule.items.is_none();
             // Behind another check the value may begin somewhere else.
             let first = rule.checks.first().copied().filter(|_| begins_with_literal);
-            first.and_then(Check::claims)
+            let texts = first.and_then(Check::claims).unwrap_or_default();
+            texts.iter().map(|text| Finder::new(*text)).collect()
         });
         let claims = claims.collect();
         Self { rules, budgets, flags, claims, prefilter, others, classes, finds_zeros, key, memo }
@@ -345,11 +348,9 @@ impl Engine {
             let rest = haystack.marks.hits.get(done..).unwrap_or_default();
             done += hits.len();
             let cell = haystack.cell(window, at);
+            let mut first = if visit.covers(at) { self.pass(&mut visit, hits) } else { 0 };
             let is_spent = |hit: &Hit| scratch.spent.get(hit.literal()) == Some(&cell);
             if haystack.from.is_none() && hits.iter().all(is_spent) {
-                if visit.covers(at) {
-                    visit.lose_count();
-                }
                 continue;
             }
             // A rule may have several literals of which one begins with another.
@@ -372,6 +373,7 @@ impl Engine {
                 repeats.leave(std::mem::take(&mut visit));
                 if text.range().contains(&at) {
                     visit = repeats.enter(memo, haystack.text, text.range(), haystack.cut, rest);
+                    first = self.pass(&mut visit, hits);
                 }
             }
             scratch.pairs.clear();
@@ -397,17 +399,17 @@ impl Engine {
             // The check refuses a token that claims nothing of the kind in any case: this saves time, no more.
             let mut claims = None;
             let mut claims_other = |id: &RuleId| {
-                self.claims(*id).is_some_and(|texts| {
+                let texts = self.claims(*id);
+                !texts.is_empty() && {
                     let claims = claims.get_or_insert_with(|| {
                         let end = haystack.text.len().min(at + MAX_MATCH);
                         Claims::of(haystack.text.get(at..end).unwrap_or_default())
                     });
-                    !claims.may_hold(texts)
-                })
+                    !claims.may_hold(|it| texts.iter().any(|text| text.find(it).is_some()))
+                }
             };
             let mut are_spent = haystack.from.is_none();
-            for id in &rules {
-                let candidate = visit.next();
+            for (id, candidate) in rules.iter().zip(first..) {
                 let search = self.search(window, *id, haystack);
                 if search.is_wanted(scratch) {
                     let start = scratch.meter.now();
@@ -445,6 +447,14 @@ impl Engine {
         scratch.repeats.leave(visit);
     }
 
+    /// Passes a place in a run: its candidates have the same numbers wherever the run is met.
+    fn pass(&self, visit: &mut Visit, hits: &[Hit]) -> usize {
+        if !visit.counts() {
+            return 0;
+        }
+        visit.pass(hits.iter().map(|hit| self.prefilter.rules_of(*hit).len()).sum())
+    }
+
     /// Whether the names that a rule looks for must be those of flags.
     fn takes_flags_only(&self, id: RuleId) -> bool {
         let index = usize::try_from(id.0).unwrap_or(usize::MAX);
@@ -452,9 +462,9 @@ impl Engine {
     }
 
     /// What stands in the claims of each token that a rule finds: one of these, if anything is said.
-    fn claims(&self, id: RuleId) -> Option<&'static [&'static str]> {
+    fn claims(&self, id: RuleId) -> &[Finder<'static>] {
         let index = usize::try_from(id.0).unwrap_or(usize::MAX);
-        self.claims.get(index).copied().flatten()
+        self.claims.get(index).map_or(&[], Vec::as_slice)
     }
 
     /// Whether a rule looks at no more candidates of the cell that the last one stood in.

@@ -71,11 +71,11 @@ proptest! {
 static ENGINES: LazyLock<(Engine, Engine)> = LazyLock::new(|| {
     let engine = || Engine::new(RuleSet::builtin().unwrap(), [7; 32]);
     let mut never_asks = engine();
-    never_asks.claims.fill(None);
+    never_asks.claims.fill_with(Vec::new);
     (engine(), never_asks)
 });
 
 #[test]
 fn every_vendor_of_tokens_is_asked_for() {
-    assert_eq!(ENGINES.0.claims.iter().flatten().count(), 8);
+    assert_eq!(ENGINES.0.claims.iter().filter(|texts| !texts.is_empty()).count(), 8);
 }

@@ -350,7 +350,8 @@ impl Memo {
     fn grow(&mut self) {
         self.put += 1;
         let slots = self.slots.len();
-        if self.put <= slots || slots == self.most {
+        // In a table that is full to the half, hardly an answer has to give way to another.
+        if 2 * self.put <= slots || slots == self.most {
             return;
         }
         if self.marks.is_empty() {

@@ -8,7 +8,7 @@ use super::fingerprint::{Bytes, Shape, Sign, tables};
 use super::kernel::{self, BEHIND, BLOCK, BLOCKS, Kernel, TILE, Tables, Tile};
 use super::{encoding, environment, names, number, runs};
 use crate::indicator::Indicators;
-use crate::rule::{Anchor, Keyword, Neighbours, Opening, Rule, RuleId, RuleSet, View};
+use crate::rule::{Anchor, Beside, Keyword, Neighbours, Opening, Rule, RuleId, RuleSet, View};
 
 /// Bytes that are skipped together where they are zeros.
 const PAGE: usize = 4 << 10;
@@ -47,8 +47,17 @@ struct Literal {
     rules: Vec<RuleId>,
     /// The same by what their matches begin with.
     openings: OnceLock<Openings>,
-    /// Of rules for assignments: the keywords that have this literal, each with its rules.
-    keywords: Vec<(Keyword, Vec<RuleId>)>,
+    /// Of rules for assignments: the keywords that have this literal.
+    keywords: Vec<Word>,
+}
+
+/// A keyword with a literal.
+#[derive(Debug)]
+struct Word {
+    keyword: Keyword,
+    /// What may stand beside the literal where the keyword stands.
+    neighbours: Neighbours,
+    rules: Vec<RuleId>,
 }
 
 /// That a rule has a literal.
@@ -82,14 +91,15 @@ impl Literal {
         let follows = uses.iter().fold(Bytes::default(), |all, one| all.with(one.follows));
         let mut rules: Vec<RuleId> = uses.iter().filter_map(|one| one.rule).collect();
         rules.dedup();
-        let mut keywords: Vec<(Keyword, Vec<RuleId>)> = Vec::new();
+        let mut keywords: Vec<Word> = Vec::new();
         for id in rules.iter().filter(|_| any_case) {
             let Anchor::Assignment(words) = &set.get(*id).anchor else { continue };
             for word in words.at(bytes, 0).iter().filter(|word| word.literal() == bytes) {
-                match keywords.iter_mut().find(|(known, _)| known.is_same_word(word)) {
-                    Some((_, of)) if of.last() == Some(id) => {}
-                    Some((_, of)) => of.push(*id),
-                    None => keywords.push((word.clone(), vec![*id])),
+                let (keyword, neighbours) = (word.clone(), word.neighbours());
+                match keywords.iter_mut().find(|known| known.keyword.is_same_word(word)) {
+                    Some(Word { rules, .. }) if rules.last() == Some(id) => {}
+                    Some(Word { rules, .. }) => rules.push(*id),
+                    None => keywords.push(Word { keyword, neighbours, rules: vec![*id] }),
                 }
             }
         }
@@ -101,7 +111,7 @@ impl Literal {
     fn neighbours(&self) -> Neighbours {
         self.keywords
             .iter()
-            .map(|(word, _)| word.neighbours())
+            .map(|word| word.neighbours)
             .fold(Neighbours::default(), Neighbours::or)
     }
 
@@ -460,8 +470,12 @@ impl Prefilter {
                     }
                 }
             }
-            for (keyword, of) in &literal.keywords {
-                if keyword.find_around(text, at).is_some() {
+            if literal.keywords.is_empty() {
+                continue;
+            }
+            let beside = Beside::of(text, at..at + literal.bytes.len());
+            for Word { keyword, neighbours, rules: of } in &literal.keywords {
+                if neighbours.may_be(beside) && keyword.find_around(text, at).is_some() {
                     rules.extend_from_slice(of);
                     lists += 1;
                 }
@@ -629,7 +643,7 @@ impl Prefilter {
     /// Whether a keyword may stand where its literal does, by what stands on both sides.
     fn may_be_word(&self, entry: &Entry, bytes: &[u8], start: usize) -> bool {
         let neighbours = self.neighbours.get(offset(entry.literal));
-        neighbours.is_some_and(|all| all.may_be(bytes, start..start + offset(entry.len)))
+        neighbours.is_some_and(|all| all.may_be(Beside::of(bytes, start..start + offset(entry.len))))
     }
 
     /// Whether a literal stands at `start`, with what must follow it.

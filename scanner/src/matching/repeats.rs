@@ -24,7 +24,7 @@ pub(super) const MOST_REPEATED: u64 = (SLOTS * SLOT) as u64;
 
 /// Bytes of the longest run, and candidates in one.
 const LONGEST: usize = 4 << 10;
-const CANDIDATES: usize = 1 << 10;
+const CANDIDATES: usize = 1 << 12;
 
 /// Bits that tell whether a run was met; they are cleared when an eighth of them are set.
 const MET: usize = 1 << 18;
@@ -63,7 +63,8 @@ pub(super) struct Repeats {
 #[derive(Debug, Default)]
 pub(super) struct Visit {
     run: Range<usize>,
-    candidates: usize,
+    /// Candidates that there may be before the place that is looked at.
+    passed: usize,
     known: Option<Arc<[u64]>>,
     new: Option<(Key, Vec<u64>)>,
 }
@@ -74,15 +75,17 @@ impl Visit {
         self.run.contains(&at)
     }
 
-    /// Number of the next candidate.
-    pub(super) fn next(&mut self) -> usize {
-        self.candidates += 1;
-        self.candidates - 1
+    /// Whether anything is known or noted of its candidates.
+    pub(super) fn counts(&self) -> bool {
+        self.known.is_some() || self.new.is_some()
     }
 
-    /// Passes over candidates that nobody looks at: of those behind them nothing is known.
-    pub(super) fn lose_count(&mut self) {
-        (self.known, self.new) = (None, None);
+    /// Passes a place with so many candidates at most, whether or not they are looked at; gives the number of
+    /// the first of them.
+    pub(super) fn pass(&mut self, most: usize) -> usize {
+        let first = self.passed;
+        self.passed += most;
+        first
     }
 
     /// Whether that candidate is known to come to nothing.
@@ -157,7 +160,7 @@ impl Repeats {
                 new = known.is_none().then(|| (key, Vec::new()));
             }
         }
-        Visit { run, candidates: 0, known, new }
+        Visit { run, passed: 0, known, new }
     }
 
     /// Keeps what was noted of a run.

@@ -1,6 +1,7 @@
 //! What the author of a rule is told.
 
 use super::*;
+use crate::rule::Beside;
 
 /// A rule file with one rule, in which `from` stands as `to`.
 fn changed(from: &str, to: &str) -> String {
@@ -240,7 +241,7 @@ fn a_keyword_stands_only_where_its_neighbours_may_be() {
             let text = format!("{before}Secret{behind}");
             let at = before.len();
             let stands = word.find_around(text.as_bytes(), at).is_some();
-            let may_be = word.neighbours().may_be(text.as_bytes(), at..at + 6);
+            let may_be = word.neighbours().may_be(Beside::of(text.as_bytes(), at..at + 6));
             assert!(may_be || !stands, "{name} {text}");
         }
     }
@@ -248,6 +249,6 @@ fn a_keyword_stands_only_where_its_neighbours_may_be() {
     {
         let at = text.find("secret").unwrap();
         let neighbours = Keyword::new(name).unwrap().neighbours();
-        assert!(!neighbours.may_be(text.as_bytes(), at..at + 6), "{name} {text}");
+        assert!(!neighbours.may_be(Beside::of(text.as_bytes(), at..at + 6)), "{name} {text}");
     }
 }

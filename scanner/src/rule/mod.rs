@@ -22,7 +22,7 @@ pub use example::{Piece, alphabet, pieces};
 pub use fault::{Cost, Fault};
 pub use file::{Example, RuleExamples, RuleFileError};
 pub use model::{
-    Anchor, Class, Edge, Encodings, Keyword, Keywords, Near, Neighbours, Places, Report, Rule,
+    Anchor, Beside, Class, Edge, Encodings, Keyword, Keywords, Near, Neighbours, Places, Report, Rule,
     RuleId, RuleSet, View,
 };
 pub use names::{keeps_meaning, says_open, says_secret};

@@ -194,15 +194,6 @@ impl Keyword {
         let is_joint = |byte: Option<&u8>| matches!(byte, Some(b'_' | b'-' | b'.' | b' '));
         let is =
             |at: usize, byte: u8| text.get(at).is_some_and(|it| it.to_ascii_lowercase() == byte);
-        // Of the many keywords with one literal, what stands directly before it refuses nearly all.
-        if let [.., letter, b'_'] = self.word.get(..self.part.start)?
-            && *letter != b'_'
-        {
-            let before = at.checked_sub(1)?;
-            if !is(before, *letter) && !is_joint(text.get(before)) {
-                return None;
-            }
-        }
         let mut end = at + self.part.len();
         for byte in self.word.get(self.part.end..)? {
             if *byte == b'_' {
@@ -271,11 +262,27 @@ impl Neighbours {
         Self { before: self.before.or(other.before), behind: self.behind.or(other.behind) }
     }
 
-    /// Whether a keyword may stand around its literal in `text`.
-    pub fn may_be(&self, text: &[u8], literal: Range<usize>) -> bool {
-        let before = text.get(..literal.start).unwrap_or_default().iter().rev();
-        let behind = text.get(literal.end..).unwrap_or_default().iter();
-        self.behind.may_be(behind) && self.before.may_be(before)
+    /// Whether a keyword may stand around its literal, by what stands beside it.
+    pub fn may_be(&self, beside: Beside) -> bool {
+        self.behind.may_be(beside.behind) && self.before.may_be(beside.before)
+    }
+}
+
+/// What stands on both sides of a literal.
+#[derive(Debug, Clone, Copy)]
+pub struct Beside {
+    /// The classes of the two bytes before it, the nearest first.
+    before: [u8; 2],
+    /// The same behind it.
+    behind: [u8; 2],
+}
+
+impl Beside {
+    /// That of a literal in `text`.
+    pub fn of(text: &[u8], literal: Range<usize>) -> Self {
+        let before = |back: usize| class(literal.start.checked_sub(back).and_then(|at| text.get(at)));
+        let behind = |more: usize| class(text.get(literal.end.saturating_add(more)));
+        Self { before: [before(1), before(2)], behind: [behind(0), behind(1)] }
     }
 }
 
@@ -297,11 +304,10 @@ impl Side {
         Self { next: self.next | other.next, beyond: self.beyond | other.beyond }
     }
 
-    fn may_be<'a>(self, mut bytes: impl Iterator<Item = &'a u8>) -> bool {
-        match class(bytes.next()) {
-            JOINT => self.beyond >> class(bytes.next()) & 1 == 1,
-            next => self.next >> next & 1 == 1,
-        }
+    /// Whether it may go on with bytes of such classes, the nearest first.
+    fn may_be(self, [next, beyond]: [u8; 2]) -> bool {
+        let (set, class) = if next == JOINT { (self.beyond, beyond) } else { (self.next, next) };
+        set >> class & 1 == 1
     }
 }
 

@@ -36,7 +36,16 @@ struct Word {
 
 /// Whether a byte is a letter, a digit, `-` or `_`: what the first parts of tokens are made of.
 pub fn is_of_word(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_')
+    const OF_WORD: Set = {
+        let mut set = [false; 256];
+        let mut byte = 0u8;
+        while byte < 128 {
+            set[byte as usize] = byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+            byte += 1;
+        }
+        set
+    };
+    OF_WORD[usize::from(byte)]
 }
 
 impl Opening {
