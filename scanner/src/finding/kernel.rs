@@ -18,7 +18,7 @@ pub(super) fn places(
     let checkpoint = context.checkpoint;
     let space = checkpoint.spaces.get(&holder);
     let offset = space.and_then(|space| space.image_offset(locus.at)).map(|(_, offset, _)| offset);
-    let image = context.names.get(&holder).map(ToString::to_string);
+    let image = context.names.get(&holder).map(|name| String::from(&**name));
     let plain = Place { image, offset, ..plain };
     if holder.kind == HolderKind::Registers {
         return vec![of_thread(holder, plain, checkpoint)];

@@ -240,11 +240,11 @@ pub(super) fn words(
             all.extend(open);
         }
         HolderKind::RawImage => {
-            let image = context.names.get(&holder).map(ToString::to_string);
+            let image = context.names.get(&holder).map(|name| String::from(&**name));
             all.push(Place { image, offset: Some(locus.at), ..plain });
         }
         HolderKind::File => {
-            let name = context.names.get(&holder).map(ToString::to_string);
+            let name = context.names.get(&holder).map(|name| String::from(&**name));
             let offset = Some(locus.at);
             if is_image(kind) {
                 return all.push(Place { image: name, offset, ..plain });

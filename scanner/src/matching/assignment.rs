@@ -166,11 +166,11 @@ fn taken<T>(
 }
 
 pub(super) fn is_name(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.')
+    is_one(byte, OF_NAME)
 }
 
 fn is_blank(byte: u8) -> bool {
-    matches!(byte, b' ' | b'\t')
+    is_one(byte, BLANK)
 }
 
 fn is_quote(byte: u8) -> bool {
@@ -246,8 +246,10 @@ fn is_flag(text: &[u8], name: &Range<usize>) -> bool {
 /// Whether a name with a keyword in it, whose literal stands at `at`, may be that of a flag: the dashes are a part of
 /// the row before it, in which a blank may stand for a sign.
 pub(super) fn may_be_flag(text: &[u8], at: usize) -> bool {
-    let before = text.get(at.saturating_sub(LONGEST)..at).unwrap_or_default().iter().rev();
-    before.take_while(|byte| is_name(**byte) || is_blank(**byte)).any(|byte| *byte == b'-')
+    let before = text.get(at.saturating_sub(LONGEST)..at).unwrap_or_default();
+    // Most places have no dash anywhere near.
+    let dash = memchr::memrchr(b'-', before).and_then(|dash| before.get(dash..));
+    dash.is_some_and(|row| row.iter().all(|byte| is_one(*byte, OF_NAME | BLANK)))
 }
 
 /// Whether a name with a keyword in it may be that of a secret.
@@ -451,7 +453,7 @@ fn bare(
     }
 }
 
-/// Kinds of bytes that may end a value, of which several may be meant at once.
+/// Kinds of bytes, of which several may be meant at once: what may end a value, and what stands before one.
 const QUOTE: u16 = 1;
 const APOSTROPHE: u16 = 1 << 1;
 const GRAVE: u16 = 1 << 2;
@@ -467,6 +469,9 @@ pub(super) const CONTROL: u16 = 1 << 7;
 const MARKUP: u16 = 1 << 8;
 /// What is no ASCII.
 pub(super) const FOREIGN: u16 = 1 << 9;
+/// What names are made of.
+const OF_NAME: u16 = 1 << 10;
+const BLANK: u16 = 1 << 11;
 
 const KINDS: [u16; 256] = {
     let mut kinds = [FOREIGN; 256];
@@ -489,6 +494,12 @@ const KINDS: [u16; 256] = {
         }
         if byte < 0x20 && byte != b'\t' {
             kind |= CONTROL;
+        }
+        if byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.') {
+            kind |= OF_NAME;
+        }
+        if matches!(byte, b' ' | b'\t') {
+            kind |= BLANK;
         }
         kinds[byte as usize] = kind;
         byte += 1;

@@ -410,7 +410,7 @@ impl Engine {
             };
             let mut are_spent = haystack.from.is_none();
             for (id, candidate) in rules.iter().zip(first..) {
-                let search = self.search(window, *id, haystack);
+                let search = self.search(window, *id, &haystack);
                 if search.is_wanted(scratch) {
                     let start = scratch.meter.now();
                     let is_allowed = search.is_allowed(at, scratch);
@@ -486,7 +486,7 @@ impl Engine {
                 && (haystack.from.is_none() || !it.is_of_places)
         };
         for Other { id, of_tokens, .. } in self.others.iter().filter(may_match) {
-            let search = self.search(window, *id, haystack);
+            let search = self.search(window, *id, &haystack);
             if !search.is_wanted(scratch) {
                 continue;
             }
@@ -518,7 +518,7 @@ impl Engine {
         &'a self,
         window: &'a Window<'a>,
         id: RuleId,
-        haystack: Haystack<'a>,
+        haystack: &'a Haystack<'a>,
     ) -> Search<'a> {
         let index = usize::try_from(id.0).unwrap_or(usize::MAX);
         let budget = self.budgets.get(index).copied().unwrap_or_default();

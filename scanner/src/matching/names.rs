@@ -148,7 +148,7 @@ impl Engine {
         let Some(id) = self.rules.listed(hit.kind) else { return };
         let rule = self.rules.get(id);
         let own = if haystack.from.is_some() { 0..u64::MAX } else { window.own.clone() };
-        let search = self.search(window, id, haystack);
+        let search = self.search(window, id, &haystack);
         let start = haystack.address(hit.start);
         if start >= own.end.saturating_add(WIDEST)
             || !search.is_wanted(scratch)

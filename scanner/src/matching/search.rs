@@ -88,7 +88,7 @@ pub(super) struct Search<'a> {
     pub rule: &'a Rule,
     /// How many candidates the rule may have in a cell.
     pub budget: usize,
-    pub haystack: Haystack<'a>,
+    pub haystack: &'a Haystack<'a>,
 }
 
 /// What kind of region a match lies in.
@@ -196,7 +196,7 @@ impl Search<'_> {
         if self.rule.view == View::Bytes {
             return self.bytes_around(at);
         }
-        let Haystack { text, cut, .. } = self.haystack;
+        let Haystack { text, cut, .. } = *self.haystack;
         let mut run = run.0.clone();
         let (mut before, mut after) = (self.rule.before, self.rule.max_len);
         if matches!(self.rule.anchor, Anchor::Assignment(_)) {
@@ -214,7 +214,7 @@ impl Search<'_> {
     }
 
     fn bytes_around(&self, at: usize) -> Around {
-        let Haystack { text, cut, .. } = self.haystack;
+        let Haystack { text, cut, .. } = *self.haystack;
         let start = at.saturating_sub(self.rule.before);
         let end = start.saturating_add(self.rule.max_len).min(text.len());
         (start..end, Cut { start: start == 0 && cut.start, end: end == text.len() && cut.end })
@@ -246,7 +246,7 @@ impl Search<'_> {
     /// Numbers in words of the machine.
     pub(super) fn numbers(&self, scratch: &mut Scratch) {
         let last = self.window.own.end.saturating_add(WIDEST);
-        let Haystack { text, base, marks, .. } = self.haystack;
+        let Haystack { text, base, marks, .. } = *self.haystack;
         number::each(text, base, &marks.numbers, |range| {
             let at = range.start;
             let cost = number::cost(range.len());
@@ -275,7 +275,7 @@ impl Search<'_> {
     /// Whether the length of a string stands in the four bytes before it: in bytes, as HotSpot
     /// keeps it, or in characters, as V8 does.
     fn has_length_word(&self, at: usize, len: usize) -> bool {
-        let Haystack { text, from, .. } = self.haystack;
+        let Haystack { text, from, .. } = *self.haystack;
         let (bytes, span) =
             from.map_or((text, at..at + len), |from| (from.bytes, from.map.span(at..at + len)));
         let word = span.start.checked_sub(4).and_then(|at| bytes.get(at..span.start));
@@ -340,7 +340,7 @@ impl Search<'_> {
     /// that a match belongs to the cell it starts in.
     pub(super) fn every_text(&self, scratch: &mut Scratch) {
         let Some(regex) = self.rule.pattern.regex() else { return };
-        let Haystack { text, base, .. } = self.haystack;
+        let Haystack { text, base, .. } = *self.haystack;
         let (start, last) = (self.grid_start(), self.own().end);
         let mut at = 0;
         while at < text.len() && self.haystack.address(at) < last {
@@ -440,7 +440,7 @@ impl Search<'_> {
 
     /// Looks for a name and a value in a binary record, where no text assigns anything.
     pub(super) fn record(&self, at: usize, kind: Option<RegionKind>, scratch: &mut Scratch) {
-        let Haystack { text, from, .. } = self.haystack;
+        let Haystack { text, from, .. } = *self.haystack;
         let holds_bytes =
             |from: From<'_>| from.decoded.steps().last().is_some_and(Notation::holds_bytes);
         if from.is_none_or(holds_bytes)

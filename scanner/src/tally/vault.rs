@@ -72,15 +72,16 @@ impl Vault {
 
     fn put(&mut self, shelf: Shelf, key: ValueKey, value: &SecretBytes) {
         let values = self.shelves.entry(shelf).or_default();
+        if values.len() >= shelf.most()
+            && values.last_key_value().is_some_and(|(last, _)| *last < key)
+        {
+            self.overflow.insert(shelf);
+            return;
+        }
         match values.get_mut(&key) {
             Some(present) if *present <= *value => {}
             Some(present) => *present = value.clone(),
             None => {
-                let is_full = values.len() >= shelf.most();
-                if is_full && values.last_key_value().is_some_and(|(last, _)| *last < key) {
-                    self.overflow.insert(shelf);
-                    return;
-                }
                 values.insert(key, value.clone());
             }
         }

@@ -28,7 +28,7 @@ const SEALED: &str = "authenticated encrypted cookie";
 
 impl<'a> Message<'a> {
     pub(super) fn of(text: &'a [u8]) -> Option<Self> {
-        let at = memchr::memmem::rfind(text, b"--")?;
+        let at = dashes(text)?;
         let (before, last) = (text.get(..at)?, text.get(at.checked_add(2)?..)?);
         if [40, 64].contains(&last.len())
             && let Ok(mac) = HEXLOWER.decode(last)
@@ -36,7 +36,7 @@ impl<'a> Message<'a> {
             let is_base64 = before.len() >= 16 && before.iter().all(|byte| is_base64(*byte));
             return is_base64.then_some(Self::Signed { text: before, mac });
         }
-        let at = memchr::memmem::rfind(before, b"--")?;
+        let at = dashes(before)?;
         let (data, vector) = (before.get(..at)?, before.get(at.checked_add(2)?..)?);
         let decode = |text| BASE64.decode(text).ok();
         let (data, vector, tag) = (decode(data)?, decode(vector)?, decode(last)?);
@@ -95,6 +95,12 @@ impl<'a> Message<'a> {
 /// be tried.
 fn is_plausible(secret: &[u8]) -> bool {
     secret.len() >= SHORTEST && secret.iter().all(u8::is_ascii_hexdigit)
+}
+
+/// Where the last `--` of a text is: most have not even one dash.
+fn dashes(text: &[u8]) -> Option<usize> {
+    let before = |at: usize| at.checked_sub(1).filter(|before| text.get(*before) == Some(&b'-'));
+    memchr::memrchr_iter(b'-', text).find_map(before)
 }
 
 fn is_base64(byte: u8) -> bool {
