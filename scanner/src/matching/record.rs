@@ -36,12 +36,11 @@ type Form = fn(&[u8], usize) -> Option<(usize, Range<usize>)>;
 
 /// Sources: Redis, `src/listpack.c` and `src/ziplist.c`; bsonspec.org, version 1.1; the specification of
 /// MessagePack. CBOR (RFC 8949) is told by its map only.
-const FORMS: &[(&str, Form)] = &[
-    ("redis listpack", listpack),
-    ("redis ziplist", ziplist),
-    ("bson", bson),
-    ("messagepack", message_pack),
-];
+const FORMS: &[(&str, Form)] = &[LISTPACK, ZIPLIST, BSON, MESSAGE_PACK];
+const LISTPACK: (&str, Form) = ("redis listpack", listpack);
+const ZIPLIST: (&str, Form) = ("redis ziplist", ziplist);
+const BSON: (&str, Form) = ("bson", bson);
+const MESSAGE_PACK: (&str, Form) = ("messagepack", message_pack);
 
 /// The match of `rule` in one of `pairs`, in whose name a keyword's literal stands at `at`. The span is that
 /// in `bytes`.
@@ -149,8 +148,10 @@ pub(super) fn pairs(bytes: &[u8], at: usize, row: usize, maps: &Maps, pairs: &mu
 fn forms(bytes: &[u8], start: usize) -> &'static [(&'static str, Form)] {
     match (back(bytes, start, 2), back(bytes, start, 1)) {
         (Some(0xd9), _) => FORMS,
-        (_, Some(b'0'..=b'9' | b'-' | b'.')) => &[("redis ziplist", ziplist)],
-        (_, Some(before)) if !assignment::is_name(before) => FORMS,
+        (_, Some(2)) => &[ZIPLIST, BSON],
+        (_, Some(1..0x40)) => &[ZIPLIST],
+        (_, Some(0x80..0xa0)) => &[LISTPACK],
+        (_, Some(0xa0..0xc0)) => &[LISTPACK, MESSAGE_PACK],
         _ => &[],
     }
 }
