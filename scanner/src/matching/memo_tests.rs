@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 
 use super::super::engine::{Engine, Scratch};
 use super::{FEWEST, HELD, Keys, Slot, WORDS};
-use crate::region::{Cut, Form, Holder, HolderKind, Piece, RegionKind, Space, Window};
+use crate::region::{CELL, Cut, Form, Holder, HolderKind, Piece, RegionKind, Space, Window};
 use crate::rule::RuleSet;
 
 /// Text as heaps hold it, with a value of the number.
@@ -193,4 +193,37 @@ fn texts_that_differ_hash_differently() {
         |range: std::ops::Range<u64>| keys.of_numbers(range.collect::<Vec<_>>().into_iter());
     assert_ne!(numbers(0..7), numbers(0..8));
     assert!(numbers(0..WORDS as u64).is_some() && numbers(0..WORDS as u64 + 1).is_none());
+}
+
+#[test]
+fn candidates_keep_their_numbers_where_places_before_them_are_passed_over() {
+    let rule = |id: &str, regex: &str, more: &str| {
+        format!(
+            "[[rules]]\nid = '{id}'\nname = 'A'\ndescription = 'A.'\nregex = '{regex}'\n{more}severity = 'low'\n\
+             confidence = 'low'\nremediation = 'N'\ncwe = []\nattack = []\nexamples = []\n"
+        )
+    };
+    // One that is of files only, one whose candidate comes to nothing, and one that matches.
+    let rules = [
+        rule("of-files", "aaaa[0-9]", "path = '[.]conf$'\n"),
+        rule("nothing", "bbbb[ -~]{3,40}ZZZZ", ""),
+        rule("match", "cccc[0-9]{4}", ""),
+    ];
+    let set = RuleSet::from_files(&[("a.toml", &rules.concat())]).unwrap();
+    let engine = Engine::new(set, [7; 32]);
+    let run = b"\0cccc1111 aaaa1 bbbb--- cccc1234\0";
+    let cell = usize::try_from(CELL).unwrap();
+    let mut bytes = vec![0; 4 * cell];
+    // In the third cell and the fourth nobody looks at the second `aaaa`.
+    for at in [0, cell, 2 * cell, 2 * cell + 100, 3 * cell, 3 * cell + 100] {
+        bytes[at..at + run.len()].copy_from_slice(run);
+    }
+    let (mut scratch, mut forgets) = (Scratch::default(), Scratch::default());
+    forgets.memo.is_off = true;
+    let cut = Cut { start: false, end: false };
+    let expected = matches(&engine, &mut forgets, &bytes, 0x7f12_3400_0000, cut);
+    assert_eq!(expected.0.len(), 12);
+    for _ in 0..2 {
+        assert_eq!(matches(&engine, &mut scratch, &bytes, 0x7f12_3400_0000, cut), expected);
+    }
 }

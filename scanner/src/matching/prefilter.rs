@@ -109,10 +109,7 @@ impl Literal {
 
     /// What may stand beside it, where one of its keywords does.
     fn neighbours(&self) -> Neighbours {
-        self.keywords
-            .iter()
-            .map(|word| word.neighbours)
-            .fold(Neighbours::default(), Neighbours::or)
+        self.keywords.iter().map(|word| word.neighbours).fold(Neighbours::default(), Neighbours::or)
     }
 
     /// Its rules by what their matches begin with, from the literal on.
@@ -643,7 +640,8 @@ impl Prefilter {
     /// Whether a keyword may stand where its literal does, by what stands on both sides.
     fn may_be_word(&self, entry: &Entry, bytes: &[u8], start: usize) -> bool {
         let neighbours = self.neighbours.get(offset(entry.literal));
-        neighbours.is_some_and(|all| all.may_be(Beside::of(bytes, start..start + offset(entry.len))))
+        neighbours
+            .is_some_and(|all| all.may_be(Beside::of(bytes, start..start + offset(entry.len))))
     }
 
     /// Whether a literal stands at `start`, with what must follow it.

@@ -22,8 +22,8 @@ pub use example::{Piece, alphabet, pieces};
 pub use fault::{Cost, Fault};
 pub use file::{Example, RuleExamples, RuleFileError};
 pub use model::{
-    Anchor, Beside, Class, Edge, Encodings, Keyword, Keywords, Near, Neighbours, Places, Report, Rule,
-    RuleId, RuleSet, View,
+    Anchor, Beside, Class, Edge, Encodings, Keyword, Keywords, Near, Neighbours, Places, Report,
+    Rule, RuleId, RuleSet, View,
 };
 pub use names::{keeps_meaning, says_open, says_secret};
 pub use opening::{Opening, is_of_word};

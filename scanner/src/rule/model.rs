@@ -280,7 +280,8 @@ pub struct Beside {
 impl Beside {
     /// That of a literal in `text`.
     pub fn of(text: &[u8], literal: Range<usize>) -> Self {
-        let before = |back: usize| class(literal.start.checked_sub(back).and_then(|at| text.get(at)));
+        let before =
+            |back: usize| class(literal.start.checked_sub(back).and_then(|at| text.get(at)));
         let behind = |more: usize| class(text.get(literal.end.saturating_add(more)));
         Self { before: [before(1), before(2)], behind: [behind(0), behind(1)] }
     }

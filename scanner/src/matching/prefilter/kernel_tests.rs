@@ -156,7 +156,8 @@ impl Case {
                 let may_follow = !is_short || literal.follows.has(next);
                 // A keyword must be able to stand there.
                 let place = found.start()..found.end();
-                let may_stand = !literal.any_case || literal.neighbours().may_be(Beside::of(bytes, place));
+                let may_stand =
+                    !literal.any_case || literal.neighbours().may_be(Beside::of(bytes, place));
                 if may_follow && may_stand {
                     all.push((found.start(), id));
                 }
