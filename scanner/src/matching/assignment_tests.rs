@@ -226,3 +226,23 @@ fn a_keyword_of_flags_meets_flags_only() {
         assert_eq!(tried("-token", text), Vec::<String>::new(), "{text}");
     }
 }
+
+#[test]
+fn a_flag_may_stand_where_a_dash_stands_in_the_row_or_behind_blanks() {
+    for (text, may_be) in [
+        ("--db_password", true),
+        ("--db password", true),
+        ("--db\tpassword", true),
+        ("-password", true),
+        ("password", false),
+        ("a-b=password", false),
+        ("--db\"password", false),
+        ("--db\npassword", false),
+        ("db.password", false),
+    ] {
+        let at = text.find("password").unwrap();
+        assert_eq!(may_be_flag(text.as_bytes(), at), may_be, "{text:?}");
+    }
+    let far = format!("-{}password", "a".repeat(200));
+    assert!(!may_be_flag(far.as_bytes(), 201), "no name is as long");
+}

@@ -346,7 +346,7 @@ impl Memo {
         hash
     }
 
-    /// Makes room, when answers have come for all that there is.
+    /// Makes room, when answers have come for half of what there is.
     fn grow(&mut self) {
         self.put += 1;
         let slots = self.slots.len();

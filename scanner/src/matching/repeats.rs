@@ -16,8 +16,11 @@ const SLOTS: usize = 1 << 15;
 const FEWEST: usize = 1 << 10;
 const WAYS: usize = 4;
 
-/// Bytes that one takes, with an allocation for a few candidates.
-const SLOT: usize = size_of::<Known>() + 48;
+/// Bytes of what is known of the candidates of all runs together, about, for one run that may be kept.
+const HELD: usize = 48;
+
+/// Bytes that one takes.
+const SLOT: usize = size_of::<Known>() + HELD;
 
 /// Bytes that all of them take at most, about.
 pub(super) const MOST_REPEATED: u64 = (SLOTS * SLOT) as u64;
@@ -53,6 +56,8 @@ pub(super) struct Repeats {
     slots: Vec<Known>,
     /// How many there may be.
     most: usize,
+    /// Bytes of what is known of their candidates.
+    held: usize,
     put: usize,
     met: Vec<u64>,
     set: usize,
@@ -120,7 +125,7 @@ impl Repeats {
     pub(super) fn of(bytes: u64) -> Self {
         let most = usize::try_from(bytes).unwrap_or(usize::MAX) / SLOT;
         let most = 1 << most.clamp(FEWEST, SLOTS).ilog2();
-        Self { slots: Vec::new(), most, put: 0, met: Vec::new(), set: 0, balance: 0 }
+        Self { slots: Vec::new(), most, held: 0, put: 0, met: Vec::new(), set: 0, balance: 0 }
     }
 
     /// Begins with a run of `text`; `hits` are the literals from its first one on.
@@ -166,6 +171,9 @@ impl Repeats {
     /// Keeps what was noted of a run.
     pub(super) fn leave(&mut self, visit: Visit) {
         let Some((key, nothing)) = visit.new else { return };
+        if nothing.is_empty() {
+            return;
+        }
         if self.slots.is_empty() {
             self.slots.resize(self.most, None);
         }
@@ -173,9 +181,21 @@ impl Repeats {
         let first = self.place(&key);
         let ways = self.slots.get_mut(first..first + WAYS).unwrap_or_default();
         let free = ways.iter().position(|slot| slot.as_ref().is_none_or(|(of, _)| *of == key));
-        if let Some(slot) = ways.get_mut(free.unwrap_or(self.put % WAYS)) {
+        let Some(slot) = ways.get_mut(free.unwrap_or(self.put % WAYS)) else { return };
+        let old = slot.as_ref().map_or(0, |(_, nothing)| size_of_val(&**nothing));
+        let held = self.held - old + size_of_val(&*nothing);
+        if held <= self.most * HELD {
+            self.held = held;
             *slot = Some((key, nothing.into()));
         }
+    }
+
+    /// Runs that are known, bytes of what is known of their candidates, and how many there may be.
+    #[cfg(test)]
+    pub(super) fn sizes(&self) -> (usize, usize, usize) {
+        let known = self.slots.iter().flatten();
+        let bytes = known.clone().map(|(_, nothing)| size_of_val(&**nothing)).sum();
+        (known.count(), bytes, self.most * HELD)
     }
 
     /// Whether a run was met before, most likely, by a few of its bytes.

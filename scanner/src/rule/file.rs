@@ -642,7 +642,7 @@ fn anchor(entry: &Entry, facts: Facts, max_len: usize) -> Result<Anchored, Strin
             for word in &entry.keywords {
                 let problem = || {
                     format!(
-                        "keyword {word:?}: expected 64 characters at most, with a part of 3 or more"
+                        "keyword {word:?}: expected 64 characters at most, no control character, and a part of 3 or more"
                     )
                 };
                 words.push(Keyword::new(word).ok_or_else(problem)?);

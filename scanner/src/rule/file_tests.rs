@@ -221,6 +221,18 @@ fn what_the_patterns_of_built_in_rules_say_is_known_and_true() {
 }
 
 #[test]
+fn a_joint_at_the_start_of_a_keyword_may_lack_where_the_text_begins() {
+    let word = Keyword::new("_secret").unwrap();
+    for (text, at, start) in
+        [("secret", 0, 0), ("\0secret", 1, 1), ("_secret", 1, 0), ("a.secret", 2, 1)]
+    {
+        let found = word.find(text.as_bytes(), at).unwrap();
+        assert_eq!(found, start..text.len(), "{text:?}");
+    }
+    assert_eq!(Keyword::new("abc\0_secret"), None, "no name is written so");
+}
+
+#[test]
 fn joints_of_a_keyword_may_stand_for_nothing() {
     let word = Keyword::new("a__secret").unwrap();
     for (text, at) in [("asecret", 1), ("xa_secret", 3), ("a-_secret", 3), ("A.secret", 2)] {

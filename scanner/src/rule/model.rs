@@ -138,10 +138,14 @@ impl Keyword {
     /// Bytes of the longest.
     pub const LONGEST: usize = 64;
 
-    /// The keyword of a rule file; `None` if no part of it has three letters, or if it is too long.
+    /// The keyword of a rule file; `None` if no part of it has three letters, if it is too long, or if it is no
+    /// text.
     pub(crate) fn new(word: &str) -> Option<Self> {
         let lower = word.to_ascii_lowercase();
         let (is_flag, word) = lower.strip_prefix('-').map_or((false, &*lower), |word| (true, word));
+        if word.contains(|character: char| character.is_control()) {
+            return None;
+        }
         let word = word.as_bytes().to_vec();
         let mut part = 0..0;
         let mut start = 0;
@@ -206,12 +210,14 @@ impl Keyword {
         }
         let mut start = at;
         for byte in self.word.get(..self.part.start)?.iter().rev() {
-            let before = start.checked_sub(1)?;
-            if *byte != b'_' && !is(before, *byte) {
-                return None;
-            }
-            if *byte != b'_' || is_joint(text.get(before)) {
+            let before = start.checked_sub(1);
+            let is_there = |before: &usize| {
+                if *byte == b'_' { is_joint(text.get(*before)) } else { is(*before, *byte) }
+            };
+            if let Some(before) = before.filter(is_there) {
                 start = before;
+            } else if *byte != b'_' {
+                return None;
             }
         }
         Some(start..end)

@@ -36,7 +36,7 @@ struct Word {
 
 /// Whether a byte is a letter, a digit, `-` or `_`: what the first parts of tokens are made of.
 pub fn is_of_word(byte: u8) -> bool {
-    const OF_WORD: Set = {
+    static OF_WORD: Set = {
         let mut set = [false; 256];
         let mut byte = 0u8;
         while byte < 128 {

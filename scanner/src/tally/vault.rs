@@ -148,6 +148,16 @@ mod tests {
     }
 
     #[test]
+    fn of_the_highest_of_a_full_shelf_the_lower_notation_is_kept() {
+        let most = Shelf::Signed.most();
+        let mut vault = of(0..most);
+        let last = key(most - 1);
+        vault.keep(Shelf::Signed, last, &SecretBytes::new(b"\0"));
+        assert_eq!(vault.get(Shelf::Signed, last), Some(&b"\0"[..]));
+        assert!(vault.is_whole());
+    }
+
+    #[test]
     fn what_is_too_long_is_not_kept() {
         let mut vault = Vault::default();
         vault.keep(Shelf::Candidate, key(1), &SecretBytes::new(&[b'x'; 513]));
