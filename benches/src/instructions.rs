@@ -30,9 +30,9 @@ const BOUNDS: &[(&str, u64, u64)] = &[
     ("tokens", 343, 1300),
     ("all A", 105, 0),
     ("eyJ", 340, 0),
-    ("password", 522, 0),
-    ("a token every 8 bytes", 652, 0),
-    ("heads of PEM", 608, 0),
+    ("password", 490, 0),
+    ("a token every 8 bytes", 596, 0),
+    ("heads of PEM", 578, 0),
     ("near misses", 147, 0),
     ("URIs without an end", 399, 0),
 ];
