@@ -49,7 +49,7 @@ impl Claims {
         Self(claims.map(Zeroizing::new))
     }
 
-    /// Whether a text could stand in them that `finds` finds in what holds it.
+    /// Whether one of some texts could stand in them; `finds` says whether one stands in bytes as it is.
     pub fn may_hold(&self, finds: impl FnOnce(&[u8]) -> bool) -> bool {
         // With an escape a text may be written in other ways.
         self.0.as_ref().is_some_and(|it| memchr::memchr(b'\\', it).is_some() || finds(it))

@@ -22,6 +22,9 @@ const HELD: usize = 48;
 /// Bytes that one takes.
 const SLOT: usize = size_of::<Known>() + HELD;
 
+/// Bytes that the allocation of a list takes beside it, with the counts of those who hold it.
+const ALLOCATION: usize = 32;
+
 /// Bytes that all of them take at most, about.
 pub(super) const MOST_REPEATED: u64 = (SLOTS * SLOT) as u64;
 
@@ -62,6 +65,11 @@ pub(super) struct Repeats {
     met: Vec<u64>,
     set: usize,
     balance: i32,
+}
+
+/// Bytes of what is known of a run's candidates.
+fn size(nothing: &[u64]) -> usize {
+    ALLOCATION + size_of_val(nothing)
 }
 
 /// A run whose candidates are looked at, one after the other.
@@ -182,8 +190,8 @@ impl Repeats {
         let ways = self.slots.get_mut(first..first + WAYS).unwrap_or_default();
         let free = ways.iter().position(|slot| slot.as_ref().is_none_or(|(of, _)| *of == key));
         let Some(slot) = ways.get_mut(free.unwrap_or(self.put % WAYS)) else { return };
-        let old = slot.as_ref().map_or(0, |(_, nothing)| size_of_val(&**nothing));
-        let held = self.held - old + size_of_val(&*nothing);
+        let old = slot.as_ref().map_or(0, |(_, nothing)| size(nothing));
+        let held = self.held - old + size(&nothing);
         if held <= self.most * HELD {
             self.held = held;
             *slot = Some((key, nothing.into()));
@@ -194,7 +202,7 @@ impl Repeats {
     #[cfg(test)]
     pub(super) fn sizes(&self) -> (usize, usize, usize) {
         let known = self.slots.iter().flatten();
-        let bytes = known.clone().map(|(_, nothing)| size_of_val(&**nothing)).sum();
+        let bytes = known.clone().map(|(_, nothing)| size(nothing)).sum();
         (known.count(), bytes, self.most * HELD)
     }
 
