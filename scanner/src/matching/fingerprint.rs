@@ -4,7 +4,7 @@
 //! bucket takes is the product of the bytes that its literals have at each of four positions; how often
 //! memory has that is estimated from how often one byte follows another there.
 
-use super::kernel::{GROUPS, Kernel, Tables, WIDTH, hash};
+use super::kernel::{GROUPS, Kernel, LooksUp, Tables, WIDTH, hash, index};
 
 /// By pair of bytes, eight times the negative logarithm to the base of two of its share in the memory of
 /// programs of many kinds (`tests/benign/pairs`).
@@ -146,36 +146,25 @@ impl Sets {
         });
         Set::try_from(index).unwrap_or_default()
     }
-
-    /// Puts down the hashes of all that a fingerprint takes.
-    fn hashes(&self, fingerprint: &Fingerprint, all: &mut Vec<u32>) {
-        let [one, two, three, last] = fingerprint.sets.map(|set| self.get(set));
-        let first = |set: &Members| set.bytes.first().copied().unwrap_or_default();
-        // Bytes that differ in their case only have the same hash; only the last set may hold others.
-        let head = [first(one), first(two), first(three)];
-        let hash = |byte: &u8| hash([head[0], head[1], head[2], *byte]);
-        all.clear();
-        all.extend(last.bytes.iter().map(hash));
-        all.sort_unstable();
-        all.dedup();
-    }
-
-    fn is_ascii(&self, fingerprint: &Fingerprint) -> bool {
-        let [first @ .., last] = fingerprint.sets.map(|set| self.get(set));
-        // The last position may be anything: kernels look at the first three.
-        first.into_iter().all(Members::is_ascii) && (last.set == Bytes::ALL || last.is_ascii())
-    }
 }
+
+/// Two kinds of memory, where bytes come each by itself: text, and all else. A byte of text mostly stands among others
+/// of its kind, so that what all memory has of each of four letters says little of how often it has the four.
+type ByKind = [f32; 2];
 
 /// How often bytes and pairs of them occur.
 struct Model {
     /// Share of each byte.
     bytes: [f32; 256],
+    /// Share of each byte in each kind.
+    by_kind: [ByKind; 256],
     /// By what [`PAIRS`] says of a pair, its share.
     shares: [f32; 256],
+    /// Share of each kind in all memory.
+    kinds: ByKind,
     /// By upper half of a byte, and by the first or the last eight of lower halves, a bit each, the share of
-    /// those bytes.
-    rows: Vec<[[f32; 256]; 2]>,
+    /// those bytes in each kind.
+    rows: Vec<[[ByKind; 256]; 2]>,
 }
 
 impl Model {
@@ -184,18 +173,28 @@ impl Model {
         for (rarity, share) in (0..=u8::MAX).zip(&mut shares) {
             *share = (-f32::from(rarity) / 8.0).exp2();
         }
-        let mut bytes = [0.0; 256];
-        for (byte, row) in bytes.iter_mut().zip(PAIRS.chunks(256)) {
-            *byte = row.iter().map(|rarity| shares[usize::from(*rarity)]).sum();
-        }
-        let mut rows = vec![[[0.0; 256]; 2]; 16];
-        for (index, row) in rows.as_flattened_mut().iter_mut().enumerate() {
-            for (lower, share) in row.iter_mut().enumerate() {
-                let of = |bit: &usize| lower >> bit & 1 != 0;
-                *share = (0..8).filter(of).map(|bit| bytes[8 * index + bit]).sum();
+        let is_text =
+            |byte: u8| byte == b' ' || byte.is_ascii_graphic() || byte.is_ascii_whitespace();
+        let mut of_kinds = [[0.0; 2]; 256];
+        for ((first, of_kind), row) in (0..=u8::MAX).zip(&mut of_kinds).zip(PAIRS.chunks(256)) {
+            for (second, rarity) in (0..=u8::MAX).zip(row) {
+                let kind = usize::from(!(is_text(first) && is_text(second)));
+                of_kind[kind] += shares[usize::from(*rarity)];
             }
         }
-        Self { bytes, shares, rows }
+        let bytes = of_kinds.map(|[text, other]| text + other);
+        let kinds = of_kinds.iter().fold([0.0; 2], |all, one| [all[0] + one[0], all[1] + one[1]]);
+        let by_kind = of_kinds.map(|of| [of[0] / kinds[0], of[1] / kinds[1]]);
+        let mut rows = vec![[[[0.0; 2]; 256]; 2]; 16];
+        for (index, row) in rows.as_flattened_mut().iter_mut().enumerate() {
+            for lower in 1..row.len() {
+                // One bit more than a number that is known.
+                let byte = 8 * index + (lower.ilog2() as usize);
+                let known = row[lower & !(1 << lower.ilog2())];
+                row[lower] = [0, 1].map(|kind| known[kind] + by_kind[byte][kind]);
+            }
+        }
+        Self { bytes, by_kind, shares, kinds, rows }
     }
 
     fn pair(&self, first: u8, second: u8) -> f32 {
@@ -203,16 +202,24 @@ impl Model {
         self.shares[usize::from(rarity)]
     }
 
-    /// Share of the bytes that tables by halves take for such halves of bytes.
-    fn of_halves(&self, halves: u32) -> f32 {
+    /// Share of the bytes of each kind that tables by halves take for such halves of bytes.
+    fn of_halves(&self, halves: u32) -> ByKind {
         let [low, high, upper @ ..] = halves.to_le_bytes();
         let mut left = u16::from_le_bytes(upper);
-        let mut share = 0.0;
+        let mut share = [0.0; 2];
         while let Some(row) = self.rows.get(usize::try_from(left.trailing_zeros()).unwrap_or(16)) {
-            share += row[0][usize::from(low)] + row[1][usize::from(high)];
+            let (first, last) = (row[0][usize::from(low)], row[1][usize::from(high)]);
+            share = [share[0] + first[0] + last[0], share[1] + first[1] + last[1]];
             left &= left - 1;
         }
         share
+    }
+
+    /// Share of all memory that passes at four positions, by what passes of each kind at each.
+    fn of_passes(&self, passes: [ByKind; WIDTH]) -> f32 {
+        let [text, other] =
+            passes.iter().fold(self.kinds, |all, one| [all[0] * one[0], all[1] * one[1]]);
+        text + other
     }
 
     /// Share of the positions of memory at which a fingerprint stands.
@@ -241,162 +248,331 @@ impl Model {
     }
 }
 
-/// The fingerprint of each literal: the rarest, where several are as good one that others have too.
-fn choose(literals: &[Shape<'_>], sets: &mut Sets, model: &Model) -> Vec<Fingerprint> {
-    let most = literals.iter().map(|literal| literal.bytes.len()).sum();
-    let mut all: Vec<(Fingerprint, u32)> = Vec::with_capacity(most);
-    for (number, literal) in (0..).zip(literals) {
-        all.extend(fingerprints(literal, sets).map(|it| (it, number)));
+/// Four bytes that literals have.
+struct Four<'a> {
+    sets: [&'a Members; WIDTH],
+    /// Share of memory.
+    share: f32,
+}
+
+impl Four<'_> {
+    /// Puts down the hashes of all that they take.
+    fn hashes(&self, all: &mut Vec<u32>) {
+        let [one, two, three, last] = self.sets;
+        let first = |set: &Members| set.bytes.first().copied().unwrap_or_default();
+        // Bytes that differ in their case only have the same hash; only the last set may hold others.
+        let head = [first(one), first(two), first(three)];
+        let hash = |byte: &u8| hash([head[0], head[1], head[2], *byte]);
+        all.clear();
+        all.extend(last.bytes.iter().map(hash));
+        all.sort_unstable();
+        all.dedup();
     }
+
+    fn is_ascii(&self) -> bool {
+        let [first @ .., last] = self.sets;
+        // The last position may be anything: kernels look at the first three.
+        first.into_iter().all(Members::is_ascii) && (last.set == Bytes::ALL || last.is_ascii())
+    }
+}
+
+/// Where in a literal four bytes stand.
+#[derive(Debug, Clone, Copy)]
+struct Stand {
+    offset: u8,
+    /// Number of the four.
+    four: usize,
+}
+
+/// The fingerprint of a literal, and its bucket.
+#[derive(Debug, Clone, Copy)]
+struct Home {
+    stand: Stand,
+    bucket: usize,
+}
+
+/// All four bytes that literals have, and by literal where they stand in it, the rarest first.
+fn fours<'a>(
+    all: &mut [(Fingerprint, u32)],
+    literals: usize,
+    sets: &'a Sets,
+    model: &Model,
+) -> (Vec<Four<'a>>, Vec<Vec<Stand>>) {
     // As a number they are compared at once.
     let key = |it: &Fingerprint| it.sets.iter().fold(0, |key, set| key << 16 | u64::from(*set));
-    all.sort_unstable_by_key(|(it, _)| key(it));
-    let mut least: Vec<Option<(f32, Fingerprint)>> = vec![None; literals.len()];
+    all.sort_unstable_by_key(|(it, literal)| (key(it), *literal, it.offset));
+    let mut fours: Vec<Four<'_>> = Vec::with_capacity(all.len());
+    let mut stands: Vec<Vec<Stand>> = vec![Vec::new(); literals];
     for same in all.chunk_by(|(one, _), (other, _)| one.sets == other.sets) {
         let Some((first, _)) = same.first() else { continue };
-        let share = model.share(first.sets.map(|set| sets.get(set)));
-        let cost = share / f32::from(u16::try_from(same.len()).unwrap_or(u16::MAX));
-        for (fingerprint, number) in same {
-            let is_less = |(known, of): (f32, Fingerprint)| {
-                cost.total_cmp(&known).then(fingerprint.offset.cmp(&of.offset)).is_lt()
-            };
-            let Some(least) = usize::try_from(*number).ok().and_then(|it| least.get_mut(it)) else {
+        let sets = first.sets.map(|set| sets.get(set));
+        let four = fours.len();
+        fours.push(Four { sets, share: model.share(sets) });
+        for (fingerprint, literal) in same {
+            let Some(stands) = usize::try_from(*literal).ok().and_then(|it| stands.get_mut(it))
+            else {
                 continue;
             };
-            if least.is_none_or(is_less) {
-                *least = Some((cost, *fingerprint));
-            }
+            stands.push(Stand { offset: fingerprint.offset, four });
         }
     }
-    least.into_iter().flatten().map(|(_, fingerprint)| fingerprint).collect()
+    for stands in &mut stands {
+        stands.sort_unstable_by(|one, other| {
+            let share = |stand: &Stand| fours[stand.four].share;
+            share(one).total_cmp(&share(other)).then(one.offset.cmp(&other.offset))
+        });
+    }
+    (fours, stands)
 }
 
-/// Every four bytes of a literal, and what may follow where it has fewer.
-fn fingerprints(literal: &Shape<'_>, sets: &mut Sets) -> impl Iterator<Item = Fingerprint> {
+/// Every four bytes of each literal, and what may follow where it has fewer, with the number of the literal.
+fn fingerprints(literals: &[Shape<'_>], sets: &mut Sets) -> Vec<(Fingerprint, u32)> {
     /// Bytes of a literal of which fingerprints are made.
     const MOST: usize = 64;
-    let bytes = literal.bytes.get(..MOST).unwrap_or(literal.bytes);
-    let mut all = [0; MOST];
-    for (set, byte) in all.iter_mut().zip(bytes) {
-        *set = Sets::of_byte(*byte, literal.any_case);
+    let most = literals.iter().map(|literal| literal.bytes.len()).sum();
+    let mut fingerprints = Vec::with_capacity(most);
+    for (number, literal) in (0..).zip(literals) {
+        let bytes = literal.bytes.get(..MOST).unwrap_or(literal.bytes);
+        let mut all = [0; MOST];
+        for (set, byte) in all.iter_mut().zip(bytes) {
+            *set = Sets::of_byte(*byte, literal.any_case);
+        }
+        if let Some(behind) = all.get_mut(bytes.len()..WIDTH).filter(|behind| !behind.is_empty()) {
+            behind.fill(sets.of_followers(literal.follows));
+        }
+        let last = bytes.len().saturating_sub(WIDTH);
+        let sets = all.array_windows::<WIDTH>().take(last + 1);
+        fingerprints.extend(
+            (0..).zip(sets).map(|(offset, sets)| (Fingerprint { offset, sets: *sets }, number)),
+        );
     }
-    if let Some(behind) = all.get_mut(bytes.len()..WIDTH).filter(|behind| !behind.is_empty()) {
-        behind.fill(sets.of_followers(literal.follows));
-    }
-    let last = bytes.len().saturating_sub(WIDTH);
-    let sets = move |at| Some(*all.get(at..)?.first_chunk()?);
-    (0..=u8::MAX)
-        .zip(0..=last)
-        .filter_map(move |(offset, at)| Some(Fingerprint { offset, sets: sets(at)? }))
+    fingerprints
 }
 
-/// The bucket of each of some fingerprints, in tables that take each byte by itself: that which takes the least of
-/// memory more for it, of those that `may` have it.
-fn exact_buckets(
-    all: &[[&Members; WIDTH]],
+/// Tables, while fingerprints are put into their buckets.
+trait Buckets {
+    /// By bucket, which share of memory it would let through more with these four bytes.
+    fn costs(&self, four: &Four<'_>, model: &Model) -> [f32; BUCKETS];
+
+    /// Puts four bytes into a bucket.
+    fn put(&mut self, four: &Four<'_>, bucket: usize, model: &Model);
+}
+
+/// The home of each literal: the fingerprint and the bucket that together cost the least more, by what the tables let
+/// through with them, and by how often the fingerprint stands where they look again.
+fn homes(
+    fours: &[Four<'_>],
+    stands: &[Vec<Stand>],
+    buckets: &mut impl Buckets,
     model: &Model,
-    may: impl Fn(usize, usize) -> bool,
-) -> Vec<usize> {
-    // By position and byte, the buckets that take it there, a bit each.
-    let mut takes = Box::new([[0u32; 256]; WIDTH]);
-    let mut passes = [[0.0f32; BUCKETS]; WIDTH];
-    let share = |passes: &[[f32; BUCKETS]; WIDTH], bucket: usize| -> f64 {
-        passes.iter().map(|of| f64::from(of[bucket])).product()
-    };
-    let mut buckets = Vec::with_capacity(all.len());
-    for (index, sets) in all.iter().enumerate() {
-        let mut with = passes;
-        for ((with, takes), set) in with.iter_mut().zip(takes.iter()).zip(sets) {
-            for byte in &set.bytes {
-                let share = model.bytes[usize::from(*byte)];
-                let takes = takes[usize::from(*byte)];
-                for (bucket, with) in with.iter_mut().enumerate() {
-                    *with += if takes >> bucket & 1 == 0 { share } else { 0.0 };
+) -> Vec<Option<Home>> {
+    /// What it costs to compare literals where a fingerprint stands, if to look again at a place that the tables let
+    /// through costs 1, by measurement: that includes how much rarer each is by the model than it is in text.
+    const STANDS: f32 = 50.0;
+    let mut order: Vec<usize> = (0..stands.len()).collect();
+    // The most frequent first: it weighs most where it goes.
+    let share = |literal: usize| stands[literal].first().map_or(0.0, |it| fours[it.four].share);
+    order.sort_by(|one, other| share(*other).total_cmp(&share(*one)));
+    let mut homes: Vec<Option<Home>> = vec![None; stands.len()];
+    for literal in order {
+        let mut best: Option<(f32, Home)> = None;
+        for stand in &stands[literal] {
+            let four = &fours[stand.four];
+            let own = STANDS * four.share;
+            if best.is_some_and(|(least, _)| least <= own) {
+                continue;
+            }
+            for (bucket, more) in buckets.costs(four, model).into_iter().enumerate() {
+                if best.is_none_or(|(least, _)| own + more < least) {
+                    best = Some((own + more, Home { stand: *stand, bucket }));
                 }
             }
         }
-        let cost = |bucket: usize| share(&with, bucket) - share(&passes, bucket);
-        let costs = (0..BUCKETS).filter(|bucket| may(index, *bucket)).map(|it| (cost(it), it));
-        let best = costs.min_by(|one, other| one.0.total_cmp(&other.0));
-        let bucket = best.map_or(HIGH, |(_, bucket)| bucket);
-        for ((passes, with), (takes, set)) in
-            passes.iter_mut().zip(with).zip(takes.iter_mut().zip(sets))
-        {
+        let Some((_, home)) = best else { continue };
+        buckets.put(&fours[home.stand.four], home.bucket, model);
+        homes[literal] = Some(home);
+    }
+    homes
+}
+
+/// No tables, which let everything through whatever is put where.
+struct NoTables;
+
+impl Buckets for NoTables {
+    fn costs(&self, _four: &Four<'_>, _model: &Model) -> [f32; BUCKETS] {
+        [0.0; BUCKETS]
+    }
+
+    fn put(&mut self, _four: &Four<'_>, _bucket: usize, _model: &Model) {}
+}
+
+/// Tables that take each byte by itself.
+struct Exact {
+    /// By position and byte, the buckets that take it there, a bit each.
+    takes: Box<[[u32; 256]; WIDTH]>,
+    /// By position, the share of each kind of memory that passes there, by bucket.
+    passes: [[[f32; BUCKETS]; 2]; WIDTH],
+}
+
+impl Default for Exact {
+    fn default() -> Self {
+        Self { takes: Box::new([[0; 256]; WIDTH]), passes: [[[0.0; BUCKETS]; 2]; WIDTH] }
+    }
+}
+
+impl Exact {
+    /// What passes with four bytes more, for each bucket.
+    fn with(&self, four: &Four<'_>, model: &Model) -> [[[f32; BUCKETS]; 2]; WIDTH] {
+        let mut with = self.passes;
+        for ((with, takes), set) in with.iter_mut().zip(self.takes.iter()).zip(four.sets) {
+            for byte in &set.bytes {
+                let takes = takes[usize::from(*byte)];
+                for (with, share) in with.iter_mut().zip(model.by_kind[usize::from(*byte)]) {
+                    for (bucket, with) in with.iter_mut().enumerate() {
+                        *with += if takes >> bucket & 1 == 0 { share } else { 0.0 };
+                    }
+                }
+            }
+        }
+        with
+    }
+
+    fn of_passes(passes: &[[[f32; BUCKETS]; 2]; WIDTH], model: &Model) -> [f32; BUCKETS] {
+        std::array::from_fn(|bucket| {
+            model.of_passes(passes.map(|[text, other]| [text[bucket], other[bucket]]))
+        })
+    }
+}
+
+impl Buckets for Exact {
+    fn costs(&self, four: &Four<'_>, model: &Model) -> [f32; BUCKETS] {
+        let with = Self::of_passes(&self.with(four, model), model);
+        let without = Self::of_passes(&self.passes, model);
+        let is_ascii = four.is_ascii();
+        std::array::from_fn(|bucket| {
+            let may = is_ascii || bucket == HIGH;
+            if may { with[bucket] - without[bucket] } else { f32::INFINITY }
+        })
+    }
+
+    fn put(&mut self, four: &Four<'_>, bucket: usize, model: &Model) {
+        let with = self.with(four, model);
+        for (passes, with) in self.passes.as_flattened_mut().iter_mut().zip(with.as_flattened()) {
             passes[bucket] = with[bucket];
+        }
+        for (takes, set) in self.takes.iter_mut().zip(four.sets) {
             for byte in &set.bytes {
                 takes[usize::from(*byte)] |= 1 << bucket;
             }
         }
-        buckets.push(bucket);
     }
-    buckets
 }
 
-/// The same in tables by halves of a byte. Once all are known each is looked at again: the first ones did not
-/// know with which others they would be.
-fn buckets_by_halves(all: &[[&Members; WIDTH]], model: &Model) -> Vec<usize> {
-    const ROUNDS: usize = 2;
-    let mut buckets = vec![Halves::default(); BUCKETS];
-    let mut homes = vec![None; all.len()];
-    for (home, sets) in (0..ROUNDS).flat_map(|_| 0..all.len()).map(|index| (index, all[index])) {
-        if let Some(bucket) = homes[home] {
-            let bucket: &mut Halves = &mut buckets[bucket];
-            bucket.change(sets, model, |count| count - 1);
-        }
-        let costs = buckets.iter().map(|bucket| bucket.share_with(sets, model) - bucket.share());
-        let best = costs.enumerate().min_by(|(_, one), (_, other)| one.total_cmp(other));
-        let best = best.map_or(0, |(bucket, _)| bucket);
-        buckets[best].change(sets, model, |count| count + 1);
-        homes[home] = Some(best);
+/// Tables that take each half of a byte by itself: by bucket, what it takes.
+#[derive(Default)]
+struct ByHalves([Halves; BUCKETS]);
+
+impl Buckets for ByHalves {
+    fn costs(&self, four: &Four<'_>, model: &Model) -> [f32; BUCKETS] {
+        let halves = four.sets.map(|set| set.halves);
+        self.0.each_ref().map(|bucket| bucket.cost(halves, model))
     }
-    homes.into_iter().flatten().collect()
+
+    fn put(&mut self, four: &Four<'_>, bucket: usize, model: &Model) {
+        self.0[bucket].put(four.sets.map(|set| set.halves), model);
+    }
 }
 
 /// The halves of bytes that the fingerprints of a bucket take.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Default)]
 struct Halves {
-    /// By position and half, how many of them take it there.
-    counts: [[u16; 32]; WIDTH],
-    /// Those that any takes, a bit each.
-    taken: [u32; WIDTH],
-    /// Share of memory that passes each position.
-    passes: [f32; WIDTH],
+    positions: [Position; WIDTH],
+    /// Share of all memory that passes all.
+    share: f32,
 }
 
 impl Halves {
-    fn change(&mut self, sets: [&Members; WIDTH], model: &Model, change: impl Fn(u16) -> u16) {
-        for ((counts, taken), set) in self.counts.iter_mut().zip(&mut self.taken).zip(sets) {
-            for (half, count) in (0..).zip(counts) {
-                if set.halves >> half & 1 != 0 {
-                    *count = change(*count);
-                    *taken = *taken & !(1 << half) | u32::from(*count > 0) << half;
-                }
+    /// What passes more with these.
+    fn cost(&self, halves: [u32; WIDTH], model: &Model) -> f32 {
+        if self.positions.iter().zip(halves).all(|(it, new)| new & !it.taken == 0) {
+            return 0.0;
+        }
+        let with = |position: usize| self.positions[position].with(halves[position], model);
+        model.of_passes(std::array::from_fn(with)) - self.share
+    }
+
+    fn put(&mut self, halves: [u32; WIDTH], model: &Model) {
+        for (position, new) in self.positions.iter_mut().zip(halves) {
+            if new & !position.taken != 0 {
+                *position = Position::new(position.taken | new, model);
             }
         }
-        self.passes = self.taken.map(|taken| model.of_halves(taken));
+        self.share = model.of_passes(self.positions.each_ref().map(|it| it.passes));
+    }
+}
+
+/// The same at one position.
+#[derive(Debug, Default)]
+struct Position {
+    /// Those that are taken, a bit each.
+    taken: u32,
+    /// Share of each kind of memory that passes.
+    passes: ByKind,
+    /// By half, the share of the bytes with it whose other half is taken.
+    beside: [ByKind; 16],
+    above: [ByKind; 16],
+}
+
+impl Position {
+    fn new(taken: u32, model: &Model) -> Self {
+        let (lower, upper) = (taken & 0xffff, taken & 0xffff_0000);
+        Self {
+            taken,
+            passes: model.of_halves(taken),
+            beside: std::array::from_fn(|half| model.of_halves(1 << half | upper)),
+            above: std::array::from_fn(|half| model.of_halves(lower | 1 << (16 + half))),
+        }
     }
 
-    /// Share of memory that passes all.
-    fn share(&self) -> f64 {
-        self.passes.into_iter().map(f64::from).product()
-    }
-
-    /// What it would be with one fingerprint more.
-    fn share_with(&self, sets: [&Members; WIDTH], model: &Model) -> f64 {
-        let passes = |position: usize| {
-            let (taken, new) = (self.taken[position], sets[position].halves);
-            let is_known = new & !taken == 0;
-            if is_known { self.passes[position] } else { model.of_halves(taken | new) }
-        };
-        (0..WIDTH).map(|position| f64::from(passes(position))).product()
+    /// What passes with these too.
+    fn with(&self, halves: u32, model: &Model) -> ByKind {
+        let new = halves & !self.taken;
+        let lower = halves & 0xffff;
+        if new == 0 {
+            return self.passes;
+        }
+        if !lower.is_power_of_two() {
+            return model.of_halves(self.taken | new);
+        }
+        // One lower half, as letters of any case have it: what stands in its column, and in each new row.
+        let column = index(lower.trailing_zeros());
+        let is_new = new & lower != 0;
+        let mut passes = self.passes;
+        let mut add = |share: ByKind| passes = [passes[0] + share[0], passes[1] + share[1]];
+        if is_new {
+            add(self.beside[column]);
+        }
+        let mut rows = new >> 16;
+        while rows != 0 {
+            let row = index(rows.trailing_zeros());
+            add(self.above[row]);
+            if is_new {
+                add(model.by_kind[row << 4 | column]);
+            }
+            rows &= rows - 1;
+        }
+        passes
     }
 }
 
 /// By group and position, the buckets of the group that take a byte there.
-fn groups(all: &[[&Members; WIDTH]], buckets: &[usize]) -> Box<[[[u8; 256]; WIDTH]; GROUPS]> {
+fn groups<'a>(
+    fours: &[Four<'_>],
+    homes: impl Iterator<Item = &'a Home>,
+) -> Box<[[[u8; 256]; WIDTH]; GROUPS]> {
     let mut groups = Box::new([[[0; 256]; WIDTH]; GROUPS]);
-    for (sets, bucket) in all.iter().zip(buckets) {
-        for (takes, set) in groups[bucket / 8].iter_mut().zip(sets) {
+    for Home { stand, bucket } in homes {
+        for (takes, set) in groups[bucket / 8].iter_mut().zip(fours[stand.four].sets) {
             for byte in &set.bytes {
                 takes[usize::from(*byte)] |= 1 << (bucket % 8);
             }
@@ -418,34 +594,23 @@ pub(super) struct Sign {
 
 /// The signs of each literal, those of its fingerprint, and the tables that take all of them.
 pub(super) fn tables(kernel: Kernel, literals: &[Shape<'_>]) -> (Vec<Sign>, Tables) {
-    let exact = kernel.is_exact();
     let model = Model::new();
     let mut sets = Sets::new();
-    let chosen = choose(literals, &mut sets, &model);
-    let sets = &sets;
-    let members = |fingerprint: &Fingerprint| fingerprint.sets.map(|set| sets.get(set));
-    let mut distinct: Vec<Fingerprint> = chosen.clone();
-    distinct.sort_unstable_by_key(|it| it.sets);
-    distinct.dedup_by_key(|it| it.sets);
-    // The most frequent first: it weighs most where it goes.
-    let mut distinct: Vec<(f32, Fingerprint)> =
-        distinct.into_iter().map(|it| (model.share(members(&it)), it)).collect();
-    distinct.sort_by(|one, other| other.0.total_cmp(&one.0));
-    let all: Vec<[&Members; WIDTH]> = distinct.iter().map(|(_, it)| members(it)).collect();
-    let buckets = if exact {
-        let is_ascii: Vec<bool> = distinct.iter().map(|(_, it)| sets.is_ascii(it)).collect();
-        exact_buckets(&all, &model, |index, bucket| is_ascii[index] || bucket == HIGH)
-    } else {
-        buckets_by_halves(&all, &model)
+    let mut all = fingerprints(literals, &mut sets);
+    let (fours, stands) = fours(&mut all, literals.len(), &sets, &model);
+    let homes = match kernel.looks_up() {
+        LooksUp::Nothing => homes(&fours, &stands, &mut NoTables, &model),
+        LooksUp::Bytes => homes(&fours, &stands, &mut Exact::default(), &model),
+        LooksUp::Halves => homes(&fours, &stands, &mut ByHalves::default(), &model),
     };
-    let mut signs = Vec::with_capacity(chosen.len());
+    let mut signs = Vec::with_capacity(homes.len());
     let mut hashes = Vec::new();
-    for (literal, fingerprint) in (0..).zip(&chosen) {
-        let offset = fingerprint.offset;
-        sets.hashes(fingerprint, &mut hashes);
-        signs.extend(hashes.iter().map(|hash| Sign { literal, offset, hash: *hash }));
+    for (literal, home) in (0..).zip(&homes) {
+        let Some(Home { stand, .. }) = home else { continue };
+        fours[stand.four].hashes(&mut hashes);
+        signs.extend(hashes.iter().map(|hash| Sign { literal, offset: stand.offset, hash: *hash }));
     }
     let hashes = signs.iter().map(|sign| sign.hash);
-    let tables = Tables::new(&groups(&all, &buckets), 1 << (HIGH % 8), hashes);
+    let tables = Tables::new(&groups(&fours, homes.iter().flatten()), 1 << (HIGH % 8), hashes);
     (signs, tables)
 }

@@ -100,6 +100,17 @@ fn names(kernels: &[Kernel]) -> String {
     kernels.iter().map(|kernel| kernel.name()).collect::<Vec<_>>().join(", ")
 }
 
+/// What a kernel looks up in its tables of buckets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum LooksUp {
+    /// It has none, and hashes the four bytes at every position.
+    Nothing,
+    /// Each byte.
+    Bytes,
+    /// Each half of a byte: what passes is the cross product of both.
+    Halves,
+}
+
 impl Kernel {
     /// Those that this machine can run, the fastest first; the last one runs everywhere.
     pub fn available() -> Vec<Self> {
@@ -141,14 +152,14 @@ impl Kernel {
         found.ok_or_else(|| NoKernel { name: name.to_owned(), available })
     }
 
-    /// Whether its tables take each byte by itself, not the cross product of halves of bytes.
-    pub(super) fn is_exact(self) -> bool {
+    /// What it looks up in tables before it hashes.
+    pub(super) fn looks_up(self) -> LooksUp {
         match self.0 {
-            Processor::Scalar => true,
+            Processor::Scalar => LooksUp::Nothing,
             #[cfg(target_arch = "x86_64")]
-            Processor::Avx2 => false,
+            Processor::Avx2 => LooksUp::Halves,
             #[cfg(target_arch = "x86_64")]
-            Processor::Avx512 => true,
+            Processor::Avx512 => LooksUp::Bytes,
         }
     }
 

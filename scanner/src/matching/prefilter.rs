@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::sync::{Arc, LazyLock, OnceLock};
 
 use super::fingerprint::{Bytes, Shape, Sign, tables};
-use super::kernel::{self, BEHIND, BLOCK, BLOCKS, Kernel, TILE, Tables, Tile};
+use super::kernel::{self, BEHIND, BLOCK, BLOCKS, Kernel, TILE, Tables, Tile, index};
 use super::{encoding, environment, names, number, runs};
 use crate::indicator::Indicators;
 use crate::rule::{Anchor, Beside, Keyword, Neighbours, Opening, Rule, RuleId, RuleSet, View};
@@ -22,6 +22,8 @@ pub(super) struct Prefilter {
     /// By number of the hash of a fingerprint, where its entries begin; they end where the next one's do.
     starts: Vec<u32>,
     entries: Vec<Entry>,
+    /// By the same number, which of many entries may stand where.
+    sieves: Vec<Box<[Sieve]>>,
     /// By the same number, what stands around such a fingerprint wherever it is that of a literal.
     around: Vec<Around>,
     /// By literal of any case, what may stand on both sides of it.
@@ -199,6 +201,59 @@ impl Around {
     /// Whether it may be so where that was read.
     fn may_be(self, read: Option<u128>) -> bool {
         read.is_none_or(|read| read & self.mask == self.value)
+    }
+}
+
+/// Which of the entries of a hash may stand at a place, by single bytes of what stands around it: dozens have the
+/// fingerprint of `token`, and at most places all but one or two are ruled out by what stands before and behind.
+#[derive(Debug)]
+struct Sieve {
+    /// The bytes that tell the entries apart best: which of those that are compared, and by its lower five bits, which
+    /// are those of letters of any case, the entries that may have it there, a bit each.
+    bytes: [(usize, [u64; 1 << Self::BITS]); 3],
+}
+
+impl Sieve {
+    const BITS: u32 = 5;
+    /// Entries that it tells apart.
+    const MOST: usize = 64;
+
+    /// Those of the entries of a hash, one for as many as it has bits; none if they are few.
+    fn all(entries: &[Entry]) -> Box<[Self]> {
+        /// As many as are compared in the time that a sieve takes.
+        const FEW: usize = 4;
+        let entries = if entries.len() > FEW { entries } else { &[] };
+        entries.chunks(Self::MOST).filter_map(Self::new).collect()
+    }
+
+    fn new(entries: &[Entry]) -> Option<Self> {
+        let mut bytes: Vec<(u32, (usize, [u64; 1 << Self::BITS]))> = Vec::new();
+        for position in 0..size_of::<u128>() {
+            let mut may = [0; 1 << Self::BITS];
+            for (bit, entry) in entries.iter().enumerate() {
+                let [value, mask] =
+                    [entry.around.value, entry.around.mask].map(|all| all.to_le_bytes()[position]);
+                for (lower, may) in (0u8..).zip(&mut may) {
+                    *may |= u64::from((lower ^ value) & mask & (u8::MAX >> (8 - Self::BITS)) == 0)
+                        << bit;
+                }
+            }
+            // What all have, like the fingerprint itself, tells none apart.
+            let most = may.iter().map(|may: &u64| may.count_ones()).max();
+            bytes.push((most.unwrap_or_default(), (position, may)));
+        }
+        bytes.sort_by_key(|(most, _)| *most);
+        let mut best = bytes.into_iter().map(|(_, byte)| byte);
+        Some(Self { bytes: [best.next()?, best.next()?, best.next()?] })
+    }
+
+    /// The entries that may stand where that was read, a bit each.
+    fn may_be(&self, read: u128) -> u64 {
+        let read = read.to_le_bytes();
+        let of_byte = |(position, may): &(usize, [u64; 1 << Self::BITS])| {
+            may[usize::from(read[position % read.len()]) % may.len()]
+        };
+        self.bytes.iter().map(of_byte).fold(u64::MAX, |all, may| all & may)
     }
 }
 
@@ -396,6 +451,7 @@ impl Prefilter {
             literals,
             starts: Vec::new(),
             entries: Vec::new(),
+            sieves: Vec::new(),
             around: Vec::new(),
             neighbours: Vec::new(),
             finds_zeros,
@@ -426,6 +482,8 @@ impl Prefilter {
             .map(|start| u32::try_from(start).unwrap_or(u32::MAX))
             .collect();
         this.entries = entries.into_iter().map(|(_, entry)| entry).collect();
+        this.sieves =
+            (0..this.tables.hash_count()).map(|number| Sieve::all(this.of_hash(number))).collect();
         // Every number is that of some entry.
         this.around = around_all.into_iter().flatten().collect();
         this.neighbours = this.literals.iter().map(Literal::neighbours).collect();
@@ -620,19 +678,39 @@ impl Prefilter {
         near.truncate(kept);
     }
 
+    /// The entries of a hash, by its number.
+    fn of_hash(&self, number: usize) -> &[Entry] {
+        let Some([start, end]) = self.starts.get(number..number + 2) else { return &[] };
+        self.entries.get(offset(*start)..offset(*end)).unwrap_or_default()
+    }
+
     /// Keeps the literals whose fingerprint stands at `at`, in order, each once.
     fn confirm(&self, bytes: &[u8], at: usize, number: usize, hits: &mut Vec<Hit>) {
-        let Some([start, end]) = self.starts.get(number..number + 2) else { return };
-        let of_hash = self.entries.get(offset(*start)..offset(*end)).unwrap_or_default();
+        let of_hash = self.of_hash(number);
         let read = Around::read(bytes, at);
-        for entry in of_hash.iter().filter(|entry| entry.around.may_be(read)) {
-            let Some(start) = at.checked_sub(usize::from(entry.offset)) else { continue };
+        let mut confirm = |entry: &Entry| {
+            if !entry.around.may_be(read) {
+                return;
+            }
+            let Some(start) = at.checked_sub(usize::from(entry.offset)) else { return };
             let is_sure = entry.is_whole && read.is_some();
             if (is_sure || self.stands(entry.literal, bytes, start))
                 && (!entry.any_case || self.may_be_word(entry, bytes, start))
             {
                 let at = u32::try_from(start).unwrap_or(u32::MAX);
                 add(Hit { at, literal: entry.literal }, hits);
+            }
+        };
+        let sieves = self.sieves.get(number).map(|all| &**all).unwrap_or_default();
+        let Some(read) = read.filter(|_| !sieves.is_empty()) else {
+            of_hash.iter().for_each(confirm);
+            return;
+        };
+        for (sieve, of_sieve) in sieves.iter().zip(of_hash.chunks(Sieve::MOST)) {
+            let mut left = sieve.may_be(read);
+            while left != 0 {
+                of_sieve.get(index(left.trailing_zeros())).into_iter().for_each(&mut confirm);
+                left &= left - 1;
             }
         }
     }
@@ -701,10 +779,10 @@ mod kernel_tests;
 mod tests {
     use super::*;
 
-    fn set(literals: &[&str]) -> RuleSet {
+    fn set(literals: &[impl AsRef<str>]) -> RuleSet {
         let mut set = RuleSet::default();
         for literal in literals {
-            set.add_grep(literal).unwrap();
+            set.add_grep(literal.as_ref()).unwrap();
         }
         set
     }
@@ -733,6 +811,34 @@ mod tests {
             let found = found(&set, kernel, b"..abcdef.abcx");
             let expected = [(2, "abc"), (2, "abcdef"), (4, "cde"), (9, "abc")];
             assert_eq!(found, expected.map(|(at, s)| (at, s.to_owned())), "{}", kernel.name());
+        }
+    }
+
+    #[test]
+    fn literals_that_are_sifted_are_found_where_they_stand_and_nowhere_else() {
+        // Without a sieve, with one, and with two.
+        for count in [4, 5, 40, 64, 65, 90] {
+            let literals: Vec<String> = (0..count)
+                .map(|number| match number % 3 {
+                    0 => format!("Xqzj{}", char::from(b'!' + number)),
+                    1 => format!("{}Xqzj", char::from(b'!' + number)),
+                    _ => format!("Xqzj={number}"),
+                })
+                .collect();
+            let escape = |it: &String| regex_syntax::escape(it);
+            let set = set(&literals.iter().map(escape).collect::<Vec<_>>());
+            // The first and the last stand where less than what is compared is left of the text.
+            let text = literals.join("..");
+            for kernel in Kernel::available() {
+                let mut expected = Vec::new();
+                for literal in &literals {
+                    for (at, _) in text.match_indices(literal.as_str()) {
+                        expected.push((at, escape(literal)));
+                    }
+                }
+                expected.sort();
+                assert_eq!(found(&set, kernel, text.as_bytes()), expected, "{}", kernel.name());
+            }
         }
     }
 

@@ -86,6 +86,7 @@ fn transposed(bits: u64) -> u64 {
 }
 
 /// Words made of the first bytes of all, of the second ones, and so on.
+#[inline]
 fn columns(mut rows: [u64; 8]) -> [u64; 8] {
     for (side, lower) in
         [(4, 0x0000_0000_ffff_ffff), (2, 0x0000_ffff_0000_ffff), (1, 0x00ff_00ff_00ff_00ff)]
