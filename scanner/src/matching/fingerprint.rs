@@ -2,9 +2,10 @@
 //!
 //! A vector register holds eight buckets for each byte, so that hundreds of literals share one. What a
 //! bucket takes is the product of the bytes that its literals have at each of four positions; how often
-//! memory has that is estimated from how often one byte follows another there.
+//! memory has that is estimated from how often text and other memory have each byte, and how often the
+//! four of a literal stand somewhere from how often one byte follows another.
 
-use super::kernel::{GROUPS, Kernel, LooksUp, Tables, WIDTH, hash, index};
+use super::kernel::{GROUPS, LooksUp, Tables, WIDTH, hash, index};
 
 /// By pair of bytes, eight times the negative logarithm to the base of two of its share in the memory of
 /// programs of many kinds (`tests/benign/pairs`).
@@ -186,10 +187,10 @@ impl Model {
         let kinds = of_kinds.iter().fold([0.0; 2], |all, one| [all[0] + one[0], all[1] + one[1]]);
         let by_kind = of_kinds.map(|of| [of[0] / kinds[0], of[1] / kinds[1]]);
         let mut rows = vec![[[[0.0; 2]; 256]; 2]; 16];
-        for (index, row) in rows.as_flattened_mut().iter_mut().enumerate() {
+        for (number, row) in rows.as_flattened_mut().iter_mut().enumerate() {
             for lower in 1..row.len() {
                 // One bit more than a number that is known.
-                let byte = 8 * index + (lower.ilog2() as usize);
+                let byte = 8 * number + index(lower.ilog2());
                 let known = row[lower & !(1 << lower.ilog2())];
                 row[lower] = [0, 1].map(|kind| known[kind] + by_kind[byte][kind]);
             }
@@ -284,6 +285,9 @@ struct Stand {
     four: usize,
 }
 
+/// How many of the four bytes of a literal may be its fingerprint.
+const CHOICES: usize = 16;
+
 /// The fingerprint of a literal, and its bucket.
 #[derive(Debug, Clone, Copy)]
 struct Home {
@@ -291,7 +295,7 @@ struct Home {
     bucket: usize,
 }
 
-/// All four bytes that literals have, and by literal where they stand in it, the rarest first.
+/// All four bytes that literals have, and by literal where they stand in it, the rarest first, [`CHOICES`] at most.
 fn fours<'a>(
     all: &mut [(Fingerprint, u32)],
     literals: usize,
@@ -313,6 +317,10 @@ fn fours<'a>(
             else {
                 continue;
             };
+            // Where the same stands again in a literal it is no other choice.
+            if stands.last().is_some_and(|last| last.four == four) {
+                continue;
+            }
             stands.push(Stand { offset: fingerprint.offset, four });
         }
     }
@@ -321,6 +329,7 @@ fn fours<'a>(
             let share = |stand: &Stand| fours[stand.four].share;
             share(one).total_cmp(&share(other)).then(one.offset.cmp(&other.offset))
         });
+        stands.truncate(CHOICES);
     }
     (fours, stands)
 }
@@ -380,9 +389,11 @@ fn homes(
             let four = &fours[stand.four];
             let own = STANDS * four.share;
             if best.is_some_and(|(least, _)| least <= own) {
-                continue;
+                break;
             }
             for (bucket, more) in buckets.costs(four, model).into_iter().enumerate() {
+                // The last one may take everything, whatever it costs.
+                let more = if more.is_finite() || bucket == HIGH { more } else { continue };
                 if best.is_none_or(|(least, _)| own + more < least) {
                     best = Some((own + more, Home { stand: *stand, bucket }));
                 }
@@ -412,11 +423,14 @@ struct Exact {
     takes: Box<[[u32; 256]; WIDTH]>,
     /// By position, the share of each kind of memory that passes there, by bucket.
     passes: [[[f32; BUCKETS]; 2]; WIDTH],
+    /// Share of all memory that passes everywhere, by bucket.
+    shares: [f32; BUCKETS],
 }
 
 impl Default for Exact {
     fn default() -> Self {
-        Self { takes: Box::new([[0; 256]; WIDTH]), passes: [[[0.0; BUCKETS]; 2]; WIDTH] }
+        let takes = Box::new([[0; 256]; WIDTH]);
+        Self { takes, passes: [[[0.0; BUCKETS]; 2]; WIDTH], shares: [0.0; BUCKETS] }
     }
 }
 
@@ -439,7 +453,7 @@ impl Exact {
 
     fn of_passes(passes: &[[[f32; BUCKETS]; 2]; WIDTH], model: &Model) -> [f32; BUCKETS] {
         std::array::from_fn(|bucket| {
-            model.of_passes(passes.map(|[text, other]| [text[bucket], other[bucket]]))
+            model.of_passes(passes.each_ref().map(|[text, other]| [text[bucket], other[bucket]]))
         })
     }
 }
@@ -447,11 +461,10 @@ impl Exact {
 impl Buckets for Exact {
     fn costs(&self, four: &Four<'_>, model: &Model) -> [f32; BUCKETS] {
         let with = Self::of_passes(&self.with(four, model), model);
-        let without = Self::of_passes(&self.passes, model);
         let is_ascii = four.is_ascii();
         std::array::from_fn(|bucket| {
             let may = is_ascii || bucket == HIGH;
-            if may { with[bucket] - without[bucket] } else { f32::INFINITY }
+            if may { with[bucket] - self.shares[bucket] } else { f32::INFINITY }
         })
     }
 
@@ -465,6 +478,7 @@ impl Buckets for Exact {
                 takes[usize::from(*byte)] |= 1 << bucket;
             }
         }
+        self.shares = Self::of_passes(&self.passes, model);
     }
 }
 
@@ -566,10 +580,7 @@ impl Position {
 }
 
 /// By group and position, the buckets of the group that take a byte there.
-fn groups<'a>(
-    fours: &[Four<'_>],
-    homes: impl Iterator<Item = &'a Home>,
-) -> Box<[[[u8; 256]; WIDTH]; GROUPS]> {
+fn groups<'a>(fours: &[Four<'_>], homes: impl Iterator<Item = &'a Home>) -> Groups {
     let mut groups = Box::new([[[0; 256]; WIDTH]; GROUPS]);
     for Home { stand, bucket } in homes {
         for (takes, set) in groups[bucket / 8].iter_mut().zip(fours[stand.four].sets) {
@@ -592,13 +603,22 @@ pub(super) struct Sign {
     pub hash: u32,
 }
 
+/// By group, position and byte, the buckets of the group that take it there, a bit each.
+type Groups = Box<[[[u8; 256]; WIDTH]; GROUPS]>;
+
 /// The signs of each literal, those of its fingerprint, and the tables that take all of them.
-pub(super) fn tables(kernel: Kernel, literals: &[Shape<'_>]) -> (Vec<Sign>, Tables) {
+pub(super) fn tables(looks_up: LooksUp, literals: &[Shape<'_>]) -> (Vec<Sign>, Tables) {
+    let (signs, groups) = choose(looks_up, literals);
+    let tables = Tables::new(&groups, 1 << (HIGH % 8), signs.iter().map(|sign| sign.hash));
+    (signs, tables)
+}
+
+fn choose(looks_up: LooksUp, literals: &[Shape<'_>]) -> (Vec<Sign>, Groups) {
     let model = Model::new();
     let mut sets = Sets::new();
     let mut all = fingerprints(literals, &mut sets);
     let (fours, stands) = fours(&mut all, literals.len(), &sets, &model);
-    let homes = match kernel.looks_up() {
+    let homes = match looks_up {
         LooksUp::Nothing => homes(&fours, &stands, &mut NoTables, &model),
         LooksUp::Bytes => homes(&fours, &stands, &mut Exact::default(), &model),
         LooksUp::Halves => homes(&fours, &stands, &mut ByHalves::default(), &model),
@@ -610,7 +630,86 @@ pub(super) fn tables(kernel: Kernel, literals: &[Shape<'_>]) -> (Vec<Sign>, Tabl
         fours[stand.four].hashes(&mut hashes);
         signs.extend(hashes.iter().map(|hash| Sign { literal, offset: stand.offset, hash: *hash }));
     }
-    let hashes = signs.iter().map(|sign| sign.hash);
-    let tables = Tables::new(&groups(&fours, homes.iter().flatten()), 1 << (HIGH % 8), hashes);
-    (signs, tables)
+    (signs, groups(&fours, homes.iter().flatten()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rule::{Anchor, RuleSet};
+
+    /// All four bytes that a fingerprint stands for.
+    fn spelled(shape: &Shape<'_>, offset: usize) -> Vec<[u8; WIDTH]> {
+        let sets: Vec<Vec<u8>> = (offset..offset + WIDTH)
+            .map(|at| match shape.bytes.get(at) {
+                Some(byte) => Bytes::one(*byte, shape.any_case).iter().collect(),
+                None => shape.follows.iter().collect(),
+            })
+            .collect();
+        let mut all = vec![[0; WIDTH]];
+        for (position, set) in sets.iter().enumerate() {
+            let with = |four: &[u8; WIDTH], byte: &u8| {
+                let mut four = *four;
+                four[position] = *byte;
+                four
+            };
+            all =
+                all.iter().flat_map(|four| set.iter().map(move |byte| with(four, byte))).collect();
+        }
+        all
+    }
+
+    #[test]
+    fn tables_of_every_kind_take_the_fingerprint_of_every_literal() {
+        let set = RuleSet::builtin().unwrap();
+        let mut shapes = Vec::new();
+        for rule in set.rules().iter().filter(|rule| rule.anchor.has_literals()) {
+            for bytes in &rule.literals {
+                let follows = rule.followers.iter().find(|(of, _)| of == bytes);
+                shapes.push(Shape {
+                    bytes,
+                    any_case: matches!(rule.anchor, Anchor::Assignment(_)),
+                    follows: follows.map_or(Bytes::ALL, |(_, bytes)| Bytes::of(bytes)),
+                });
+            }
+        }
+        assert!(shapes.len() > 300, "{}", shapes.len());
+        let high = Bytes::of(&[(0x80, 0xff)]);
+        for (bytes, follows) in [
+            (&[0xff; 3][..], Bytes::ALL),
+            (b"\xfe\xed\xfa\xce", Bytes::ALL),
+            (b"q\0\x80\x7f\xff", Bytes::ALL),
+            (b"\0\0\0", Bytes::one(1, false)),
+            (b"abd", high),
+        ] {
+            shapes.push(Shape { bytes, any_case: false, follows });
+        }
+        for looks_up in [LooksUp::Nothing, LooksUp::Bytes, LooksUp::Halves] {
+            let (signs, groups) = choose(looks_up, &shapes);
+            let mut of_literal = vec![(0, Vec::new()); shapes.len()];
+            for Sign { literal, offset, hash } in signs {
+                let (at, hashes): &mut (u8, Vec<u32>) = &mut of_literal[index(literal)];
+                *at = offset;
+                hashes.push(hash);
+            }
+            for (shape, (offset, hashes)) in shapes.iter().zip(of_literal) {
+                for four in spelled(shape, usize::from(offset)) {
+                    assert!(hashes.contains(&hash(four)), "{shape:?} {looks_up:?}");
+                    let buckets = groups.iter().fold(0u32, |all, group| {
+                        let takes =
+                            |(position, byte): (usize, u8)| group[position][usize::from(byte)];
+                        let takes = four.into_iter().enumerate().map(takes);
+                        all << 8 | u32::from(takes.fold(0xff, |all, takes| all & takes))
+                    });
+                    // The last bucket of the last group is the lowest byte's highest bit. By bytes of ASCII nothing
+                    // else is looked up for what is none.
+                    let is_ascii = |byte: &u8| byte.is_ascii() || shape.follows == Bytes::ALL;
+                    let only_high =
+                        looks_up == LooksUp::Bytes && !(four[..3].is_ascii() && is_ascii(&four[3]));
+                    let may = if only_high { 1 << 7 } else { u32::MAX };
+                    assert!(buckets & may != 0, "{shape:?} {looks_up:?} {four:?}");
+                }
+            }
+        }
+    }
 }

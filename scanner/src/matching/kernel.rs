@@ -101,6 +101,10 @@ fn names(kernels: &[Kernel]) -> String {
 }
 
 /// What a kernel looks up in its tables of buckets.
+#[cfg_attr(
+    all(not(test), not(target_arch = "x86_64")),
+    expect(dead_code, reason = "kernels of other processors have no tables")
+)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum LooksUp {
     /// It has none, and hashes the four bytes at every position.
@@ -175,10 +179,10 @@ impl Kernel {
     }
 }
 
-/// A hash as an index.
+/// A number of 32 bits as an index.
 #[expect(clippy::as_conversions, reason = "32 bits fit")]
-pub(super) fn index(hash: u32) -> usize {
-    hash as usize
+pub(super) fn index(number: u32) -> usize {
+    number as usize
 }
 
 /// The fingerprints of all literals, as the kernels look them up.

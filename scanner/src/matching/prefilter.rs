@@ -218,33 +218,32 @@ impl Sieve {
     /// Entries that it tells apart.
     const MOST: usize = 64;
 
+    /// Entries that are compared as fast as they are sifted.
+    const FEW: usize = 8;
+
     /// Those of the entries of a hash, one for as many as it has bits; none if they are few.
     fn all(entries: &[Entry]) -> Box<[Self]> {
-        /// As many as are compared in the time that a sieve takes.
-        const FEW: usize = 4;
-        let entries = if entries.len() > FEW { entries } else { &[] };
-        entries.chunks(Self::MOST).filter_map(Self::new).collect()
+        let entries = if entries.len() > Self::FEW { entries } else { &[] };
+        entries.chunks(Self::MOST).map(Self::new).collect()
     }
 
-    fn new(entries: &[Entry]) -> Option<Self> {
-        let mut bytes: Vec<(u32, (usize, [u64; 1 << Self::BITS]))> = Vec::new();
-        for position in 0..size_of::<u128>() {
-            let mut may = [0; 1 << Self::BITS];
+    fn new(entries: &[Entry]) -> Self {
+        let mut bytes: [_; size_of::<u128>()] = std::array::from_fn(|position| {
+            let mut may = [0u64; 1 << Self::BITS];
             for (bit, entry) in entries.iter().enumerate() {
                 let [value, mask] =
                     [entry.around.value, entry.around.mask].map(|all| all.to_le_bytes()[position]);
                 for (lower, may) in (0u8..).zip(&mut may) {
-                    *may |= u64::from((lower ^ value) & mask & (u8::MAX >> (8 - Self::BITS)) == 0)
-                        << bit;
+                    let differs = (lower ^ value) & mask & (u8::MAX >> (8 - Self::BITS));
+                    *may |= u64::from(differs == 0) << bit;
                 }
             }
-            // What all have, like the fingerprint itself, tells none apart.
-            let most = may.iter().map(|may: &u64| may.count_ones()).max();
-            bytes.push((most.unwrap_or_default(), (position, may)));
-        }
-        bytes.sort_by_key(|(most, _)| *most);
-        let mut best = bytes.into_iter().map(|(_, byte)| byte);
-        Some(Self { bytes: [best.next()?, best.next()?, best.next()?] })
+            (position, may)
+        });
+        // What all have, like the fingerprint itself, tells none apart.
+        bytes.sort_by_key(|(_, may)| may.iter().map(|may| may.count_ones()).max());
+        let [first, second, third, ..] = bytes;
+        Self { bytes: [first, second, third] }
     }
 
     /// The entries that may stand where that was read, a bit each.
@@ -260,7 +259,7 @@ impl Sieve {
 /// What of a literal is looked for, and the literal is compared only where that stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LookedFor {
-    /// Its rarest four bytes, or all three that it has.
+    /// Four bytes of it, or all three that it has.
     pub bytes: Vec<u8>,
     /// How many different bytes may follow them as the fourth.
     pub followers: Option<usize>,
@@ -439,7 +438,7 @@ impl Prefilter {
                 follows: *follows,
             })
             .collect();
-        let (signs, tables) = tables(kernel, &shapes);
+        let (signs, tables) = tables(kernel.looks_up(), &shapes);
         let finds_zeros = literals.iter().any(|it| it.bytes.iter().all(|byte| *byte == 0));
         let environment = literals.iter().position(|it| it.bytes == environment::ANCHOR);
         let environment = environment.and_then(|at| u32::try_from(at).ok()).unwrap_or(u32::MAX);
@@ -816,8 +815,8 @@ mod tests {
 
     #[test]
     fn literals_that_are_sifted_are_found_where_they_stand_and_nowhere_else() {
-        // Without a sieve, with one, and with two.
-        for count in [4, 5, 40, 64, 65, 90] {
+        // With one sieve, and with two.
+        for (count, sieves) in [(40, 1), (90, 2)] {
             let literals: Vec<String> = (0..count)
                 .map(|number| match number % 3 {
                     0 => format!("Xqzj{}", char::from(b'!' + number)),
@@ -830,6 +829,8 @@ mod tests {
             // The first and the last stand where less than what is compared is left of the text.
             let text = literals.join("..");
             for kernel in Kernel::available() {
+                let most = Prefilter::new(&set, kernel).sieves.iter().map(|all| all.len()).max();
+                assert_eq!(most, Some(sieves), "{}", kernel.name());
                 let mut expected = Vec::new();
                 for literal in &literals {
                     for (at, _) in text.match_indices(literal.as_str()) {
@@ -838,6 +839,50 @@ mod tests {
                 }
                 expected.sort();
                 assert_eq!(found(&set, kernel, text.as_bytes()), expected, "{}", kernel.name());
+            }
+        }
+    }
+
+    #[test]
+    fn a_sieve_keeps_every_entry_that_may_stand() {
+        let literals = [
+            (&b"token"[..], true),
+            (b"Token\"", false),
+            (b"_auth_TOKEN", true),
+            (b"\xfftoke\x80n", false),
+            (b"tok", false),
+            (b"a literal that is longer than what is compared around its token", true),
+        ];
+        let entries = |count: usize| -> Vec<Entry> {
+            let all = literals.iter().cycle().zip([0usize, 1, 3, 6, 7, 20, 58].into_iter().cycle());
+            let entry = |((bytes, any_case), offset): (&(&[u8], bool), usize)| Entry {
+                literal: 0,
+                offset: 0,
+                is_whole: false,
+                any_case: *any_case,
+                len: 0,
+                around: Around::of(bytes, *any_case, offset % bytes.len()),
+            };
+            all.take(count).map(entry).collect()
+        };
+        for count in [8, 9, 63, 64, 65, 128, 129] {
+            let entries = entries(count);
+            let sieves = Sieve::all(&entries);
+            let expected = if count > Sieve::FEW { count.div_ceil(Sieve::MOST) } else { 0 };
+            assert_eq!(sieves.len(), expected);
+            // What an entry asks for, with either case and with every other byte where none is asked for.
+            for asked in &entries {
+                for other in 0..=u8::MAX {
+                    let fill = u128::from_le_bytes([other; size_of::<u128>()]);
+                    let read = asked.around.value | fill & !asked.around.mask;
+                    for (sieve, entries) in sieves.iter().zip(entries.chunks(Sieve::MOST)) {
+                        let left = sieve.may_be(read);
+                        for (bit, entry) in entries.iter().enumerate() {
+                            let is_kept = left >> bit & 1 != 0;
+                            assert!(is_kept || !entry.around.may_be(Some(read)), "{entry:?}");
+                        }
+                    }
+                }
             }
         }
     }

@@ -65,7 +65,7 @@ fn candidates_matches_and_refusals_are_counted() {
     let acme = row(&all, "acme-token");
     assert_eq!(acme["found_by"]["kind"], "literal");
     assert_eq!(acme["found_by"]["literals"], serde_json::json!(["acme_"]));
-    // Four bytes of it, whichever are the rarest.
+    // Four bytes of it, whichever were chosen.
     let four = acme["found_by"]["looked_for"][0].as_str().unwrap();
     assert!(four.len() == 4 && "acme_".contains(four), "{four}");
     assert_eq!(acme["narrowed"], true);

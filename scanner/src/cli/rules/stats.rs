@@ -108,8 +108,8 @@ struct FoundBy {
     kind: &'static str,
     /// What is searched for; bytes that are no printable ASCII are escaped.
     literals: Vec<String>,
-    /// The rarest four bytes of each, which are what is searched for first: `oken`, or where a literal has
-    /// three, `abc` and how many bytes may follow.
+    /// The four bytes of each that are searched for first: `oken`, or where a literal has three, `abc` and how
+    /// many bytes may follow.
     looked_for: Vec<String>,
 }
 
