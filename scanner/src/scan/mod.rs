@@ -1,6 +1,7 @@
 //! One scan: `walk` offers members and cuts windows, workers turn windows into partials, `fold`
 //! merges them and makes records. The only user of threads.
 
+mod buffer;
 mod cache;
 mod cell_hash;
 mod chain;

@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering;
 use std::sync::mpsc::Receiver;
 use std::sync::{Mutex, PoisonError};
 
+use super::buffer::Buffer;
 use super::job::{Input, Job};
 use super::pieces::{self, Bad};
 use super::pool::Order;
@@ -37,7 +38,7 @@ impl Work<'_> {
     pub(super) fn run(&self, jobs: &Mutex<Receiver<Order>>) -> Partial {
         let mut partial = Partial::default();
         let mut scratch = self.scratch();
-        let mut own_buffer = Vec::new();
+        let mut own_buffer = Buffer::default();
         let next = || jobs.lock().unwrap_or_else(PoisonError::into_inner).recv();
         let Some(prepared) = self.rules.get() else {
             // Nothing will be reported.
@@ -94,7 +95,7 @@ impl Work<'_> {
         &self,
         engine: &Engine,
         job: &Job,
-        own_buffer: &mut Vec<u8>,
+        own_buffer: &mut Buffer,
         scratch: &mut Scratch,
         (part, matches): (&mut Partial, &mut Partial),
     ) {
@@ -107,13 +108,9 @@ impl Work<'_> {
                 let base = job.own.start.saturating_sub(REACH).max(job.region.start);
                 let end = job.own.end.saturating_add(REACH).min(job.region.end);
                 let len = usize::try_from(end.saturating_sub(base)).unwrap_or(usize::MAX);
-                if own_buffer.len() < len {
-                    own_buffer.reserve_exact(len - own_buffer.len());
-                    own_buffer.resize(len, 0);
-                }
-                let buffer = own_buffer.get_mut(..len).unwrap_or_default();
+                let buffer = own_buffer.room(len);
                 let (got, bad) = self.read(job, base, buffer, part);
-                (base, own_buffer.get(..got).unwrap_or_default(), bad)
+                (base, buffer.get(..got).unwrap_or_default(), bad)
             }
         };
         let seen_end = base.saturating_add(bytes.len() as u64);
