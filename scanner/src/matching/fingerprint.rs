@@ -5,7 +5,7 @@
 //! memory has that is estimated from how often text and other memory have each byte, and how often the
 //! four of a literal stand somewhere from how often one byte follows another.
 
-use super::kernel::{GROUPS, LooksUp, Tables, WIDTH, hash, index};
+use super::kernel::{GROUPS, LooksUp, RARE_BUCKETS, Tables, WIDTH, hash, index, is_printable};
 
 /// By pair of bytes, eight times the negative logarithm to the base of two of its share in the memory of
 /// programs of many kinds (`tests/benign/pairs`).
@@ -118,6 +118,10 @@ impl Members {
     fn is_ascii(&self) -> bool {
         self.bytes.iter().all(u8::is_ascii)
     }
+
+    fn is_text(&self) -> bool {
+        self.bytes.iter().all(|byte| is_printable(*byte))
+    }
 }
 
 impl Sets {
@@ -216,8 +220,8 @@ impl Model {
         share
     }
 
-    /// Share of all memory that passes at four positions, by what passes of each kind at each.
-    fn of_passes(&self, passes: [ByKind; WIDTH]) -> f32 {
+    /// Share of all memory that passes at some positions, by what passes of each kind at each.
+    fn of_passes<const LEN: usize>(&self, passes: [ByKind; LEN]) -> f32 {
         let [text, other] =
             passes.iter().fold(self.kinds, |all, one| [all[0] * one[0], all[1] * one[1]]);
         text + other
@@ -274,6 +278,12 @@ impl Four<'_> {
         let [first @ .., last] = self.sets;
         // The last position may be anything: kernels look at the first three.
         first.into_iter().all(Members::is_ascii) && (last.set == Bytes::ALL || last.is_ascii())
+    }
+
+    /// Whether it stands only where three bytes of text do.
+    fn is_text(&self) -> bool {
+        let [first @ .., _] = self.sets;
+        first.into_iter().all(Members::is_text)
     }
 }
 
@@ -360,8 +370,9 @@ fn fingerprints(literals: &[Shape<'_>], sets: &mut Sets) -> Vec<(Fingerprint, u3
 
 /// Tables, while fingerprints are put into their buckets.
 trait Buckets {
-    /// By bucket, which share of memory it would let through more with these four bytes.
-    fn costs(&self, four: &Four<'_>, model: &Model) -> [f32; BUCKETS];
+    /// The bucket of those that may take these four bytes that would let the least of memory through more with
+    /// them, and which share of it that is.
+    fn cheapest(&self, four: &Four<'_>, model: &Model) -> (usize, f32);
 
     /// Puts four bytes into a bucket.
     fn put(&mut self, four: &Four<'_>, bucket: usize, model: &Model);
@@ -391,12 +402,9 @@ fn homes(
             if best.is_some_and(|(least, _)| least <= own) {
                 break;
             }
-            for (bucket, more) in buckets.costs(four, model).into_iter().enumerate() {
-                // The last one may take everything, whatever it costs.
-                let more = if more.is_finite() || bucket == HIGH { more } else { continue };
-                if best.is_none_or(|(least, _)| own + more < least) {
-                    best = Some((own + more, Home { stand: *stand, bucket }));
-                }
+            let (bucket, more) = buckets.cheapest(four, model);
+            if best.is_none_or(|(least, _)| own + more < least) {
+                best = Some((own + more, Home { stand: *stand, bucket }));
             }
         }
         let Some((_, home)) = best else { continue };
@@ -406,12 +414,17 @@ fn homes(
     homes
 }
 
+/// The first of those that cost the least.
+fn least(costs: impl Iterator<Item = f32>) -> (usize, f32) {
+    costs.enumerate().min_by(|(_, one), (_, other)| one.total_cmp(other)).unwrap_or_default()
+}
+
 /// No tables, which let everything through whatever is put where.
 struct NoTables;
 
 impl Buckets for NoTables {
-    fn costs(&self, _four: &Four<'_>, _model: &Model) -> [f32; BUCKETS] {
-        [0.0; BUCKETS]
+    fn cheapest(&self, _four: &Four<'_>, _model: &Model) -> (usize, f32) {
+        (0, 0.0)
     }
 
     fn put(&mut self, _four: &Four<'_>, _bucket: usize, _model: &Model) {}
@@ -459,13 +472,10 @@ impl Exact {
 }
 
 impl Buckets for Exact {
-    fn costs(&self, four: &Four<'_>, model: &Model) -> [f32; BUCKETS] {
+    fn cheapest(&self, four: &Four<'_>, model: &Model) -> (usize, f32) {
         let with = Self::of_passes(&self.with(four, model), model);
-        let is_ascii = four.is_ascii();
-        std::array::from_fn(|bucket| {
-            let may = is_ascii || bucket == HIGH;
-            if may { with[bucket] - self.shares[bucket] } else { f32::INFINITY }
-        })
+        let cost = |bucket: usize| with[bucket] - self.shares[bucket];
+        if four.is_ascii() { least((0..BUCKETS).map(cost)) } else { (HIGH, cost(HIGH)) }
     }
 
     fn put(&mut self, four: &Four<'_>, bucket: usize, model: &Model) {
@@ -482,40 +492,63 @@ impl Buckets for Exact {
     }
 }
 
-/// Tables that take each half of a byte by itself: by bucket, what it takes.
+/// Tables that take each half of a byte by itself.
 #[derive(Default)]
-struct ByHalves([Halves; BUCKETS]);
+struct ByHalves {
+    /// By bucket, what it takes.
+    texts: [Halves<WIDTH>; BUCKETS],
+    /// What the buckets behind those take, which look at the first two bytes of what is no text.
+    rare: [Halves<2>; RARE_BUCKETS],
+}
 
 impl Buckets for ByHalves {
-    fn costs(&self, four: &Four<'_>, model: &Model) -> [f32; BUCKETS] {
+    fn cheapest(&self, four: &Four<'_>, model: &Model) -> (usize, f32) {
         let halves = four.sets.map(|set| set.halves);
-        self.0.each_ref().map(|bucket| bucket.cost(halves, model))
+        if four.is_text() {
+            return least(self.texts.iter().map(|bucket| bucket.cost(halves, model)));
+        }
+        let [first, second, ..] = halves;
+        let (bucket, cost) =
+            least(self.rare.iter().map(|bucket| bucket.cost([first, second], model)));
+        (BUCKETS + bucket, cost)
     }
 
     fn put(&mut self, four: &Four<'_>, bucket: usize, model: &Model) {
-        self.0[bucket].put(four.sets.map(|set| set.halves), model);
+        let halves = four.sets.map(|set| set.halves);
+        let [first, second, ..] = halves;
+        if let Some(texts) = self.texts.get_mut(bucket) {
+            texts.put(halves, model);
+        } else if let Some(rare) = self.rare.get_mut(bucket - BUCKETS) {
+            rare.put([first, second], model);
+        }
     }
 }
 
 /// The halves of bytes that the fingerprints of a bucket take.
-#[derive(Debug, Default)]
-struct Halves {
-    positions: [Position; WIDTH],
+#[derive(Debug)]
+struct Halves<const LEN: usize> {
+    positions: [Position; LEN],
     /// Share of all memory that passes all.
     share: f32,
 }
 
-impl Halves {
+impl<const LEN: usize> Default for Halves<LEN> {
+    fn default() -> Self {
+        Self { positions: std::array::from_fn(|_| Position::default()), share: 0.0 }
+    }
+}
+
+impl<const LEN: usize> Halves<LEN> {
     /// What passes more with these.
-    fn cost(&self, halves: [u32; WIDTH], model: &Model) -> f32 {
+    fn cost(&self, halves: [u32; LEN], model: &Model) -> f32 {
         if self.positions.iter().zip(halves).all(|(it, new)| new & !it.taken == 0) {
             return 0.0;
         }
         let with = |position: usize| self.positions[position].with(halves[position], model);
-        model.of_passes(std::array::from_fn(with)) - self.share
+        model.of_passes::<LEN>(std::array::from_fn(with)) - self.share
     }
 
-    fn put(&mut self, halves: [u32; WIDTH], model: &Model) {
+    fn put(&mut self, halves: [u32; LEN], model: &Model) {
         for (position, new) in self.positions.iter_mut().zip(halves) {
             if new & !position.taken != 0 {
                 *position = Position::new(position.taken | new, model);
@@ -579,17 +612,19 @@ impl Position {
     }
 }
 
-/// By group and position, the buckets of the group that take a byte there.
-fn groups<'a>(fours: &[Four<'_>], homes: impl Iterator<Item = &'a Home>) -> Groups {
+/// By group and position, the buckets of the group that take a byte there, and behind the groups the rare ones.
+fn groups<'a>(fours: &[Four<'_>], homes: impl Iterator<Item = &'a Home>) -> (Groups, Rare) {
     let mut groups = Box::new([[[0; 256]; WIDTH]; GROUPS]);
+    let mut rare = Box::new([[0; 256]; 2]);
     for Home { stand, bucket } in homes {
-        for (takes, set) in groups[bucket / 8].iter_mut().zip(fours[stand.four].sets) {
+        let takes = groups.get_mut(bucket / 8).map_or(rare.as_mut_slice(), |group| group);
+        for (takes, set) in takes.iter_mut().zip(fours[stand.four].sets) {
             for byte in &set.bytes {
                 takes[usize::from(*byte)] |= 1 << (bucket % 8);
             }
         }
     }
-    groups
+    (groups, rare)
 }
 
 /// Where to look whether a literal stands there.
@@ -606,14 +641,18 @@ pub(super) struct Sign {
 /// By group, position and byte, the buckets of the group that take it there, a bit each.
 type Groups = Box<[[[u8; 256]; WIDTH]; GROUPS]>;
 
+/// The same of the first two bytes of what is no text.
+type Rare = Box<[[u8; 256]; 2]>;
+
 /// The signs of each literal, those of its fingerprint, and the tables that take all of them.
 pub(super) fn tables(looks_up: LooksUp, literals: &[Shape<'_>]) -> (Vec<Sign>, Tables) {
-    let (signs, groups) = choose(looks_up, literals);
-    let tables = Tables::new(&groups, 1 << (HIGH % 8), signs.iter().map(|sign| sign.hash));
+    let (signs, (groups, rare)) = choose(looks_up, literals);
+    let hashes = signs.iter().map(|sign| sign.hash);
+    let tables = Tables::new(&groups, 1 << (HIGH % 8), &rare, hashes);
     (signs, tables)
 }
 
-fn choose(looks_up: LooksUp, literals: &[Shape<'_>]) -> (Vec<Sign>, Groups) {
+fn choose(looks_up: LooksUp, literals: &[Shape<'_>]) -> (Vec<Sign>, (Groups, Rare)) {
     let model = Model::new();
     let mut sets = Sets::new();
     let mut all = fingerprints(literals, &mut sets);
@@ -685,7 +724,7 @@ mod tests {
             shapes.push(Shape { bytes, any_case: false, follows });
         }
         for looks_up in [LooksUp::Nothing, LooksUp::Bytes, LooksUp::Halves] {
-            let (signs, groups) = choose(looks_up, &shapes);
+            let (signs, (groups, rare)) = choose(looks_up, &shapes);
             let mut of_literal = vec![(0, Vec::new()); shapes.len()];
             for Sign { literal, offset, hash } in signs {
                 let (at, hashes): &mut (u8, Vec<u32>) = &mut of_literal[index(literal)];
@@ -707,7 +746,12 @@ mod tests {
                     let only_high =
                         looks_up == LooksUp::Bytes && !(four[..3].is_ascii() && is_ascii(&four[3]));
                     let may = if only_high { 1 << 7 } else { u32::MAX };
-                    assert!(buckets & may != 0, "{shape:?} {looks_up:?} {four:?}");
+                    let [first, second, ..] = four.map(usize::from);
+                    let is_rare = rare[0][first] & rare[1][second] != 0;
+                    let is_text = four[..3].iter().all(|byte| is_printable(*byte));
+                    assert!(looks_up == LooksUp::Halves || !is_rare);
+                    let is_found = buckets & may != 0 && (looks_up != LooksUp::Halves || is_text);
+                    assert!(is_found || is_rare, "{shape:?} {looks_up:?} {four:?}");
                 }
             }
         }

@@ -9,17 +9,17 @@
 
 #[cfg(target_arch = "x86_64")]
 use std::arch::x86_64::{
-    __m256i, __m512i, _mm_loadu_si128, _mm256_and_si256, _mm256_andnot_si256,
-    _mm256_broadcastsi128_si256, _mm256_cmpeq_epi8, _mm256_cmpgt_epi8, _mm256_loadu_si256,
-    _mm256_movemask_epi8, _mm256_mullo_epi32, _mm256_or_si256, _mm256_permute2x128_si256,
-    _mm256_set1_epi8, _mm256_set1_epi32, _mm256_setzero_si256, _mm256_shuffle_epi8,
-    _mm256_srli_epi16, _mm256_srli_epi32, _mm256_storeu_si256, _mm256_unpackhi_epi8,
-    _mm256_unpackhi_epi16, _mm256_unpacklo_epi8, _mm256_unpacklo_epi16, _mm512_add_epi16,
-    _mm512_and_si512, _mm512_castsi512_si256, _mm512_cmpeq_epi8_mask, _mm512_cmplt_epu8_mask,
-    _mm512_cvtepu8_epi16, _mm512_extracti64x4_epi64, _mm512_loadu_si512,
-    _mm512_maskz_compress_epi8, _mm512_movepi8_mask, _mm512_or_si512, _mm512_permutex2var_epi8,
-    _mm512_set1_epi8, _mm512_set1_epi16, _mm512_storeu_si512, _mm512_sub_epi8,
-    _mm512_ternarylogic_epi64, _mm512_test_epi8_mask, _mm512_testn_epi8_mask,
+    __m256i, __m512i, _mm_loadu_si128, _mm256_and_si256, _mm256_broadcastsi128_si256,
+    _mm256_cmpeq_epi8, _mm256_cmpgt_epi8, _mm256_loadu_si256, _mm256_movemask_epi8,
+    _mm256_mullo_epi32, _mm256_or_si256, _mm256_permute2x128_si256, _mm256_set1_epi8,
+    _mm256_set1_epi32, _mm256_setzero_si256, _mm256_shuffle_epi8, _mm256_srli_epi16,
+    _mm256_srli_epi32, _mm256_storeu_si256, _mm256_unpackhi_epi8, _mm256_unpackhi_epi16,
+    _mm256_unpacklo_epi8, _mm256_unpacklo_epi16, _mm512_add_epi16, _mm512_and_si512,
+    _mm512_castsi512_si256, _mm512_cmpeq_epi8_mask, _mm512_cmplt_epu8_mask, _mm512_cvtepu8_epi16,
+    _mm512_extracti64x4_epi64, _mm512_loadu_si512, _mm512_maskz_compress_epi8, _mm512_movepi8_mask,
+    _mm512_or_si512, _mm512_permutex2var_epi8, _mm512_set1_epi8, _mm512_set1_epi16,
+    _mm512_storeu_si512, _mm512_sub_epi8, _mm512_ternarylogic_epi64, _mm512_test_epi8_mask,
+    _mm512_testn_epi8_mask,
 };
 use std::ops::Range;
 
@@ -111,8 +111,21 @@ pub(super) enum LooksUp {
     Nothing,
     /// Each byte.
     Bytes,
-    /// Each half of a byte: what passes is the cross product of both.
+    /// Each half of a byte: what passes is the cross product of both. Of text only where a row of it stands; of a
+    /// fingerprint that is none, the first two bytes.
     Halves,
+}
+
+/// Buckets for the first two bytes of fingerprints that are no text, of [`LooksUp::Halves`].
+pub(super) const RARE_BUCKETS: usize = 8 - STREAM_BITS;
+
+/// Bits of the tables of heads that are those of streams.
+const STREAM_BITS: usize = 3;
+
+/// Whether a byte is text, as fingerprints of text have it in their first three bytes: in most of memory there are
+/// hardly ever four of these in a row.
+pub(super) fn is_printable(byte: u8) -> bool {
+    matches!(byte, b'\n' | b' '..=0x7f)
 }
 
 impl Kernel {
@@ -185,13 +198,21 @@ pub(super) fn index(number: u32) -> usize {
     number as usize
 }
 
+/// A table by the lower and one by the upper half of a byte.
+#[cfg(target_arch = "x86_64")]
+type Halves = ([u8; 16], [u8; 16]);
+
 /// The fingerprints of all literals, as the kernels look them up.
 #[derive(Debug)]
 pub(super) struct Tables {
     /// By group, position and half of a byte, the lower and the upper one: the buckets with a fingerprint
     /// that takes such a byte there. Takes all of their cross product.
     #[cfg(target_arch = "x86_64")]
-    halves: [[([u8; 16], [u8; 16]); WIDTH]; GROUPS],
+    halves: [[Halves; WIDTH]; GROUPS],
+    /// What begins a stream, by [`GZIP`] and [`ZLIB`], and what begins a fingerprint that is no text, by [`RARE`]: two
+    /// bytes by their halves.
+    #[cfg(target_arch = "x86_64")]
+    heads: [Halves; 2],
     /// The same by the lower seven bits of the byte.
     #[cfg(target_arch = "x86_64")]
     lower: Box<[[[u8; 128]; WIDTH]; GROUPS]>,
@@ -218,10 +239,11 @@ const FACTOR: u32 = 0x9e37_79b1;
 impl Tables {
     /// Tables that take the given bytes by group and position, each with a bit for each bucket, and
     /// fingerprints of the given hashes; `high` are the buckets of the last group that may take bytes that
-    /// are no ASCII.
+    /// are no ASCII. `rare` are the first two bytes of fingerprints of which no group has anything.
     pub(super) fn new(
         bytes: &[[[u8; 256]; WIDTH]; GROUPS],
         high: u8,
+        rare: &[[u8; 256]; 2],
         hashes: impl Iterator<Item = u32>,
     ) -> Self {
         let mut bits = Box::new([0u64; 1 << (HASH_BITS - 6)]);
@@ -235,7 +257,7 @@ impl Tables {
             count += word.count_ones();
         }
         #[cfg(target_arch = "x86_64")]
-        let (halves, lower) = {
+        let (halves, lower, heads) = {
             let mut halves = [[([0; 16], [0; 16]); WIDTH]; GROUPS];
             let mut lower = Box::new([[[0; 128]; WIDTH]; GROUPS]);
             for group in 0..GROUPS {
@@ -247,13 +269,22 @@ impl Tables {
                     }
                 }
             }
-            (halves, lower)
+            let mut heads = STREAM_HALVES;
+            for ((low, high), bytes) in heads.iter_mut().zip(rare) {
+                for (byte, buckets) in bytes.iter().enumerate() {
+                    low[byte & 15] |= buckets << STREAM_BITS;
+                    high[byte >> 4] |= buckets << STREAM_BITS;
+                }
+            }
+            (halves, lower, heads)
         };
         #[cfg(not(target_arch = "x86_64"))]
-        let _ = high;
+        let _ = (high, rare);
         Self {
             #[cfg(target_arch = "x86_64")]
             halves,
+            #[cfg(target_arch = "x86_64")]
+            heads,
             #[cfg(target_arch = "x86_64")]
             lower,
             #[cfg(target_arch = "x86_64")]
@@ -304,6 +335,9 @@ pub(super) struct Tile {
     /// By block, a bit for each position at which a literal's fingerprint may stand.
     #[cfg(target_arch = "x86_64")]
     literals: [u64; BLOCKS],
+    /// By block, behind one that may hold anything, which bytes are printable.
+    #[cfg(target_arch = "x86_64")]
+    printable: [u64; BLOCKS + 2],
     tokens: [u64; BLOCKS],
     letters: [u64; BLOCKS],
     marks: [u64; BLOCKS],
@@ -333,6 +367,8 @@ impl Default for Tile {
         Self {
             #[cfg(target_arch = "x86_64")]
             literals: none,
+            #[cfg(target_arch = "x86_64")]
+            printable: [0; BLOCKS + 2],
             tokens: none,
             letters: none,
             marks: none,
@@ -380,6 +416,8 @@ impl Tile {
             ] {
                 masks[..last].fill(0);
             }
+            #[cfg(target_arch = "x86_64")]
+            self.printable[1..=last].fill(0);
         }
         self.found = 0;
         match kernel.0 {
@@ -713,44 +751,146 @@ impl Tile {
         last: usize,
     ) {
         for range in blocks {
-            self.marks_avx2::<NAMES>(tables, bytes, range.clone());
+            self.marks_avx2(tables, bytes, range.clone());
         }
+        let last = last.min(BLOCKS);
+        let mut blocks = [0; BLOCKS];
+        let mut rows = [0; BLOCKS];
+        let count = self.blocks_of_text::<NAMES>(last, &mut blocks, &mut rows);
+        let blocks = blocks.get(..count).unwrap_or_default();
+        self.texts_avx2::<NAMES>(tables, bytes, blocks, &rows, last);
         self.judge(last);
         self.positions_avx2(tables, bytes, last);
     }
 
+    /// What every block is looked through for.
     #[inline]
     #[target_feature(enable = "avx2,bmi1,bmi2,popcnt,lzcnt")]
-    fn marks_avx2<const NAMES: bool>(
-        &mut self,
-        tables: &Tables,
-        bytes: &[u8],
-        blocks: Range<usize>,
-    ) {
-        let [[a0, a1, a2, a3], [b0, b1, b2, b3], [c0, c1, c2, c3]] = &tables.halves;
-        let first = [halves(a0), halves(a1), halves(a2), halves(a3)];
-        let second = [halves(b0), halves(b1), halves(b2), halves(b3)];
-        let third = [halves(c0), halves(c1), halves(c2), halves(c3)];
-        let classes = halves(&CLASS_HALVES);
-        let seconds = halves(&SECOND_HALVES);
-        let nibble = _mm256_set1_epi8(15);
+    fn marks_avx2(&mut self, tables: &Tables, bytes: &[u8], blocks: Range<usize>) {
+        let [first, second] = &tables.heads;
+        let (first, second) = (halves(first), halves(second));
         let zero = _mm256_setzero_si256();
         let flag = |bit: u8| _mm256_set1_epi8(bit.cast_signed());
-        let before_text = flag(FIRST_TEXT - 1);
+        let (before_text, before_printable) = (flag(FIRST_TEXT - 1), flag(b' ' - 1));
+        let line_feed = flag(b'\n');
         let (percent, backslash) = (flag(b'%'), flag(b'\\'));
-        let (gzip, zlib) = (flag(0x1f), flag(0x78));
-        let is_token = flag(TOKEN_ROWS);
-        let (is_letter, is_mark) = (flag(LETTER_ROWS), flag(MARK_ROWS));
-        let (dot, colon) = (flag(b'.'), flag(b':'));
-        let others = [b'+', b'-', b'/', 0x7f].map(flag);
+        let (is_stream, is_rare) = (flag(GZIP | ZLIB), flag(RARE));
         for block in blocks {
             let at = block * BLOCK;
             let Some(bytes) = bytes.get(at..).and_then(<[u8]>::first_chunk::<{ BLOCK + BEHIND }>)
             else {
                 return;
             };
-            let mut marks = [0u64; 11];
-            for half in 0..2 {
+            let mut masks = [[0; 6]; 2];
+            for (half, masks) in masks.iter_mut().enumerate() {
+                let Some(bytes) =
+                    bytes.get(half * 32..).and_then(<[u8]>::first_chunk::<{ 32 + BEHIND }>)
+                else {
+                    return;
+                };
+                let (v0, v1) = (load_half::<0>(bytes), load_half::<1>(bytes));
+                let heads = _mm256_and_si256(
+                    look_up_half(&first, split(v0)),
+                    look_up_half(&second, split(v1)),
+                );
+                let no_stream = _mm256_cmpeq_epi8(_mm256_and_si256(heads, is_stream), zero);
+                let no_rare = _mm256_cmpeq_epi8(_mm256_and_si256(heads, is_rare), zero);
+                let escape = _mm256_or_si256(
+                    _mm256_cmpeq_epi8(v0, percent),
+                    _mm256_cmpeq_epi8(v0, backslash),
+                );
+                let printable = _mm256_or_si256(
+                    _mm256_cmpgt_epi8(v0, before_printable),
+                    _mm256_cmpeq_epi8(v0, line_feed),
+                );
+                let text = _mm256_cmpgt_epi8(v0, before_text);
+                let next_is_zero = _mm256_cmpeq_epi8(v1, zero);
+                let all = [no_rare, no_stream, escape, printable, text, next_is_zero];
+                for (mask, bytes) in masks.iter_mut().zip(all) {
+                    *mask = _mm256_movemask_epi8(bytes).cast_unsigned();
+                }
+            }
+            let [no_rare, no_stream, escapes, printable, texts, zeros] = joined(masks);
+            self.literals[block] = !no_rare;
+            self.streams[block] = !no_stream;
+            self.escapes[block] = escapes;
+            self.printable[block + 1] = printable;
+            self.texts[block] = texts;
+            self.zeros[block] = zeros;
+        }
+    }
+
+    /// The blocks that a row of text touches, four bytes long or, with `NAMES`, of any length; gives how many there
+    /// are. `rows` are the places of a block at which three bytes of text begin. Of blocks without a row those are
+    /// all that may begin a fingerprint of text.
+    #[inline]
+    #[target_feature(enable = "avx2,bmi1,bmi2,popcnt,lzcnt")]
+    fn blocks_of_text<const NAMES: bool>(
+        &mut self,
+        last: usize,
+        blocks: &mut [u16; BLOCKS],
+        rows: &mut [u64; BLOCKS],
+    ) -> usize {
+        // Beside the tile there may be anything.
+        (self.printable[0], self.printable[last + 1]) = (u64::MAX, u64::MAX);
+        let mut touched = [0; BLOCKS];
+        let around = self.printable.array_windows().take(last);
+        let of_block = rows.iter_mut().zip(&mut touched).zip(&mut self.literals);
+        for (((rows, touched), literals), [before, here, behind]) in of_block.zip(around) {
+            let three = here & (here >> 1 | behind << 63) & (here >> 2 | behind << 62);
+            let four = three & (here >> 3 | behind << 61);
+            *rows = three;
+            *touched = if NAMES { *here } else { four | before >> 63 & here };
+            *literals |= if *touched == 0 { three } else { 0 };
+        }
+        let mut count = 0;
+        for (block, touched) in (0..last).zip(touched) {
+            let Some(slot) = blocks.get_mut(count) else { break };
+            *slot = u16::try_from(block).unwrap_or_default();
+            count += usize::from(touched != 0);
+        }
+        count
+    }
+
+    /// What blocks with rows of text are looked through for.
+    #[inline]
+    #[target_feature(enable = "avx2,bmi1,bmi2,popcnt,lzcnt")]
+    fn texts_avx2<const NAMES: bool>(
+        &mut self,
+        tables: &Tables,
+        bytes: &[u8],
+        blocks: &[u16],
+        rows: &[u64; BLOCKS],
+        last: usize,
+    ) {
+        let [[a0, a1, a2, a3], [b0, b1, b2, b3], [c0, c1, c2, c3]] = &tables.halves;
+        let first = [halves(a0), halves(a1), halves(a2), halves(a3)];
+        let second = [halves(b0), halves(b1), halves(b2), halves(b3)];
+        let third = [halves(c0), halves(c1), halves(c2), halves(c3)];
+        let classes = halves(&CLASS_HALVES);
+        let zero = _mm256_setzero_si256();
+        let flag = |bit: u8| _mm256_set1_epi8(bit.cast_signed());
+        let is_token = flag(TOKEN_ROWS);
+        let (is_letter, is_mark) = (flag(LETTER_ROWS), flag(MARK_ROWS));
+        let (dot, colon) = (flag(b'.'), flag(b':'));
+        let others = [b'+', b'-', b'/', 0x7f].map(flag);
+        for masks in [&mut self.tokens, &mut self.letters, &mut self.marks] {
+            masks[..last].fill(0);
+        }
+        if NAMES {
+            for masks in [&mut self.words, &mut self.dots, &mut self.colons] {
+                masks[..last].fill(0);
+            }
+        }
+        for block in blocks {
+            let block = usize::from(*block) % BLOCKS;
+            let at = block * BLOCK;
+            let Some(bytes) = bytes.get(at..).and_then(<[u8]>::first_chunk::<{ BLOCK + BEHIND }>)
+            else {
+                return;
+            };
+            let mut masks = [[0; 7]; 2];
+            for (half, masks) in masks.iter_mut().enumerate() {
                 let Some(bytes) =
                     bytes.get(half * 32..).and_then(<[u8]>::first_chunk::<{ 32 + BEHIND }>)
                 else {
@@ -763,67 +903,47 @@ impl Tile {
                     load_half::<3>(bytes),
                 ];
                 let mut a = [flag(0xff); GROUPS];
-                let split = |v: __m256i| {
-                    (
-                        _mm256_and_si256(v, nibble),
-                        _mm256_and_si256(_mm256_srli_epi16::<4>(v), nibble),
-                    )
-                };
                 for position in 0..WIDTH {
                     let parts = split(v[position]);
                     a[0] = _mm256_and_si256(a[0], look_up_half(&first[position], parts));
                     a[1] = _mm256_and_si256(a[1], look_up_half(&second[position], parts));
                     a[2] = _mm256_and_si256(a[2], look_up_half(&third[position], parts));
                 }
-                let none =
-                    _mm256_cmpeq_epi8(_mm256_or_si256(_mm256_or_si256(a[0], a[1]), a[2]), zero);
-                let [v0, v1, ..] = v;
+                let buckets = _mm256_or_si256(_mm256_or_si256(a[0], a[1]), a[2]);
+                let [v0, ..] = v;
                 let class = look_up_half(&classes, split(v0));
                 let no_token = _mm256_cmpeq_epi8(_mm256_and_si256(class, is_token), zero);
-                let no_letter = _mm256_cmpeq_epi8(_mm256_and_si256(class, is_letter), zero);
-                let no_mark = _mm256_cmpeq_epi8(_mm256_and_si256(class, is_mark), zero);
-                let escape = _mm256_or_si256(
-                    _mm256_cmpeq_epi8(v0, percent),
-                    _mm256_cmpeq_epi8(v0, backslash),
-                );
-                let stream =
-                    _mm256_or_si256(_mm256_cmpeq_epi8(v0, gzip), _mm256_cmpeq_epi8(v0, zlib));
-                let no_second = _mm256_cmpeq_epi8(look_up_half(&seconds, split(v1)), zero);
-                let text = _mm256_cmpgt_epi8(v0, before_text);
-                let bits = |mask: __m256i| {
-                    u64::from(_mm256_movemask_epi8(mask).cast_unsigned()) << (32 * half)
-                };
-                let all = bits(flag(0xff));
-                marks[0] |= all ^ bits(none);
-                marks[1] |= all ^ bits(no_token);
-                marks[2] |= all ^ bits(no_letter);
-                marks[10] |= all ^ bits(no_mark);
-                marks[3] |= bits(escape);
-                marks[4] |= bits(_mm256_andnot_si256(no_second, stream));
-                marks[5] |= bits(text);
-                marks[6] |= bits(_mm256_cmpeq_epi8(v1, zero));
+                let mut all = [
+                    _mm256_cmpeq_epi8(buckets, zero),
+                    no_token,
+                    _mm256_cmpeq_epi8(_mm256_and_si256(class, is_letter), zero),
+                    _mm256_cmpeq_epi8(_mm256_and_si256(class, is_mark), zero),
+                    zero,
+                    zero,
+                    zero,
+                ];
                 if NAMES {
                     // Of the characters of base64 all but three, and not what counts as one.
                     let is_other = others.map(|other| _mm256_cmpeq_epi8(v0, other));
                     let other = is_other.into_iter().fold(zero, |all, is| _mm256_or_si256(all, is));
-                    marks[7] |= all ^ bits(_mm256_or_si256(no_token, other));
-                    marks[8] |= bits(_mm256_cmpeq_epi8(v0, dot));
-                    marks[9] |= bits(_mm256_cmpeq_epi8(v0, colon));
+                    all[4] = _mm256_or_si256(no_token, other);
+                    all[5] = _mm256_cmpeq_epi8(v0, dot);
+                    all[6] = _mm256_cmpeq_epi8(v0, colon);
+                }
+                for (mask, bytes) in masks.iter_mut().zip(all) {
+                    *mask = _mm256_movemask_epi8(bytes).cast_unsigned();
                 }
             }
+            let [none, no_token, no_letter, no_mark, no_word, dots, colons] = joined(masks);
+            self.literals[block] |= !none & rows[block];
+            self.tokens[block] = !no_token;
+            self.letters[block] = !no_letter;
+            self.marks[block] = !no_mark;
             if NAMES {
-                self.words[block] = marks[7];
-                self.dots[block] = marks[8];
-                self.colons[block] = marks[9];
+                self.words[block] = !no_word;
+                self.dots[block] = dots;
+                self.colons[block] = colons;
             }
-            self.literals[block] = marks[0];
-            self.tokens[block] = marks[1];
-            self.letters[block] = marks[2];
-            self.marks[block] = marks[10];
-            self.escapes[block] = marks[3];
-            self.streams[block] = marks[4];
-            self.texts[block] = marks[5];
-            self.zeros[block] = marks[6];
         }
     }
 
@@ -862,6 +982,23 @@ impl Tile {
             self.found += count;
         }
     }
+}
+
+/// The halves of each byte.
+#[cfg(target_arch = "x86_64")]
+#[inline]
+#[target_feature(enable = "avx2")]
+fn split(bytes: __m256i) -> (__m256i, __m256i) {
+    let half = _mm256_set1_epi8(15);
+    (_mm256_and_si256(bytes, half), _mm256_and_si256(_mm256_srli_epi16::<4>(bytes), half))
+}
+
+/// Masks of a block, from those of its halves.
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+#[expect(clippy::inline_always, reason = "compiled for the processor of its caller")]
+fn joined<const LEN: usize>([first, second]: [[u32; LEN]; 2]) -> [u64; LEN] {
+    std::array::from_fn(|mask| u64::from(first[mask]) | u64::from(second[mask]) << 32)
 }
 
 /// The positions in a block at which four bytes stand that have the hash of a fingerprint.
@@ -927,7 +1064,7 @@ const MARK_ROWS: u8 = 0x30;
 
 /// Tokens, letters and marks by halves of a byte, exactly: one bit for each kind of row that they have.
 #[cfg(target_arch = "x86_64")]
-const CLASS_HALVES: ([u8; 16], [u8; 16]) = {
+const CLASS_HALVES: Halves = {
     // Rows 2 (signs), 3 (digits), 4 and 6 (letters from A on), 5 and 7 (letters from P on, `_` in row 5
     // only: `DEL` counts as one, which is too much, never too little).
     let mut low = [0; 16];
@@ -963,19 +1100,36 @@ const CLASS_HALVES: ([u8; 16], [u8; 16]) = {
     (low, high)
 };
 
-/// Second bytes of streams by halves of a byte.
+/// Bits of the tables of heads: the first two bytes of a stream of gzip and of zlib, and of a fingerprint that is no
+/// text.
 #[cfg(target_arch = "x86_64")]
-const SECOND_HALVES: ([u8; 16], [u8; 16]) = {
-    let mut low = [0; 16];
-    let mut high = [0; 16];
+const GZIP: u8 = 1;
+#[cfg(target_arch = "x86_64")]
+const ZLIB: u8 = 2 | 4;
+#[cfg(target_arch = "x86_64")]
+const RARE: u8 = u8::MAX << STREAM_BITS;
+
+/// First and second bytes of streams by halves of a byte. Of zlib four more second bytes are taken.
+#[cfg(target_arch = "x86_64")]
+const STREAM_HALVES: [Halves; 2] = {
+    let mut all = [([0; 16], [0; 16]); 2];
     let mut index = 0;
     while index < STREAM_SECONDS.len() {
-        let byte = STREAM_SECONDS[index];
-        low[(byte & 15) as usize] |= 1 << index;
-        high[(byte >> 4) as usize] |= 1 << index;
+        let (first, bit) = match index {
+            0 => (0x1f, GZIP),
+            1 | 2 => (0x78, ZLIB & 2),
+            _ => (0x78, ZLIB & 4),
+        };
+        let bytes: [u8; 2] = [first, STREAM_SECONDS[index]];
+        let mut position = 0;
+        while position < 2 {
+            all[position].0[(bytes[position] & 15) as usize] |= bit;
+            all[position].1[(bytes[position] >> 4) as usize] |= bit;
+            position += 1;
+        }
         index += 1;
     }
-    (low, high)
+    all
 };
 
 /// The 32 bytes from `AT` on.
@@ -994,7 +1148,7 @@ fn load_half<const AT: usize>(bytes: &[u8; 32 + BEHIND]) -> __m256i {
 #[cfg(target_arch = "x86_64")]
 #[inline]
 #[target_feature(enable = "avx2")]
-fn halves((low, high): &([u8; 16], [u8; 16])) -> (__m256i, __m256i) {
+fn halves((low, high): &Halves) -> (__m256i, __m256i) {
     // SAFETY: the array has 16 bytes.
     let low = unsafe { _mm_loadu_si128(low.as_ptr().cast()) };
     // SAFETY: the same.

@@ -128,7 +128,8 @@ mod tests {
     fn masks_of_any_processor_say_what_each_byte_is() {
         let bytes: Vec<u8> =
             (0..TILE + BEHIND).map(|at| ((at * 37) ^ (at >> 5)).to_le_bytes()[0]).collect();
-        let tables = Tables::new(&[[[0; 256]; WIDTH]; GROUPS], 0, std::iter::empty());
+        let tables =
+            Tables::new(&[[[0; 256]; WIDTH]; GROUPS], 0, &[[0; 256]; 2], std::iter::empty());
         let mut tile = Tile::default();
         let whole = 0..BLOCKS;
         tile.read::<true>(Kernel(Processor::Scalar), &tables, &bytes, &[whole]);

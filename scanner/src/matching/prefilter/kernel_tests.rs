@@ -285,6 +285,23 @@ fn literals_at_every_byte_of_a_block_are_all_found() {
 }
 
 #[test]
+fn a_literal_is_found_alone_among_bytes_that_are_no_text() {
+    let case = Case::builtin();
+    let mut pages = Pages::new(1 << 19);
+    for fill in [0, 1, b'\t', 0x80, 0xff] {
+        // The distance goes through all places in a block, and the literals are many.
+        for distance in [64, 71, 127] {
+            let mut bytes = vec![fill; 3];
+            for literal in case.literals() {
+                bytes.extend(&literal.bytes);
+                bytes.extend(std::iter::repeat_n(fill, distance));
+            }
+            case.check(&mut pages, &bytes);
+        }
+    }
+}
+
+#[test]
 fn letters_of_any_case_are_found_where_they_are_meant_and_only_there() {
     let case = Case::builtin();
     let mut pages = Pages::new(1 << 16);
