@@ -36,18 +36,26 @@ impl Classes {
 
 /// Which classes hold all bytes of each eight of some tokens, from the start of each token on.
 #[derive(Debug, Default)]
-pub(super) struct Groups(Vec<u16>);
+pub(super) struct Groups {
+    of_eights: Vec<u16>,
+    /// By token, those that hold any eight of it: most classes hold none of most tokens.
+    of_tokens: Vec<u16>,
+}
 
 impl Groups {
     /// Reads the tokens of a text.
     pub(super) fn read(&mut self, bytes: &[u8], tokens: &[Range<usize>], classes: &Classes) {
-        self.0.clear();
+        self.of_eights.clear();
+        self.of_tokens.clear();
         for token in tokens {
             let (groups, _) = bytes.get(token.clone()).unwrap_or_default().as_chunks::<GROUP>();
             let of = |byte: &u8| classes.of[usize::from(*byte)];
-            self.0.extend(
+            let first = self.of_eights.len();
+            self.of_eights.extend(
                 groups.iter().map(|group| group.iter().fold(u16::MAX, |all, byte| all & of(byte))),
             );
+            let eights = self.of_eights.get(first..).unwrap_or_default();
+            self.of_tokens.push(eights.iter().fold(0, |any, eight| any | eight));
         }
     }
 
@@ -64,11 +72,11 @@ impl Groups {
         // So many groups lie in a run wherever it begins, and no more.
         let (least, most) = ((len + 1) / GROUP - 1, len / GROUP);
         let holds = |byte: &u8| classes.of[usize::from(*byte)] & bit != 0;
-        let mut rest = self.0.as_slice();
-        for token in tokens {
+        let mut rest = self.of_eights.as_slice();
+        for (token, any) in tokens.iter().zip(&self.of_tokens) {
             let (groups, behind) = rest.split_at((token.len() / GROUP).min(rest.len()));
             rest = behind;
-            if token.len() < len {
+            if token.len() < len || any & bit == 0 {
                 continue;
             }
             let is_in = |group: &&u16| **group & bit != 0;
