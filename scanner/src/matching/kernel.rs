@@ -120,8 +120,8 @@ pub(super) const RARE_BUCKETS: usize = 8 - STREAM_BITS;
 /// Bits of the tables of heads that are those of streams.
 const STREAM_BITS: usize = 3;
 
-/// Whether a byte is text, as fingerprints of text have it in their first three bytes: in most of memory there are
-/// hardly ever four of these in a row.
+/// Whether a byte is text, as fingerprints of text have it in their first three bytes: most blocks of memory have no
+/// four of these in a row.
 pub(super) fn is_printable(byte: u8) -> bool {
     matches!(byte, b'\n' | b' '..=0x7f)
 }

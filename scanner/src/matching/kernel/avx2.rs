@@ -95,9 +95,9 @@ impl Tile {
         }
     }
 
-    /// The blocks that a row of text touches, four bytes long or, with `NAMES`, of any length; gives how many there
-    /// are. `rows` are the places of a block at which three bytes of text begin. Of blocks without a row those are
-    /// all that may begin a fingerprint of text.
+    /// The blocks that a row of text touches, four bytes long or perhaps so across the start of a block, with `NAMES` of
+    /// any length; gives how many there are. `rows` are the places of a block at which three bytes of text begin. Of
+    /// blocks without a row those are all that may begin a fingerprint of text.
     #[inline]
     #[target_feature(enable = "avx2,bmi1,bmi2,popcnt,lzcnt")]
     fn blocks_of_text<const NAMES: bool>(

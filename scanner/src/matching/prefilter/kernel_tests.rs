@@ -128,6 +128,9 @@ impl Case {
                 "(?s-u:\\xfe\\xed\\xfa\\xce)",
                 "(?s-u:\\xff\\xff\\xff)",
                 "(?s-u:q\\x00\\x80\\x7f\\xff)",
+                "\\t\\t\\tz",
+                "p\\r9",
+                "\\x7f\\x7f\\x7f",
                 "Key_[a-f]{8}",
                 "KEY_",
                 "0123456789abcdef0123",
@@ -286,17 +289,18 @@ fn literals_at_every_byte_of_a_block_are_all_found() {
 
 #[test]
 fn a_literal_is_found_alone_among_bytes_that_are_no_text() {
-    let case = Case::builtin();
     let mut pages = Pages::new(1 << 19);
-    for fill in [0, 1, b'\t', 0x80, 0xff] {
-        // The distance goes through all places in a block, and the literals are many.
-        for distance in [64, 71, 127] {
-            let mut bytes = vec![fill; 3];
-            for literal in case.literals() {
-                bytes.extend(&literal.bytes);
-                bytes.extend(std::iter::repeat_n(fill, distance));
+    for (case, times) in [(Case::builtin(), 1), (Case::odd(), 64)] {
+        for fill in [0, 1, b'\t', 0x80, 0xff] {
+            // The distance goes through all places in a block, as often as literals are laid down.
+            for distance in [64, 71, 127] {
+                let mut bytes = vec![fill; 3];
+                for literal in std::iter::repeat_n(case.literals(), times).flatten() {
+                    bytes.extend(whole(literal));
+                    bytes.extend(std::iter::repeat_n(fill, distance));
+                }
+                case.check(&mut pages, &bytes);
             }
-            case.check(&mut pages, &bytes);
         }
     }
 }
